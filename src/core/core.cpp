@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <mutex>
 
+#include "flights.hpp"
+#include "labels.hpp"
 #include "random.hpp"
 
 namespace flux::cache {
@@ -11,13 +13,6 @@ inline namespace v1 {
 namespace detail {
 
 namespace {
-
-/// The rule on reads under tags: the entry must carry all of them.
-bool carries(const Entry& entry, const Tags& tags) {
-  return std::all_of(tags.begin(), tags.end(), [&](const std::string& wanted) {
-    return std::any_of(entry.tags.begin(), entry.tags.end(), [&](const TagStamp& tag) { return tag.name == wanted; });
-  });
-}
 
 std::unique_ptr<Error> error(Errc code, std::string message) {
   return std::make_unique<Error>(Error{code, std::move(message)});
@@ -54,7 +49,8 @@ Core::Core(std::string name, StorePtr store, const RepositoryOptions& options)
       store_(std::move(store)),
       options_(options),
       clock_(options.clock != nullptr ? options.clock : &system_clock()),
-      listeners_(std::make_shared<Listeners>()) {}
+      listeners_(std::make_shared<Listeners>()),
+      flights_(std::make_unique<Flights>()) {}
 
 Core::~Core() = default;
 
