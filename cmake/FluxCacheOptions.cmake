@@ -18,8 +18,11 @@ function(flux_cache_compile)
     set_target_properties(${target} PROPERTIES
       CXX_EXTENSIONS OFF
       CXX_VISIBILITY_PRESET hidden
-      VISIBILITY_INLINES_HIDDEN ON
-      POSITION_INDEPENDENT_CODE ON)
+      VISIBILITY_INLINES_HIDDEN ON)
+    get_target_property(type ${target} TYPE)
+    if(NOT type STREQUAL "EXECUTABLE")
+      set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON)  # an archive may end up in a plugin
+    endif()
     if(PROJECT_IS_TOP_LEVEL)
       target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic)
     endif()
