@@ -24,10 +24,7 @@ foreach(room IN LISTS rooms)
   endif()
 endforeach()
 
-foreach(room IN LISTS rooms)
-  string(REGEX REPLACE ".*:" "" name ${room})
-  list(APPEND targets flux_cache_${name})
-endforeach()
+get_property(targets GLOBAL PROPERTY FLUX_CACHE_TARGETS)
 install(TARGETS flux_cache_headers flux_cache_core flux_cache_testing ${targets}
   EXPORT FluxCacheTargets
   LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT runtime NAMELINK_COMPONENT development
@@ -38,6 +35,7 @@ install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/flux" DESTINATION "${CMAKE_INST
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/cmake/find" DESTINATION "${package_dir}" COMPONENT development)
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT development)
 
+list(JOIN components " " components)
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/FluxCacheConfig.cmake.in"
   "${PROJECT_BINARY_DIR}/FluxCacheConfig.cmake" INSTALL_DESTINATION "${package_dir}" NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/FluxCacheConfigVersion.cmake" COMPATIBILITY SameMajorVersion)

@@ -8,6 +8,7 @@
 # Global properties kept here:
 #   FLUX_CACHE_ROOMS           "store:redis" ... of all rooms that are built, in the order of their folders
 #   FLUX_CACHE_ROOM_<room>     the third-party targets of a room
+#   FLUX_CACHE_TARGETS         their components
 #   FLUX_CACHE_SUMMARY         one line per room, for the summary
 include_guard(GLOBAL)
 
@@ -77,6 +78,7 @@ function(flux_cache_add_room kind name)
   target_link_libraries(flux_cache INTERFACE ${component})
 
   set_property(GLOBAL APPEND PROPERTY FLUX_CACHE_ROOMS "${kind}:${name}")
+  set_property(GLOBAL APPEND PROPERTY FLUX_CACHE_TARGETS ${component})
   set_property(GLOBAL PROPERTY "FLUX_CACHE_ROOM_${kind}:${name}" "${room_DEPENDS}")
 endfunction()
 
