@@ -4,8 +4,6 @@
 
 #include <new>
 
-#include "core/rooms.hpp"
-
 namespace flux::cache {
 inline namespace v1 {
 

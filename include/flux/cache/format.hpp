@@ -3,8 +3,8 @@
 // A format is a Writer and a Reader behind a name and a number. The number stands in every frame, so that what was
 // written under one configuration is read under another; it is never given to another format.
 #pragma once
+#include <flux/cache/limits.hpp>
 #include <flux/cache/result.hpp>
-#include <flux/cache/serial.hpp>
 #include <flux/cache/type.hpp>
 
 #include <array>
@@ -40,7 +40,8 @@ class FLUX_CACHE_TYPE Format {
   virtual Result<void> encode(const Type& type, const void* object, std::string& out,
                               const EncodeOptions& options) const = 0;
   /// An object of exactly these bytes: Errc::corrupt, schema, wrong_type, too_large, not_serializable.
-  virtual Result<std::shared_ptr<void>> decode(const Type& type, std::string_view bytes, const Limits& limits) const = 0;
+  virtual Result<std::shared_ptr<void>> decode(const Type& type, std::string_view bytes,
+                                               const Limits& limits) const = 0;
 };
 
 /// Formats by name and by number. Lookups are lock-free; additions may race with them and with each other.
@@ -74,6 +75,8 @@ FLUX_CACHE_API Result<std::shared_ptr<void>> run_load(const Type& type, Reader& 
 /// Errc::not_serializable, naming the type.
 FLUX_CACHE_API Error not_serializable(const Type& type);
 
+/// Adds the formats that this library was built with; the build generates it.
+void register_formats(FormatRegistry& into);
 void register_format_native(FormatRegistry& into);
 
 }  // namespace detail

@@ -38,6 +38,7 @@ Result<std::shared_ptr<void>> load_erased(Reader& in) {
 template <class T>
 consteval Lane lane_of() {
   constexpr Shape shape = kShape<T>;
+  if constexpr (shape == Shape::enumeration) return lane_of<std::underlying_type_t<T>>();
   if (shape == Shape::integer) return Lane::integer;
   if (shape == Shape::natural) return Lane::natural;
   if (shape == Shape::text) return Lane::text;
@@ -85,7 +86,8 @@ template <class T>
 inline constexpr bool kIsView = requires(const T& view) {
   view.data();
   view.size();
-} && std::is_trivially_copyable_v<T> && std::is_class_v<T> && requires(T& view) { view = T(view.data(), view.size()); };
+}
+&&std::is_trivially_copyable_v<T>&& std::is_class_v<T>&& requires(T& view) { view = T(view.data(), view.size()); };
 
 template <class T>
 consteval bool check_cacheable() {
@@ -97,8 +99,9 @@ consteval bool check_cacheable() {
   static_assert(!std::is_const_v<T> && !std::is_volatile_v<T>,
                 "flux cache: name the type without const and volatile; what is cached never changes anyway");
   if constexpr (std::is_object_v<T> && !std::is_array_v<T>) {
-    static_assert(std::is_move_constructible_v<T>,
-                  "flux cache: this type can be neither copied nor moved into the cache; cache a std::shared_ptr to it");
+    static_assert(
+        std::is_move_constructible_v<T>,
+        "flux cache: this type can be neither copied nor moved into the cache; cache a std::shared_ptr to it");
     static_assert(std::is_destructible_v<T>, "flux cache: this type cannot be destroyed, so it cannot be cached");
     static_assert(!kIsView<T>,
                   "flux cache: a view does not own what it shows; cache a std::string or a std::vector instead");

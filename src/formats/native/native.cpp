@@ -1,6 +1,7 @@
 // formats/native/native.cpp - the default format: little endian, varints, fields by position. docs/formats/native.md.
 #include <flux/cache/detail/output.hpp>
 #include <flux/cache/format.hpp>
+#include <flux/cache/serial.hpp>
 
 #include <cstring>
 
@@ -125,7 +126,7 @@ class NativeReader final : public Reader {
   NativeReader(std::string_view bytes, const Limits& limits)
       : Reader(kNative, limits.depth), at_(bytes.data()), end_(bytes.data() + bytes.size()), length_(limits.length) {}
 
-  Kind peek() override { return Kind::nothing; }
+  Token peek() override { return Token::nothing; }
   bool present() override { return flag(); }
   bool boolean() override { return flag(); }
   std::int64_t integer() override {

@@ -3,8 +3,8 @@
 // Containers, variants and tuples are recognised by what they offer, not by their name, so that nobody pays for a
 // standard header he does not use, and so that a container of one's own with the standard's shape is known as well.
 #pragma once
+#include <flux/cache/codec.hpp>
 #include <flux/cache/reflect.hpp>
-#include <flux/cache/serial.hpp>
 
 #include <chrono>
 #include <memory>
@@ -19,8 +19,8 @@ inline namespace v1 {
 namespace detail {
 
 enum class Shape : std::uint8_t {
-  unknown,      // lives in memory only
-  foreign,      // has a Codec
+  unknown,  // lives in memory only
+  foreign,  // has a Codec
   boolean,
   integer,
   natural,
@@ -28,22 +28,24 @@ enum class Shape : std::uint8_t {
   number32,
   enumeration,
   text,
-  bytes,        // a growing container of std::byte or unsigned char
+  bytes,  // a growing container of std::byte or unsigned char
   optional,
-  pointer,      // unique_ptr, shared_ptr
+  pointer,  // unique_ptr, shared_ptr
   duration,
   time_point,
-  tuple,        // pair and tuple
+  tuple,  // pair and tuple
   variant,
   map,
   set,
   sequence,
-  array,        // std::array
-  object,       // has fields
+  array,   // std::array
+  object,  // has fields
 };
 
 template <class T>
-concept HasCodec = requires { sizeof(Codec<T>); };
+concept HasCodec = requires {
+  sizeof(Codec<T>);
+};
 
 template <class T>
 concept TextLike = requires(T& text, const T& constant, const char* data, std::size_t size) {
@@ -72,10 +74,14 @@ inline constexpr bool kByteLike = std::is_same_v<T, std::byte> || std::is_same_v
 
 template <class T>
 concept BytesLike = ContiguousLike<T> && kByteLike<typename T::value_type> &&
-                    requires(T& bytes, const typename T::value_type* data) { bytes.assign(data, data); };
+    requires(T& bytes, const typename T::value_type* data) {
+  bytes.assign(data, data);
+};
 
 template <class T>
-concept HasTupleSize = requires { std::tuple_size<T>::value; };
+concept HasTupleSize = requires {
+  std::tuple_size<T>::value;
+};
 
 template <class T>
 concept ArrayLike = ContiguousLike<T> && HasTupleSize<T>;
@@ -92,7 +98,7 @@ concept MapLike = RangeLike<T> && requires(T& map, typename T::key_type&& key, t
 };
 
 template <class T>
-concept SequenceLike = RangeLike<T> && !HasTupleSize<T> && !SetLike<T> && !MapLike<T> && requires(T& sequence) {
+concept SequenceLike = RangeLike<T> && !HasTupleSize<T> && !SetLike<T> && !MapLike<T> && requires(T & sequence) {
   sequence.emplace_back();
   sequence.clear();
 };
@@ -108,11 +114,9 @@ inline constexpr Shape kTemplateShape = Shape::unknown;
 template <class T>
 inline constexpr Shape kTemplateShape<std::optional<T>> = Shape::optional;
 template <class T>
-  requires(!std::is_array_v<T>)
-inline constexpr Shape kTemplateShape<std::unique_ptr<T>> = Shape::pointer;
+requires(!std::is_array_v<T>) inline constexpr Shape kTemplateShape<std::unique_ptr<T>> = Shape::pointer;
 template <class T>
-  requires(!std::is_array_v<T>)
-inline constexpr Shape kTemplateShape<std::shared_ptr<T>> = Shape::pointer;
+requires(!std::is_array_v<T>) inline constexpr Shape kTemplateShape<std::shared_ptr<T>> = Shape::pointer;
 template <class Rep, class Period>
 inline constexpr Shape kTemplateShape<std::chrono::duration<Rep, Period>> = Shape::duration;
 template <class Clock, class Length>
@@ -200,8 +204,9 @@ struct Types {
 };
 /// The types of the fields of a struct, references and const taken off.
 template <class T>
-using field_types = std::remove_pointer_t<decltype(visit_fields(
-    std::declval<T&>(), [](auto&... fields) { return static_cast<Types<std::remove_reference_t<decltype(fields)>...>*>(nullptr); }))>;
+using field_types = std::remove_pointer_t<decltype(visit_fields(std::declval<T&>(), [](auto&... fields) {
+  return static_cast<Types<std::remove_reference_t<decltype(fields)>...>*>(nullptr);
+}))>;
 
 template <class T>
 struct ArgumentsOf;
@@ -233,9 +238,8 @@ using inner_of = typename Inner<T>::type;
 /// Calls `f` with each index below N as a constant.
 template <std::size_t N, class F>
 constexpr void for_each_index(F&& f) {
-  [&]<std::size_t... I>(std::index_sequence<I...>) {
-    (f(std::integral_constant<std::size_t, I>{}), ...);
-  }(std::make_index_sequence<N>{});
+  [&]<std::size_t... I>(std::index_sequence<I...>) { (f(std::integral_constant<std::size_t, I>{}), ...); }
+  (std::make_index_sequence<N>{});
 }
 
 }  // namespace detail
