@@ -8,16 +8,10 @@
 #include "config/problems.hpp"
 #include "config/settings_access.hpp"
 #include "config/utf8.hpp"
+#include "core/rooms.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
-
-namespace detail {
-
-/// Generated from the stores that were built.
-void register_stores(DriverTable& into);
-
-}  // namespace detail
 
 namespace {
 
