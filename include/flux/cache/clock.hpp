@@ -46,9 +46,7 @@ class FLUX_CACHE_TYPE Clock {
     return moment == kNever ? WallTime::max() : wall() + (moment - now());
   }
   /// A stored wall time as a deadline on the steady line.
-  Instant from_wall(WallTime time) const noexcept {
-    return time == WallTime::max() ? kNever : now() + (time - wall());
-  }
+  Instant from_wall(WallTime time) const noexcept { return time == WallTime::max() ? kNever : now() + (time - wall()); }
 };
 
 /// The machine's own clocks: CLOCK_MONOTONIC and CLOCK_REALTIME. Lives for ever.

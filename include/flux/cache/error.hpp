@@ -45,10 +45,10 @@ constexpr bool is_transient(Errc code) noexcept {
 /// What went wrong, and where. Never carries a value or a secret.
 struct Error {
   Errc code = Errc::unavailable;
-  std::string message = {};    ///< the cause in plain words, such as the system's or the library's own text
-  std::string store = {};      ///< the store's configured name; empty above the stores
-  std::string operation = {};  ///< the verb: "get", "put", "increment"
-  std::string key = {};        ///< the key it was about; empty where it was about none
+  std::string message{};    ///< the cause in plain words, such as the system's or the library's own text
+  std::string store{};      ///< the store's configured name; empty above the stores
+  std::string operation{};  ///< the verb: "get", "put", "increment"
+  std::string key{};        ///< the key it was about; empty where it was about none
 
   /// One line for a person: "redis: get \"k\": unavailable: connection refused".
   FLUX_CACHE_API std::string to_string() const;

@@ -17,9 +17,10 @@ class Result {
 
   Result(T value) : value_(std::move(value)) {}
   template <class U>
-    requires(std::is_convertible_v<U &&, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Error> && !std::is_same_v<std::remove_cvref_t<U>, Result>)
-  Result(U&& value) : value_(std::forward<U>(value)) {}
+  requires(std::is_convertible_v<U&&, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Error> && !std::is_same_v<std::remove_cvref_t<U>, Result>)
+      Result(U&& value)
+      : value_(std::forward<U>(value)) {}
   Result(Error error) : error_(std::make_unique<Error>(std::move(error))) {}
   explicit Result(std::unique_ptr<Error> error) : error_(std::move(error)) {}
 

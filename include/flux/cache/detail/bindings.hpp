@@ -1,0 +1,103 @@
+// flux/cache/detail/bindings.hpp - the fields of an aggregate as a parameter pack, by structured bindings.
+#pragma once
+#include <cstddef>
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail {
+
+inline constexpr std::size_t kMaxFields = 64;
+
+// clang-format off
+#define FLUX_CACHE_B8  b0, b1, b2, b3, b4, b5, b6, b7
+#define FLUX_CACHE_B16 FLUX_CACHE_B8, b8, b9, b10, b11, b12, b13, b14, b15
+#define FLUX_CACHE_B24 FLUX_CACHE_B16, b16, b17, b18, b19, b20, b21, b22, b23
+#define FLUX_CACHE_B32 FLUX_CACHE_B24, b24, b25, b26, b27, b28, b29, b30, b31
+#define FLUX_CACHE_B40 FLUX_CACHE_B32, b32, b33, b34, b35, b36, b37, b38, b39
+#define FLUX_CACHE_B48 FLUX_CACHE_B40, b40, b41, b42, b43, b44, b45, b46, b47
+#define FLUX_CACHE_B56 FLUX_CACHE_B48, b48, b49, b50, b51, b52, b53, b54, b55
+#define FLUX_CACHE_BIND(n, ...) else if constexpr (N == n) { auto& [__VA_ARGS__] = object; return visit(__VA_ARGS__); }
+
+/// Calls `visit` with the `N` fields of `object`, in order.
+template <std::size_t N, class T, class Visit>
+constexpr decltype(auto) bind_fields(T& object, Visit&& visit) {
+  if constexpr (N == 0) { (void)object; return visit(); }
+  FLUX_CACHE_BIND(1, b0)
+  FLUX_CACHE_BIND(2, b0, b1)
+  FLUX_CACHE_BIND(3, b0, b1, b2)
+  FLUX_CACHE_BIND(4, b0, b1, b2, b3)
+  FLUX_CACHE_BIND(5, b0, b1, b2, b3, b4)
+  FLUX_CACHE_BIND(6, b0, b1, b2, b3, b4, b5)
+  FLUX_CACHE_BIND(7, b0, b1, b2, b3, b4, b5, b6)
+  FLUX_CACHE_BIND(8, FLUX_CACHE_B8)
+  FLUX_CACHE_BIND(9, FLUX_CACHE_B8, b8)
+  FLUX_CACHE_BIND(10, FLUX_CACHE_B8, b8, b9)
+  FLUX_CACHE_BIND(11, FLUX_CACHE_B8, b8, b9, b10)
+  FLUX_CACHE_BIND(12, FLUX_CACHE_B8, b8, b9, b10, b11)
+  FLUX_CACHE_BIND(13, FLUX_CACHE_B8, b8, b9, b10, b11, b12)
+  FLUX_CACHE_BIND(14, FLUX_CACHE_B8, b8, b9, b10, b11, b12, b13)
+  FLUX_CACHE_BIND(15, FLUX_CACHE_B8, b8, b9, b10, b11, b12, b13, b14)
+  FLUX_CACHE_BIND(16, FLUX_CACHE_B16)
+  FLUX_CACHE_BIND(17, FLUX_CACHE_B16, b16)
+  FLUX_CACHE_BIND(18, FLUX_CACHE_B16, b16, b17)
+  FLUX_CACHE_BIND(19, FLUX_CACHE_B16, b16, b17, b18)
+  FLUX_CACHE_BIND(20, FLUX_CACHE_B16, b16, b17, b18, b19)
+  FLUX_CACHE_BIND(21, FLUX_CACHE_B16, b16, b17, b18, b19, b20)
+  FLUX_CACHE_BIND(22, FLUX_CACHE_B16, b16, b17, b18, b19, b20, b21)
+  FLUX_CACHE_BIND(23, FLUX_CACHE_B16, b16, b17, b18, b19, b20, b21, b22)
+  FLUX_CACHE_BIND(24, FLUX_CACHE_B24)
+  FLUX_CACHE_BIND(25, FLUX_CACHE_B24, b24)
+  FLUX_CACHE_BIND(26, FLUX_CACHE_B24, b24, b25)
+  FLUX_CACHE_BIND(27, FLUX_CACHE_B24, b24, b25, b26)
+  FLUX_CACHE_BIND(28, FLUX_CACHE_B24, b24, b25, b26, b27)
+  FLUX_CACHE_BIND(29, FLUX_CACHE_B24, b24, b25, b26, b27, b28)
+  FLUX_CACHE_BIND(30, FLUX_CACHE_B24, b24, b25, b26, b27, b28, b29)
+  FLUX_CACHE_BIND(31, FLUX_CACHE_B24, b24, b25, b26, b27, b28, b29, b30)
+  FLUX_CACHE_BIND(32, FLUX_CACHE_B32)
+  FLUX_CACHE_BIND(33, FLUX_CACHE_B32, b32)
+  FLUX_CACHE_BIND(34, FLUX_CACHE_B32, b32, b33)
+  FLUX_CACHE_BIND(35, FLUX_CACHE_B32, b32, b33, b34)
+  FLUX_CACHE_BIND(36, FLUX_CACHE_B32, b32, b33, b34, b35)
+  FLUX_CACHE_BIND(37, FLUX_CACHE_B32, b32, b33, b34, b35, b36)
+  FLUX_CACHE_BIND(38, FLUX_CACHE_B32, b32, b33, b34, b35, b36, b37)
+  FLUX_CACHE_BIND(39, FLUX_CACHE_B32, b32, b33, b34, b35, b36, b37, b38)
+  FLUX_CACHE_BIND(40, FLUX_CACHE_B40)
+  FLUX_CACHE_BIND(41, FLUX_CACHE_B40, b40)
+  FLUX_CACHE_BIND(42, FLUX_CACHE_B40, b40, b41)
+  FLUX_CACHE_BIND(43, FLUX_CACHE_B40, b40, b41, b42)
+  FLUX_CACHE_BIND(44, FLUX_CACHE_B40, b40, b41, b42, b43)
+  FLUX_CACHE_BIND(45, FLUX_CACHE_B40, b40, b41, b42, b43, b44)
+  FLUX_CACHE_BIND(46, FLUX_CACHE_B40, b40, b41, b42, b43, b44, b45)
+  FLUX_CACHE_BIND(47, FLUX_CACHE_B40, b40, b41, b42, b43, b44, b45, b46)
+  FLUX_CACHE_BIND(48, FLUX_CACHE_B48)
+  FLUX_CACHE_BIND(49, FLUX_CACHE_B48, b48)
+  FLUX_CACHE_BIND(50, FLUX_CACHE_B48, b48, b49)
+  FLUX_CACHE_BIND(51, FLUX_CACHE_B48, b48, b49, b50)
+  FLUX_CACHE_BIND(52, FLUX_CACHE_B48, b48, b49, b50, b51)
+  FLUX_CACHE_BIND(53, FLUX_CACHE_B48, b48, b49, b50, b51, b52)
+  FLUX_CACHE_BIND(54, FLUX_CACHE_B48, b48, b49, b50, b51, b52, b53)
+  FLUX_CACHE_BIND(55, FLUX_CACHE_B48, b48, b49, b50, b51, b52, b53, b54)
+  FLUX_CACHE_BIND(56, FLUX_CACHE_B56)
+  FLUX_CACHE_BIND(57, FLUX_CACHE_B56, b56)
+  FLUX_CACHE_BIND(58, FLUX_CACHE_B56, b56, b57)
+  FLUX_CACHE_BIND(59, FLUX_CACHE_B56, b56, b57, b58)
+  FLUX_CACHE_BIND(60, FLUX_CACHE_B56, b56, b57, b58, b59)
+  FLUX_CACHE_BIND(61, FLUX_CACHE_B56, b56, b57, b58, b59, b60)
+  FLUX_CACHE_BIND(62, FLUX_CACHE_B56, b56, b57, b58, b59, b60, b61)
+  FLUX_CACHE_BIND(63, FLUX_CACHE_B56, b56, b57, b58, b59, b60, b61, b62)
+  FLUX_CACHE_BIND(64, FLUX_CACHE_B56, b56, b57, b58, b59, b60, b61, b62, b63)
+}
+// clang-format on
+
+#undef FLUX_CACHE_BIND
+#undef FLUX_CACHE_B8
+#undef FLUX_CACHE_B16
+#undef FLUX_CACHE_B24
+#undef FLUX_CACHE_B32
+#undef FLUX_CACHE_B40
+#undef FLUX_CACHE_B48
+#undef FLUX_CACHE_B56
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace flux::cache

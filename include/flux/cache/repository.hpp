@@ -1,0 +1,63 @@
+// flux/cache/repository.hpp - the verbs on one store, and on one store under tags.
+#pragma once
+#include <flux/cache/verbs.hpp>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace flux::cache {
+inline namespace v1 {
+
+/// The verbs under tags: what is written carries them, what is read must carry all of them, in any order. A tag is a
+/// label on one key space: untagged calls see the same entries, and obey their flushes.
+class TagSet : public Verbs<TagSet> {
+ public:
+  TagSet(std::shared_ptr<detail::Core> core, Tags tags) : core_(std::move(core)), tags_(std::move(tags)) {}
+
+  /// Removes what carries at least one of the tags; `flush()` removes what carries all of them.
+  bool flush_any() const { return core_->settle(core_->flush(&tags_, true), false); }
+  Result<bool> try_flush_any() const { return core_->flush(&tags_, true); }
+
+  detail::Core& core() const noexcept { return *core_; }
+  const Tags* tags_of_call() const noexcept { return tags_.empty() ? nullptr : &tags_; }
+
+ private:
+  std::shared_ptr<detail::Core> core_;
+  Tags tags_;
+};
+
+/// A store with its rules. A handle: copying it is cheap, and copies are the same repository.
+class Repository : public Verbs<Repository> {
+ public:
+  explicit Repository(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}
+  /// Over a store of one's own; no manager needed.
+  explicit Repository(StorePtr store, const RepositoryOptions& options = {}, std::string name = "store")
+      : core_(std::make_shared<detail::Core>(std::move(name), std::move(store), options)) {}
+
+  /// The configured name.
+  const std::string& name() const noexcept { return core_->name(); }
+  Traits traits() const noexcept { return core_->store()->traits(); }
+  /// The verbs under tags.
+  TagSet tags(Tags tags) const { return TagSet(core_, std::move(tags)); }
+
+  /// Counts since the start or the last `reset_stats`.
+  Stats stats() const { return core_->stats(); }
+  void reset_stats() const { core_->reset_stats(); }
+  /// Calls the listener at each event, in the thread of the call, until the answer goes out of scope. What it throws is
+  /// contained.
+  Listening listen(Listener listener) const { return core_->listen(std::move(listener)); }
+  /// Reclaims expired entries, about `budget` of them at the most; answers how many went.
+  Result<std::size_t> prune(std::size_t budget = 10'000) const { return core_->prune(budget); }
+  /// The store itself, layers and all.
+  const StorePtr& store() const noexcept { return core_->store(); }
+
+  detail::Core& core() const noexcept { return *core_; }
+  const Tags* tags_of_call() const noexcept { return nullptr; }
+
+ private:
+  std::shared_ptr<detail::Core> core_;
+};
+
+}  // namespace v1
+}  // namespace flux::cache

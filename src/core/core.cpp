@@ -1,0 +1,486 @@
+// The compiled half of the verbs.
+#include <flux/cache/detail/core.hpp>
+
+#include <algorithm>
+#include <mutex>
+
+#include "flights.hpp"
+#include "labels.hpp"
+#include "random.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail {
+
+namespace {
+
+std::unique_ptr<Error> error(Errc code, std::string message) {
+  return std::make_unique<Error>(Error{code, std::move(message)});
+}
+
+/// The tags of the options and of the call, each once; the names are borrowed.
+std::vector<TagStamp> stamps(const Tags* call, const Options* options) {
+  std::vector<TagStamp> all;
+  const auto add = [&](const Tags& tags) {
+    for (const std::string& tag : tags)
+      if (std::none_of(all.begin(), all.end(), [&](const TagStamp& seen) { return seen.name == tag; }))
+        all.push_back({tag, 0});
+  };
+  if (options != nullptr) add(options->tags);
+  if (call != nullptr) add(*call);
+  return all;
+}
+
+}  // namespace
+
+struct Core::Listeners {
+  struct One {
+    Listener listener;
+    Listeners* home;
+    std::atomic<int>* count;
+  };
+
+  std::mutex mutex;
+  std::vector<std::shared_ptr<One>> all;
+};
+
+Core::Core(std::string name, StorePtr store, const RepositoryOptions& options)
+    : name_(std::move(name)),
+      store_(std::move(store)),
+      options_(options),
+      clock_(options.clock != nullptr ? options.clock : &system_clock()),
+      listeners_(std::make_shared<Listeners>()),
+      flights_(std::make_unique<Flights>()) {}
+
+Core::~Core() = default;
+
+// --- checks and errors
+
+std::unique_ptr<Error> Core::check(std::string_view key, const char* operation) const {
+  if (key.size() - 1 < options_.max_key_bytes) [[likely]]
+    return nullptr;
+  std::string what = key.empty() ? "the key is empty"
+                                 : "the key has " + std::to_string(key.size()) + " bytes, over the limit of " +
+                                       std::to_string(options_.max_key_bytes);
+  return std::make_unique<Error>(
+      Error{Errc::bad_key, std::move(what), name_, operation, std::string(key.substr(0, 64))});
+}
+
+std::unique_ptr<Error> Core::check(const Tags& tags) const {
+  if (tags.size() > options_.max_tags)
+    return error(Errc::bad_tag,
+                 std::to_string(tags.size()) + " tags, over the limit of " + std::to_string(options_.max_tags));
+  for (const std::string& tag : tags) {
+    if (tag.empty()) return error(Errc::bad_tag, "a tag is empty");
+    if (tag.size() > options_.max_tag_bytes)
+      return error(Errc::bad_tag, "a tag has " + std::to_string(tag.size()) + " bytes, over the limit of " +
+                                      std::to_string(options_.max_tag_bytes));
+  }
+  return nullptr;
+}
+
+std::unique_ptr<Error> Core::failed(std::unique_ptr<Error> error, const char* operation, std::string_view key) {
+  error->store = name_;
+  if (error->operation.empty()) error->operation = operation;
+  if (error->key.empty()) error->key = key;
+  switch (error->code) {
+    case Errc::unavailable:
+    case Errc::timeout:
+    case Errc::rejected:
+    case Errc::denied:
+    case Errc::shut_down:
+      counters_.add(Count::store_error);
+      outage_.store(true, std::memory_order_relaxed);
+      emit(EventKind::store_error, key, nullptr, MissCause::none, error.get());
+      break;
+    default: break;
+  }
+  return error;
+}
+
+void Core::recovered() {
+  if (outage_.exchange(false, std::memory_order_relaxed)) emit(EventKind::recovered, {});
+}
+
+void Core::escalate(const Error& error) const {
+  switch (error.code) {
+    case Errc::bad_key:
+    case Errc::bad_tag:
+    case Errc::bad_config:
+    case Errc::unsupported: raise(error);
+    case Errc::wrong_type:
+    case Errc::schema:
+    case Errc::corrupt:
+    case Errc::prohibited: return;
+    default:
+      if (options_.on_error == OnError::raise) raise(error);
+  }
+}
+
+// --- lifetimes
+
+std::optional<Expiry> Core::expiry_of(const Lifetime& life) const {
+  const Options* const options = life.options;
+  std::optional<Ttl> ttl = life.ttl ? life.ttl : options_.ttl;
+  if (options != nullptr && options->until) {
+    const auto left = std::chrono::floor<Duration>(*options->until) - clock_->wall();
+    ttl = Ttl(left);
+  }
+  Duration length = ttl ? ttl->length() : Duration::max();
+  if (length <= Duration::zero()) return std::nullopt;
+  if (length == Duration::max()) return Expiry{};
+  if (options == nullptr) return Expiry::at(after(clock_->now(), length));
+  if (options->jitter && *options->jitter > Duration::zero()) {
+    const auto spread = std::min(*options->jitter, length - Duration(1));
+    length -= Duration(static_cast<Duration::rep>(random_below(static_cast<std::uint64_t>(spread.count()) + 1)));
+  }
+  const Instant fresh_until = after(clock_->now(), length);
+  const Duration grace = std::max(
+      {options->stale.value_or(Duration::zero()), options->fail_safe.value_or(Duration::zero()), Duration::zero()});
+  return Expiry{fresh_until, after(fresh_until, grace)};
+}
+
+// --- reading
+
+Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags* tags, std::string_view key,
+                         const char* operation, const Type* as) {
+  if (!there.ok()) [[unlikely]] {
+    auto why = failed(there.take_error(), operation, key);
+    counters_.add(Count::miss);
+    MissCause cause = MissCause::store_error;
+    if (why->code == Errc::corrupt) counters_.add(Count::corrupt), cause = MissCause::corrupt;
+    if (why->code == Errc::schema) counters_.add(Count::schema), cause = MissCause::schema;
+    if (why->code == Errc::wrong_type) counters_.add(Count::wrong_type), cause = MissCause::wrong_type;
+    emit(EventKind::miss, key, tags, cause, why.get());
+    return Result<bool>(std::move(why));
+  }
+  if (outage_.load(std::memory_order_relaxed)) [[unlikely]]
+    recovered();
+  if (*there && fits && tagged) [[likely]] {
+    counters_.add(Count::hit);
+    emit(EventKind::hit, key, tags);
+    return true;
+  }
+  counters_.add(Count::miss);
+  if (*there && tagged) {
+    counters_.add(Count::wrong_type);
+    emit(EventKind::miss, key, tags, MissCause::wrong_type);
+    return Error{Errc::wrong_type, "another type is stored than the wanted " + std::string(as->name), name_, operation,
+                 std::string(key)};
+  }
+  emit(EventKind::miss, key, tags, *there ? MissCause::tags : MissCause::absent);
+  return false;
+}
+
+Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, Take take) {
+  if (auto wrong = check(text, "get")) [[unlikely]]
+    return Result<bool>(std::move(wrong));
+  bool fits = false;
+  bool tagged = true;
+  auto there = store_->get(Key(text), {.as = &as}, [&](const Entry& entry) {
+    if (tags != nullptr && !(tagged = carries(entry, *tags))) return;
+    fits = take(entry.value);
+  });
+  return found(std::move(there), fits, tagged, tags, text, "get", &as);
+}
+
+Result<bool> Core::pull(const Tags* tags, std::string_view text, const Type& as, Take take) {
+  if (auto wrong = check(text, "pull")) return Result<bool>(std::move(wrong));
+  const Key key(text);
+  if (tags != nullptr) {
+    // What lacks a tag must stay, so the tags are looked at before anything is removed.
+    auto seen = has(tags, text);
+    if (!seen.ok() || !*seen) return seen;
+  }
+  bool fits = false;
+  auto there = store_->pull(key, {.as = &as}, [&](const Entry& entry) { fits = take(entry.value); });
+  if (there.ok() && *there) {
+    counters_.add(Count::forget);
+    emit(EventKind::forget, text, tags);
+  }
+  return found(std::move(there), fits, true, tags, text, "pull", &as);
+}
+
+Result<bool> Core::has(const Tags* tags, std::string_view text) {
+  if (auto wrong = check(text, "has")) return Result<bool>(std::move(wrong));
+  bool tagged = true;
+  const Key key(text);
+  auto there = tags == nullptr ? store_->has(key)
+                               : store_->get(key, {}, [&](const Entry& entry) { tagged = carries(entry, *tags); });
+  if (!there.ok()) return Result<bool>(failed(there.take_error(), "has", text));
+  return *there && tagged;
+}
+
+Result<std::optional<Duration>> Core::expires_in(const Tags* tags, std::string_view text) {
+  using Answer = Result<std::optional<Duration>>;
+  if (auto wrong = check(text, "expires_in")) return Answer(std::move(wrong));
+  std::optional<Duration> left;
+  auto there = store_->get(Key(text), {}, [&](const Entry& entry) {
+    if (tags != nullptr && !carries(entry, *tags)) return;
+    const Instant end = entry.expiry.fresh_until;
+    left = end == kNever ? Duration::max() : std::max(end - clock_->now(), Duration::zero());
+  });
+  if (!there.ok()) return Answer(failed(there.take_error(), "expires_in", text));
+  return left;
+}
+
+Result<void> Core::get_many(const Tags* tags, std::span<const std::string_view> keys, const Type* as, BatchTake take) {
+  if (keys.empty()) return {};
+  std::vector<Key> hashed;
+  hashed.reserve(keys.size());
+  for (const std::string_view key : keys) {
+    if (auto wrong = check(key, "many")) return Result<void>(std::move(wrong));
+    hashed.emplace_back(key);
+  }
+  enum class Row : std::uint8_t { absent, lacks_tags, wrong_type, hit };
+  std::vector<Row> rows(keys.size(), Row::absent);
+  auto done = store_->get_many(hashed, {.as = as}, [&](std::size_t i, const Entry& entry) {
+    if (tags != nullptr && !carries(entry, *tags))
+      rows[i] = Row::lacks_tags;
+    else
+      rows[i] = take(i, entry.value) ? Row::hit : Row::wrong_type;
+  });
+  std::unique_ptr<Error> why = done.ok() ? nullptr : failed(done.take_error(), "many", {});
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    counters_.add(rows[i] == Row::hit ? Count::hit : Count::miss);
+    if (rows[i] == Row::wrong_type) counters_.add(Count::wrong_type);
+    if (rows[i] == Row::hit)
+      emit(EventKind::hit, keys[i], tags);
+    else
+      emit(EventKind::miss, keys[i], tags,
+           why ? MissCause::store_error
+               : (rows[i] == Row::absent ? MissCause::absent
+                                         : (rows[i] == Row::wrong_type ? MissCause::wrong_type : MissCause::tags)),
+           why.get());
+  }
+  return why ? Result<void>(std::move(why)) : Result<void>();
+}
+
+// --- writing
+
+Result<bool> Core::put(const Tags* tags, std::string_view text, const ValueView& value, const Lifetime& life,
+                       When when) {
+  const char* const operation = when == When::absent ? "add" : "put";
+  if (auto wrong = check(text, operation)) return Result<bool>(std::move(wrong));
+  std::vector<TagStamp> labels;
+  if (tags != nullptr || (life.options != nullptr && !life.options->tags.empty())) {
+    if (tags != nullptr)
+      if (auto wrong = check(*tags)) return Result<bool>(failed(std::move(wrong), operation, text));
+    if (life.options != nullptr)
+      if (auto wrong = check(life.options->tags)) return Result<bool>(failed(std::move(wrong), operation, text));
+    labels = stamps(tags, life.options);
+  }
+  const Key key(text);
+  const auto expiry = expiry_of(life);
+  if (!expiry) {
+    if (when == When::absent) return false;
+    auto removed = store_->forget(key, {});
+    if (!removed.ok()) return Result<bool>(failed(removed.take_error(), operation, text));
+    emit(EventKind::put, text, tags);
+    counters_.add(Count::put);
+    return true;
+  }
+  auto written = store_->put(key, {.value = value, .expiry = *expiry, .tags = labels}, {when});
+  if (!written.ok()) [[unlikely]] {
+    auto why = failed(written.take_error(), operation, text);
+    counters_.add(Count::put_failure);
+    emit(EventKind::put_failed, text, tags, MissCause::none, why.get());
+    return Result<bool>(std::move(why));
+  }
+  if (*written) {
+    counters_.add(Count::put);
+    emit(EventKind::put, text, tags);
+  }
+  return written;
+}
+
+Result<std::vector<std::string>> Core::put_many(const Tags* tags, std::span<const std::string_view> keys,
+                                                std::span<const ValueView> values, const Lifetime& life) {
+  using Answer = Result<std::vector<std::string>>;
+  if (keys.empty()) return std::vector<std::string>{};
+  for (const std::string_view key : keys)
+    if (auto wrong = check(key, "put_many")) return Answer(std::move(wrong));
+  if (tags != nullptr)
+    if (auto wrong = check(*tags)) return Answer(failed(std::move(wrong), "put_many", {}));
+  if (life.options != nullptr)
+    if (auto wrong = check(life.options->tags)) return Answer(failed(std::move(wrong), "put_many", {}));
+  const auto expiry = expiry_of(life);
+  if (!expiry) {
+    auto removed = forget_many(tags, keys);
+    return removed.ok() ? Answer(std::vector<std::string>{}) : Answer(removed.take_error());
+  }
+  const auto labels = stamps(tags, life.options);
+  std::vector<Item> items;
+  items.reserve(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    items.push_back({Key(keys[i]), {.value = values[i], .expiry = *expiry, .tags = labels}});
+  auto written = store_->put_many(items);
+  if (!written.ok()) {
+    auto why = failed(written.take_error(), "put_many", {});
+    counters_.add(Count::put_failure, keys.size());
+    for (const std::string_view key : keys) emit(EventKind::put_failed, key, tags, MissCause::none, why.get());
+    return Answer(std::move(why));
+  }
+  auto why = written->error ? failed(std::move(written->error), "put_many", {}) : nullptr;
+  std::vector<std::string> failures;
+  auto next = written->failed.begin();
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const bool lost = next != written->failed.end() && *next == i;
+    if (lost) ++next, failures.emplace_back(keys[i]);
+    counters_.add(lost ? Count::put_failure : Count::put);
+    emit(lost ? EventKind::put_failed : EventKind::put, keys[i], tags, MissCause::none, lost ? why.get() : nullptr);
+  }
+  return failures;
+}
+
+Result<bool> Core::touch(const Tags* tags, std::string_view text, const Lifetime& life) {
+  if (auto wrong = check(text, "touch")) return Result<bool>(std::move(wrong));
+  if (tags != nullptr) {
+    auto seen = has(tags, text);
+    if (!seen.ok() || !*seen) return seen;
+  }
+  const auto expiry = expiry_of(life);
+  const Key key(text);
+  auto touched = expiry ? store_->touch(key, *expiry) : store_->forget(key, {});
+  if (!touched.ok()) return Result<bool>(failed(touched.take_error(), "touch", text));
+  return touched;
+}
+
+Result<std::int64_t> Core::increment(const Tags* tags, std::string_view text, std::int64_t by, const Lifetime& life) {
+  if (auto wrong = check(text, "increment")) return Result<std::int64_t>(std::move(wrong));
+  if (tags != nullptr)
+    if (auto wrong = check(*tags)) return Result<std::int64_t>(failed(std::move(wrong), "increment", text));
+  const auto labels = stamps(tags, life.options);
+  const Key key(text);
+  auto expiry = expiry_of(life);
+  if (!expiry) {
+    // A counter whose life is over at once: the number is told and nothing is kept.
+    expiry = Expiry::at(after(clock_->now(), Duration(1)));
+  }
+  auto number = store_->increment(key, by, {.expiry = *expiry, .tags = labels});
+  if (!number.ok()) return Result<std::int64_t>(failed(number.take_error(), "increment", text));
+  counters_.add(Count::put);
+  emit(EventKind::put, text, tags);
+  return number;
+}
+
+// --- removing
+
+Result<bool> Core::forget(const Tags* tags, std::string_view text) {
+  if (auto wrong = check(text, "forget")) return Result<bool>(std::move(wrong));
+  if (tags != nullptr) {
+    auto seen = has(tags, text);
+    if (!seen.ok() || !*seen) return seen;
+  }
+  auto removed = store_->forget(Key(text), {});
+  if (!removed.ok()) return Result<bool>(failed(removed.take_error(), "forget", text));
+  if (*removed) {
+    counters_.add(Count::forget);
+    emit(EventKind::forget, text, tags);
+  }
+  return removed;
+}
+
+Result<std::size_t> Core::forget_many(const Tags* tags, std::span<const std::string_view> keys) {
+  using Answer = Result<std::size_t>;
+  if (keys.empty()) return std::size_t{0};
+  std::vector<Key> hashed;
+  hashed.reserve(keys.size());
+  for (const std::string_view key : keys) {
+    if (auto wrong = check(key, "forget_many")) return Answer(std::move(wrong));
+    if (tags != nullptr) {
+      auto seen = has(tags, key);
+      if (!seen.ok()) return Answer(seen.take_error());
+      if (!*seen) continue;
+    }
+    hashed.emplace_back(key);
+  }
+  auto gone = store_->forget_many(hashed);
+  if (!gone.ok()) return Answer(failed(gone.take_error(), "forget_many", {}));
+  counters_.add(Count::forget, *gone);
+  for (const Key& key : hashed) emit(EventKind::forget, key.text(), tags);
+  return gone;
+}
+
+Result<bool> Core::flush(const Tags* tags, bool any) {
+  if (tags == nullptr && options_.prohibit_flush)
+    return Error{Errc::prohibited, "the configuration prohibits a flush of this store", name_, "flush"};
+  std::vector<std::string_view> names;
+  if (tags != nullptr) {
+    if (auto wrong = check(*tags)) return Result<bool>(failed(std::move(wrong), "flush", {}));
+    names.assign(tags->begin(), tags->end());
+  }
+  auto done = store_->flush({names, any});
+  if (!done.ok()) return Result<bool>(failed(done.take_error(), "flush", {}));
+  counters_.add(Count::flush);
+  emit(EventKind::flush, {}, tags);
+  return true;
+}
+
+Result<std::size_t> Core::prune(std::size_t budget) {
+  auto gone = store_->prune(budget);
+  if (!gone.ok()) return Result<std::size_t>(failed(gone.take_error(), "prune", {}));
+  return gone;
+}
+
+// --- statistics and events
+
+Stats Core::stats() const {
+  const auto sums = counters_.sums();
+  const auto of = [&](Count what) { return sums[static_cast<std::size_t>(what)]; };
+  Stats stats{.hits = of(Count::hit),
+              .misses = of(Count::miss),
+              .stale_hits = of(Count::stale_hit),
+              .wrong_type = of(Count::wrong_type),
+              .schema = of(Count::schema),
+              .corrupt = of(Count::corrupt),
+              .puts = of(Count::put),
+              .put_failures = of(Count::put_failure),
+              .forgets = of(Count::forget),
+              .flushes = of(Count::flush),
+              .loads = of(Count::load),
+              .load_failures = of(Count::load_failure),
+              .store_errors = of(Count::store_error)};
+  const double reads = static_cast<double>(stats.hits + stats.misses);
+  stats.hit_ratio = reads > 0 ? 100.0 * static_cast<double>(stats.hits) / reads : 0.0;
+  return stats;
+}
+
+void Core::reset_stats() { counters_.reset(); }
+
+Listening Core::listen(Listener listener) {
+  auto one = std::make_shared<Listeners::One>();
+  one->listener = std::move(listener);
+  {
+    const std::scoped_lock guard(listeners_->mutex);
+    listeners_->all.push_back(one);
+  }
+  listening_.fetch_add(1, std::memory_order_relaxed);
+  // The registration keeps the list alive, not the core; the core's count is told through the core if it still is.
+  std::weak_ptr<Core> home = weak_from_this();
+  return Listening(std::shared_ptr<void>(one.get(), [one, list = listeners_, home](void*) {
+    {
+      const std::scoped_lock guard(list->mutex);
+      std::erase(list->all, one);
+    }
+    if (auto core = home.lock()) core->listening_.fetch_sub(1, std::memory_order_relaxed);
+  }));
+}
+
+void Core::tell(const Event& event) {
+  std::vector<std::shared_ptr<Listeners::One>> all;
+  {
+    const std::scoped_lock guard(listeners_->mutex);
+    all = listeners_->all;
+  }
+  for (const auto& one : all) {
+    try {
+      one->listener(event);
+    } catch (...) {  // a listener's fault is not its caller's
+    }
+  }
+}
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace flux::cache
