@@ -417,6 +417,20 @@ Result<bool> Core::flush(const Tags* tags, bool any) {
   return true;
 }
 
+Result<std::vector<std::string>> Core::keys_of(const std::string& tag) {
+  using Answer = Result<std::vector<std::string>>;
+  const Tags wanted{tag};
+  if (auto wrong = check(wanted)) return Answer(failed(std::move(wrong), "keys_of", {}));
+  std::vector<std::string> keys;
+  const Instant now = clock_->now();
+  auto done = store_->scan(Space::values, [&](std::string_view key, const Entry& entry) {
+    if (entry.expiry.is_fresh(now) && carries(entry, wanted)) keys.emplace_back(key);
+    return true;
+  });
+  if (!done.ok()) return Answer(failed(done.take_error(), "keys_of", {}));
+  return keys;
+}
+
 Result<std::size_t> Core::prune(std::size_t budget) {
   auto gone = store_->prune(budget);
   if (!gone.ok()) return Result<std::size_t>(failed(gone.take_error(), "prune", {}));

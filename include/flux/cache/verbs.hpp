@@ -66,6 +66,15 @@ class Verbs {
                   false);
     return out;
   }
+  /// Lends the value to `look` for the length of the call: nothing is copied where the store holds live objects. False
+  /// on a miss. `look` must be short and must not use the cache.
+  template <class T, class F>
+  bool with(std::string_view key, F&& look) const {
+    return core().settle(
+        core().get(tags(), key, type_of<detail::stored_t<T>>(),
+                   [&](const ValueView& value) { return detail::lend<detail::stored_t<T>>(value, look); }),
+        false);
+  }
   /// Something fresh lives under the key. The value is not read.
   bool has(std::string_view key) const { return core().settle(core().has(tags(), key), false); }
   bool missing(std::string_view key) const { return !has(key); }
@@ -134,8 +143,8 @@ class Verbs {
   /// loader and all get its answer: in this process, and where the store is shared across processes. What is forgotten,
   /// put or flushed while the loader runs stays so: the answer then goes to those who waited and to nobody else.
   /// An empty std::optional of the loader is handed on, and stored only under `.negative`. The loader's own exception
-  /// passes through and stores nothing. Throws RecursiveLoad, LoadTimeout. The loader may take a `Load<T>&`. Loaders are
-  /// copied where `.stale`, `.eager` or a timeout may leave them running behind the call.
+  /// passes through and stores nothing. Throws RecursiveLoad, LoadTimeout. The loader may take a `Load<T>&`. Loaders
+  /// are copied where `.stale`, `.eager` or a timeout may leave them running behind the call.
   template <class F>
   auto remember(std::string_view key, Ttl ttl, F&& load) const {
     return remembered(key, {ttl}, std::forward<F>(load));

@@ -30,12 +30,12 @@ enum class OnError : std::uint8_t {
 struct RepositoryOptions {
   std::optional<Ttl> ttl{};  ///< the lifetime of what is put without one; none: for ever
   OnError on_error = OnError::soft;
-  std::size_t max_key_bytes = kMaxKeyBytes;  ///< longer keys are an InvalidKey; 1 to 16 MiB
-  std::size_t max_tags = 64;                 ///< more on one entry are an InvalidTag
-  std::size_t max_tag_bytes = 256;           ///< longer tags are an InvalidTag
+  std::size_t max_key_bytes = kMaxKeyBytes;        ///< longer keys are an InvalidKey; 1 to 16 MiB
+  std::size_t max_tags = 64;                       ///< more on one entry are an InvalidTag
+  std::size_t max_tag_bytes = 256;                 ///< longer tags are an InvalidTag
   Duration load_lease = std::chrono::seconds(30);  ///< how long other processes trust a load before they take over
-  bool prohibit_flush = false;               ///< `flush` is refused
-  const Clock* clock = nullptr;              ///< null: the machine's
+  bool prohibit_flush = false;                     ///< `flush` is refused
+  const Clock* clock = nullptr;                    ///< null: the machine's
 };
 
 /// Where a loaded value came from.
@@ -94,6 +94,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   void load_many(const BatchLoadRequest& request);
   /// All of the store, or what carries the tags: all of them, or any.
   Result<bool> flush(const Tags* tags, bool any);
+  Result<std::vector<std::string>> keys_of(const std::string& tag);
   Result<std::size_t> prune(std::size_t budget);
 
   /// The soft answer of a plain verb; throws for what is the caller's mistake, or under `on_error: throw`.
