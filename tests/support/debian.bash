@@ -36,5 +36,5 @@ configure_and_build() {
   say "Building: preset $preset"
   log=$(cmake --preset "$preset" 2>&1) || { printf '%s\n' "$log"; return 1; }
   printf '%s\n' "$log" | sed -n '/-- Flux Cache/,/-- Configuring done/p' | grep -v 'Configuring done'
-  cmake --build --preset "$preset" ${1:+--target "$@"}
+  cmake --build --preset "$preset" --parallel "$(nproc)" ${1:+--target "$@"}
 }
