@@ -55,7 +55,7 @@ struct StoreManager::State : std::enable_shared_from_this<StoreManager::State> {
                                 [this](std::string_view other) { return built(other); });
     StorePtr store = drivers().make(context);
     const StoreRules& rules = context.rules();
-    if (!store->traits().objects) {
+    if (!store->traits().objects || rules.bytes) {
       const bool plain = !rules.frame;
       store = make_serialized(
           std::move(store),

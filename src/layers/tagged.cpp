@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/random.hpp"
-#include "tag_record.hpp"
+#include "core/tag_record.hpp"
 
 namespace flux::cache {
 inline namespace v1 {

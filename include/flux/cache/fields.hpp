@@ -59,6 +59,8 @@ class FLUX_CACHE_API Fields {
   void prefix(std::string_view name, std::string& value);
   /// A host's name or address, or a unix socket's path.
   void host(std::string_view name, std::string& value);
+  /// A URL of one of the schemes. What it holds is never shown.
+  void url(std::string_view name, std::string& value, Words schemes);
   /// The name of an SQL table: letters, digits and underscores, with at most one schema and its dot; 1 to 128 bytes.
   void table(std::string_view name, std::string& value);
   /// One of the words.
@@ -82,6 +84,14 @@ class FLUX_CACHE_API Fields {
     auto wide = static_cast<std::int64_t>(value);
     read_integer(name, wide, least, most);
     value = static_cast<Integer>(wide);
+  }
+  /// A list of such integers.
+  template <std::integral Integer>
+  void integers(std::string_view name, std::vector<Integer>& value, std::int64_t least, std::int64_t most) {
+    std::vector<std::int64_t> wide(value.begin(), value.end());
+    read_integers(name, wide, least, most);
+    value.clear();
+    for (const std::int64_t number : wide) value.push_back(static_cast<Integer>(number));
   }
   void real(std::string_view name, double& value, double least, double most);
   /// A number of bytes, or text with its unit: "64MiB" (powers of 1024), "64MB", "64k" (powers of 1000).
@@ -180,6 +190,7 @@ class FLUX_CACHE_API Fields {
       return stand_in;
   }
   void read_integer(std::string_view name, std::int64_t& value, std::int64_t least, std::int64_t most);
+  void read_integers(std::string_view name, std::vector<std::int64_t>& value, std::int64_t least, std::int64_t most);
   void read_size(std::string_view name, std::uint64_t& value, std::uint64_t least, std::uint64_t most);
   void read_duration(std::string_view name, Duration& value, Duration least, Duration most);
   void read_group(std::string_view name, detail::FunctionRef<void(Fields&)> describe);
@@ -191,6 +202,8 @@ class FLUX_CACHE_API Fields {
   /// The text of a key, checked to be one; null likewise.
   const std::string* take_text(std::string_view name, std::string_view wanted);
   void write_text(std::string_view name, const std::string& value);
+  static std::optional<std::int64_t> integer_from(const Settings& found);
+  bool known_store(std::string_view pointer, const Settings& found);
   void wrong(std::string_view name, const Settings& found, std::string_view wanted);
   std::string pointer_to(std::string_view name) const;
   void finish();
@@ -199,7 +212,7 @@ class FLUX_CACHE_API Fields {
   const Settings* from_ = nullptr;
   Settings* to_ = nullptr;
   std::string pointer_;
-  std::vector<std::string_view> known_;
+  std::vector<std::string> known_;
 };
 
 namespace detail {

@@ -4,6 +4,7 @@
 #include <flux/cache/store.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -11,6 +12,15 @@ namespace flux::cache {
 inline namespace v1 {
 
 class Fields;
+
+/// Why an entry left a memory store.
+enum class RemovalCause : std::uint8_t {
+  replaced,   ///< overwritten
+  expired,    ///< its time was up
+  size,       ///< room was needed
+  forgotten,  ///< somebody asked
+  flushed,    ///< all were asked to go
+};
 
 /// How a memory store is bounded. At least one of the two bounds must be above 0.
 struct MemoryConfig {
@@ -27,6 +37,8 @@ struct MemoryConfig {
   bool prohibit_flush = false;         ///< `flush` is refused
   Duration timeout{0};                 ///< for one call in all; 0: the driver's own
   const Clock* clock = nullptr;        ///< whose time it goes by; null: the machine's
+  /// Hears each removal once, in the thread that caused it and outside of all locks. What it throws is swallowed.
+  std::function<void(std::string_view key, RemovalCause cause)> on_removal{};
 };
 
 FLUX_CACHE_API void describe(Fields& fields, MemoryConfig& config);
