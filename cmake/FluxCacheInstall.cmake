@@ -23,9 +23,9 @@ foreach(room IN LISTS rooms)
     string(APPEND component_packages "set(FluxCache_${name}_packages ${packages})\n")
   endif()
 endforeach()
-
 if(TARGET flux_cache_contract)
-  string(APPEND component_packages "set(FluxCache_testing_packages GTest)\n")
+  list(APPEND components contract)
+  string(APPEND component_packages "set(FluxCache_contract_packages GTest)\n")
 endif()
 
 get_property(targets GLOBAL PROPERTY FLUX_CACHE_TARGETS)
