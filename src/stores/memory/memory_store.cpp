@@ -112,17 +112,16 @@ Result<MemoryStore::Written> MemoryStore::draft_of(const Entry& entry) {
   switch (entry.value.kind) {
     case Kind::none:
     case Kind::text:
-    case Kind::bytes: out.draft = engine::Draft::of(entry.value.text); break;
+    case Kind::bytes: out.parts = engine::Draft::of(entry.value.text); break;
     case Kind::integer:
-    case Kind::unsigned_integer: out.draft = engine::Draft::of(entry.value.number); break;
-    case Kind::object: out.draft = engine::Draft::of(*entry.value.object, *entry.value.type); break;
+    case Kind::unsigned_integer: out.parts = engine::Draft::of(entry.value.number); break;
+    case Kind::object: out.parts = engine::Draft::of(*entry.value.object, *entry.value.type); break;
   }
-  if (config_.max_value != 0 && entry.value.text.size() + out.draft.weight > config_.max_value)
+  if (config_.max_value != 0 && entry.value.text.size() + out.parts.weight > config_.max_value)
     return Error{Errc::too_large, "the value is larger than max_value, " + std::to_string(config_.max_value) + " bytes"};
-  out.draft.user_kind = static_cast<std::uint8_t>(entry.value.kind);
-  out.draft.until(entry.expiry.fresh_until, entry.expiry.keep_until);
+  out.parts.user_kind = static_cast<std::uint8_t>(entry.value.kind);
+  out.parts.until(entry.expiry.fresh_until, entry.expiry.keep_until);
   out.labels = labels_of(entry);
-  out.draft.labels = out.labels;
   return out;
 }
 
@@ -196,7 +195,7 @@ Result<bool> MemoryStore::put(const Key& key, const Entry& entry, const Write& h
   if (how.when != When::always) return put_if(key, entry, how);
   auto out = draft_of(entry);
   if (!out.ok()) return Result<bool>(out.take_error());
-  const bool fits = engine_of(key.space()).put(key.text(), key.hash(), out->draft);
+  const bool fits = engine_of(key.space()).put(key.text(), key.hash(), out->draft());
   written(key);
   if (tags_.wants_sweep()) [[unlikely]]
     sweep_behind();
@@ -209,7 +208,7 @@ Result<bool> MemoryStore::put_if(const Key& key, const Entry& entry, const Write
   if (placeholder) return reserve(key, entry, how);
   auto out = draft_of(entry);
   if (!out.ok()) return Result<bool>(out.take_error());
-  if (how.when == When::unchanged && (how.version >> 63) != 0) return fulfil(key, out->draft, how.version);
+  if (how.when == When::unchanged && (how.version >> 63) != 0) return fulfil(key, out->draft(), how.version);
   if (how.when == When::unchanged && how.version == 0 && key.space() == Space::values && reservations_.any() &&
       get_reserved(key, [](const Entry&) {}))
     return false;
@@ -224,7 +223,7 @@ Result<bool> MemoryStore::put_if(const Key& key, const Entry& entry, const Write
         agreed = view != nullptr ? view->version() == how.version : how.version == 0;
         break;
     }
-    return agreed ? engine::Change::write(out->draft) : engine::Change::keep();
+    return agreed ? engine::Change::write(out->draft()) : engine::Change::keep();
   });
   if (!agreed) return false;
   written(key);
@@ -286,7 +285,7 @@ Result<std::int64_t> MemoryStore::increment(const Key& key, std::int64_t by, con
   engine::Draft changed;
   const auto outcome = engine_of(key.space()).update(key.text(), key.hash(), [&](const engine::View* view) {
     view = fresh(view);
-    if (view == nullptr) return engine::Change::write(first->draft);
+    if (view == nullptr) return engine::Change::write(first->draft());
     hand_over(*view, [&](const Entry& entry) { answer = detail::add_to_counter(entry.value, by); });
     if (!answer.ok()) return engine::Change::keep();
     if (view->kind() == engine::Kind::integer) return engine::Change::count(*answer);

@@ -31,9 +31,11 @@ class MemoryStore final : public Store, public std::enable_shared_from_this<Memo
   Result<std::size_t> prune(std::size_t budget) override;
 
  private:
-  /// A draft with what it borrows.
+  /// A draft with what it borrows. Moves take short labels along, so the draft looks at them as late as it is asked for.
   struct Written {
-    engine::Draft draft;
+    const engine::Draft& draft() noexcept { return parts.labels = labels, parts; }
+
+    engine::Draft parts;
     std::string labels;
   };
 
