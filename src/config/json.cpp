@@ -8,6 +8,8 @@
 #include <numeric>
 
 #include "config/settings_access.hpp"
+#include <flux/cache/detail/json_reader.hpp>
+
 #include "config/utf8.hpp"
 
 namespace flux::cache {

@@ -11,7 +11,6 @@ namespace detail {
 
 /// The bytes of the character at `at`, 1 to 4; 0 where it is malformed, overlong, a surrogate or beyond U+10FFFF.
 std::size_t utf8_length(const char* at, const char* end) noexcept;
-void append_utf8(std::string& out, std::uint32_t code);
 bool is_utf8(std::string_view text) noexcept;
 
 /// In quotes, with everything escaped that could do harm in a log; cut after 64 bytes.
