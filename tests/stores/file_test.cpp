@@ -18,7 +18,7 @@ StorePtr open_again(const Clock& clock) {
 }
 
 StorePtr make_anew(const Clock& clock) {
-  contract_directory = std::make_unique<ScratchDirectory>();
+  contract_directory = std::make_unique<ScratchDirectory>(memory_backed_directory());
   return open_again(clock);
 }
 
