@@ -1,0 +1,70 @@
+// flux/cache/stores/database.hpp - entries in a table of a database; the engine is SQLite.
+//
+// One row an entry, shared by all processes on the machine and exact between them: put, add, compare-and-swap, pull and
+// counters are one statement each. The table may live in a database of yours: beside it and its `<table>_meta` nothing
+// is touched, but that the database is switched to write-ahead logging. Options, faults and figures stand in
+// docs/stores/database.md; why it is built so, in docs/design/database_store.md.
+#pragma once
+#include <flux/cache/options.hpp>
+#include <flux/cache/store.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace flux::cache {
+inline namespace v1 {
+
+/// A store over a table. Several stores may share one table under different prefixes; the empty prefix is one, too.
+struct DatabaseConfig {
+  std::string table = "cache";  ///< letters, digits and underscores, at most 58, and at most one "schema." before it
+  std::string connection{};     ///< the name of a connection of the configuration; empty: "default"
+  std::string prefix{};         ///< any bytes: keeps this store's entries, and its flushes, apart from its neighbours'
+  std::string serializer{};     ///< for the layer above: how objects become bytes
+  std::string compression{};    ///< for the layer above: how bytes become fewer
+  std::optional<Ttl> ttl{};     ///< for the verbs above: the lifetime of what is put without one
+  std::string on_error{};       ///< for the verbs above: "throw" or nothing
+  std::uint64_t max_value_bytes = 900'000'000;  ///< larger values are Errc::too_large; 1 to 900,000,000
+  std::size_t sweep = 2;         ///< rows looked at, on average, for each row written, and reclaimed if dead; 0: none
+  const Clock* clock = nullptr;  ///< null: the machine's
+
+  /// Errc::bad_config, with the field's name as the error's key.
+  FLUX_CACHE_API Result<void> validate() const;
+};
+
+/// How safe a write is when the machine (not just the process) dies.
+enum class Synchronous : std::uint8_t {
+  off,     ///< the file may be damaged; for caches that start cold anyway
+  normal,  ///< the last writes may be lost, the file stays whole
+  full,    ///< nothing acknowledged is lost; a disk flush for each write
+};
+
+/// What to do with a database file that cannot be read.
+enum class OnCorrupt : std::uint8_t {
+  set_aside,  ///< rename it to `<database>.corrupt-N` and start anew; not where it was seen to hold tables of others
+  refuse,     ///< leave it alone; every call answers Errc::corrupt
+};
+
+/// A database in one file, by SQLite. Made with its directories where it is not there; the file is for its owner alone.
+struct SqliteConnection {
+  std::string database{};  ///< the path, relative to where the process stands when the store is made; or ":memory:"
+  Duration busy_timeout = std::chrono::seconds(5);  ///< the most a call waits, for other writers and for the pool; > 0
+  Synchronous synchronous = Synchronous::normal;    ///< what a write survives
+  std::size_t connections = 4;                      ///< the most that are open at a time; 1 to 64
+  OnCorrupt on_corrupt = OnCorrupt::set_aside;      ///< what becomes of a damaged file
+  Duration recheck = std::chrono::seconds(1);   ///< how often to see whether the file was replaced or is writable; > 0
+  std::uint64_t cache_bytes = 8 * 1024 * 1024;  ///< page cache of each connection; 64 KiB to 4 GiB
+  std::uint32_t checkpoint_pages = 4000;  ///< pages of 4 KiB that the log holds before it is folded in; 1 to 1,000,000
+
+  /// Errc::bad_config, with the field's name as the error's key.
+  FLUX_CACHE_API Result<void> validate() const;
+};
+
+/// A store over a table in a SQLite database. Nothing is opened before the first call; a configuration that does not
+/// validate is answered by each call with Errc::bad_config. Safe for concurrent use, and by both sides of a fork.
+FLUX_CACHE_API StorePtr make_database(DatabaseConfig config, SqliteConnection connection);
+
+}  // namespace v1
+}  // namespace flux::cache
