@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <mutex>
 
+#include "flights.hpp"
+#include "labels.hpp"
 #include "random.hpp"
 
 namespace flux::cache {
@@ -11,13 +13,6 @@ inline namespace v1 {
 namespace detail {
 
 namespace {
-
-/// The rule on reads under tags: the entry must carry all of them.
-bool carries(const Entry& entry, const Tags& tags) {
-  return std::all_of(tags.begin(), tags.end(), [&](const std::string& wanted) {
-    return std::any_of(entry.tags.begin(), entry.tags.end(), [&](const TagStamp& tag) { return tag.name == wanted; });
-  });
-}
 
 std::unique_ptr<Error> error(Errc code, std::string message) {
   return std::make_unique<Error>(Error{code, std::move(message)});
@@ -54,7 +49,8 @@ Core::Core(std::string name, StorePtr store, const RepositoryOptions& options)
       store_(std::move(store)),
       options_(options),
       clock_(options.clock != nullptr ? options.clock : &system_clock()),
-      listeners_(std::make_shared<Listeners>()) {}
+      listeners_(std::make_shared<Listeners>()),
+      flights_(std::make_unique<Flights>()) {}
 
 Core::~Core() = default;
 
@@ -419,6 +415,20 @@ Result<bool> Core::flush(const Tags* tags, bool any) {
   counters_.add(Count::flush);
   emit(EventKind::flush, {}, tags);
   return true;
+}
+
+Result<std::vector<std::string>> Core::keys_of(const std::string& tag) {
+  using Answer = Result<std::vector<std::string>>;
+  const Tags wanted{tag};
+  if (auto wrong = check(wanted)) return Answer(failed(std::move(wrong), "keys_of", {}));
+  std::vector<std::string> keys;
+  const Instant now = clock_->now();
+  auto done = store_->scan(Space::values, [&](std::string_view key, const Entry& entry) {
+    if (entry.expiry.is_fresh(now) && carries(entry, wanted)) keys.emplace_back(key);
+    return true;
+  });
+  if (!done.ok()) return Answer(failed(done.take_error(), "keys_of", {}));
+  return keys;
 }
 
 Result<std::size_t> Core::prune(std::size_t budget) {

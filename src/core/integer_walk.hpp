@@ -38,7 +38,7 @@ class IntegerReader final : public Reader {
   void end_object() override { mismatch(); }
 
  protected:
-  bool more() override { return mismatch() != 0; }
+  bool more(bool) override { return mismatch() != 0; }
   std::size_t left() const noexcept override { return 0; }
 
  private:

@@ -110,6 +110,10 @@ Result<std::size_t> Store::forget_many(std::span<const Key> keys) {
   return gone;
 }
 
+Result<std::vector<std::uint64_t>> Store::epochs(std::span<const std::string_view>) {
+  return Error{Errc::unsupported, "this store knows no tags", std::string(traits().kind), "epochs", {}};
+}
+
 Result<void> Store::scan(Space, Visitor) {
   return Error{Errc::unsupported, "this store cannot list its entries", std::string(traits().kind), "scan", {}};
 }

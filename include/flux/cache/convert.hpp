@@ -151,6 +151,21 @@ bool share(const ValueView& value, std::shared_ptr<const T>& out) {
   }
 }
 
+/// Likewise, borrowed for the call of `look`: text as a std::string_view, objects in place, integers by value.
+template <class T, class F>
+bool lend(const ValueView& value, F& look) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    if (value.kind == Kind::text) return look(value.text), true;
+  }
+  if constexpr (is_integer<T>) {
+    std::optional<T> taken;
+    return take<T>(value, taken) && (look(*taken), true);
+  } else {
+    if (value.kind != Kind::object || !same_type(*value.type, type_of<T>())) return false;
+    return look(*static_cast<const T*>(value.object->get())), true;
+  }
+}
+
 }  // namespace detail
 }  // namespace v1
 }  // namespace flux::cache

@@ -21,6 +21,10 @@ class FLUX_CACHE_TYPE Decorator : public Store {
   }
   Result<bool> forget(const Key& key, const Forget& how) override { return inner_->forget(key, how); }
   Result<void> flush(const Scope& scope) override { return inner_->flush(scope); }
+  Result<std::vector<std::uint64_t>> epochs(std::span<const std::string_view> tags) override {
+    return inner_->epochs(tags);
+  }
+  Result<void> scan(Space space, Visitor visit) override { return inner_->scan(space, visit); }
   Result<std::size_t> prune(std::size_t budget) override { return inner_->prune(budget); }
 
  protected:

@@ -45,6 +45,12 @@ class NamedValue {
   detail::Lent value_;
 };
 
+/// A map, or any range of pairs of text and value.
+template <class Range>
+concept PairsOfValues = requires(const Range& range) {
+  NamedValue(range.begin()->first, range.begin()->second);
+};
+
 namespace detail {
 
 /// The distinct keys of a call, in its order.

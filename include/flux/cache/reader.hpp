@@ -30,7 +30,7 @@ class FLUX_CACHE_TYPE Reader : public detail::Walk {
   /// Copies `count` numbers of what `begin_numbers` announced, in this machine's order.
   virtual void take_numbers(void* to, std::size_t count) = 0;
 
-  /// The number of elements, or `kOpen`; go through them with `next`.
+  /// The number of elements, or `kOpenArray`, `kOpenMap`; go through them with `next`.
   virtual std::size_t begin_array() = 0;
   virtual std::size_t begin_map() = 0;
   virtual std::string_view key() = 0;
@@ -39,7 +39,7 @@ class FLUX_CACHE_TYPE Reader : public detail::Walk {
   /// Closes the container when it answers false.
   bool next(std::size_t& left) {
     if (failed()) return false;
-    if (left == kOpen) return more();
+    if (left >= kOpenMap) return more(left == kOpenMap);
     if (left == 0) return leave(), false;
     --left;
     return true;
@@ -55,6 +55,7 @@ class FLUX_CACHE_TYPE Reader : public detail::Walk {
 
   /// How many elements to reserve for a container that announced `count`, when each takes `size` bytes.
   std::size_t reservable(std::size_t count, std::size_t size) const noexcept {
+    if (count >= kOpenMap) return 0;
     const std::size_t justified = 64 + left() / (size == 0 ? 1 : size);
     return count < justified ? count : justified;
   }
@@ -62,7 +63,7 @@ class FLUX_CACHE_TYPE Reader : public detail::Walk {
  protected:
   using Walk::Walk;
   /// For `next` of an open container: true, or closes it.
-  virtual bool more() = 0;
+  virtual bool more(bool map) = 0;
   /// Bytes not read yet.
   virtual std::size_t left() const noexcept = 0;
 };

@@ -80,17 +80,13 @@ constexpr std::string_view plain_name_of() {
 template <class Whole>
 struct Anything {
   template <class Field>
-    requires(!std::is_same_v<Field, Whole>)
-  operator Field() const noexcept {
-    __builtin_unreachable();
-  }
+  requires(!std::is_same_v<Field, Whole>) operator Field() const noexcept { __builtin_unreachable(); }
 };
 
 template <class Whole>
 struct AnyBase {
   template <class Base>
-    requires(std::is_base_of_v<Base, Whole> && !std::is_same_v<Base, Whole>)
-  operator Base() const noexcept {
+  requires(std::is_base_of_v<Base, Whole> && !std::is_same_v<Base, Whole>) operator Base() const noexcept {
     __builtin_unreachable();
   }
 };
@@ -203,11 +199,11 @@ struct NameTable {
 
 template <class T, std::size_t N>
 consteval NameTable<N> aggregate_names() {
-  constexpr auto places =
-      bind_fields<N>(kNowhere<T>.object, [](auto&... fields) { return gather_places(fields...); });
+  constexpr auto places = bind_fields<N>(kNowhere<T>.object, [](auto&... fields) { return gather_places(fields...); });
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
     return NameTable<N>{{last_name_in(std::string_view(spell_place<place_at<I>(places)>()))...}};
-  }(std::make_index_sequence<N>{});
+  }
+  (std::make_index_sequence<N>{});
 }
 
 /// Reaches the lists that FLUX_CACHE_FIELDS leaves in a class.
@@ -287,7 +283,7 @@ constexpr FieldNames field_names() noexcept {
 
 /// Calls `visit(field, field, ...)` with all fields of `object` in order, and returns what it returns.
 template <class T, class Visit>
-  requires HasFields<std::remove_const_t<T>>
+requires HasFields<std::remove_const_t<T>>
 constexpr decltype(auto) visit_fields(T& object, Visit&& visit) {
   using Plain = std::remove_const_t<T>;
   if constexpr (detail::ListsFields<Plain>) {
@@ -301,13 +297,13 @@ constexpr decltype(auto) visit_fields(T& object, Visit&& visit) {
 }  // namespace flux::cache
 
 /// Inside a class, in any section: makes the class cacheable with these fields, under these names, in this order.
-#define FLUX_CACHE_FIELDS(Class, ...)                                                                       \
-  friend struct ::flux::cache::detail::FieldsAccess;                                                        \
-  const Class* flux_cache_owner() const;                                                                    \
-  static constexpr const char* flux_cache_names() { return #__VA_ARGS__; }                                  \
-  constexpr auto flux_cache_fields() {                                                                      \
-    return [this](auto&& visit) -> decltype(auto) { return visit(__VA_ARGS__); };                           \
-  }                                                                                                         \
-  constexpr auto flux_cache_fields() const {                                                                \
-    return [this](auto&& visit) -> decltype(auto) { return visit(__VA_ARGS__); };                           \
+#define FLUX_CACHE_FIELDS(Class, ...)                                             \
+  friend struct ::flux::cache::detail::FieldsAccess;                              \
+  const Class* flux_cache_owner() const;                                          \
+  static constexpr const char* flux_cache_names() { return #__VA_ARGS__; }        \
+  constexpr auto flux_cache_fields() {                                            \
+    return [this](auto&& visit) -> decltype(auto) { return visit(__VA_ARGS__); }; \
+  }                                                                               \
+  constexpr auto flux_cache_fields() const {                                      \
+    return [this](auto&& visit) -> decltype(auto) { return visit(__VA_ARGS__); }; \
   }

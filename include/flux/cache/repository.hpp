@@ -41,6 +41,11 @@ class Repository : public Verbs<Repository> {
   /// The verbs under tags.
   TagSet tags(Tags tags) const { return TagSet(core_, std::move(tags)); }
 
+  /// The live keys that carry the tag, in no order. Walks over the whole store: for tools, not for requests.
+  std::vector<std::string> keys_of(const std::string& tag) const {
+    return core_->settle(core_->keys_of(tag), std::vector<std::string>());
+  }
+
   /// Counts since the start or the last `reset_stats`.
   Stats stats() const { return core_->stats(); }
   void reset_stats() const { core_->reset_stats(); }

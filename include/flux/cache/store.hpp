@@ -51,7 +51,7 @@ enum class When : std::uint8_t {
   always,
   absent,     ///< only where nothing fresh lives under the key
   present,    ///< only where something fresh lives under the key
-  unchanged,  ///< only where the kept entry, fresh or not, has `Write::version`
+  unchanged,  ///< only where the kept entry, fresh or not, has `Write::version`; 0: only where none is kept
 };
 
 struct Write {
@@ -120,6 +120,10 @@ class FLUX_CACHE_TYPE Store {
   virtual Result<BatchWritten> put_many(std::span<const Item> items);
   /// Answers how many fresh entries went. A repeated key counts once.
   virtual Result<std::size_t> forget_many(std::span<const Key> keys);
+
+  /// The epochs of the tags as they are now: what was stamped with another one of any of its tags is gone.
+  /// `Errc::unsupported` where `traits().tags` is false.
+  virtual Result<std::vector<std::uint64_t>> epochs(std::span<const std::string_view> tags);
 
   /// Walks over the kept entries of a space, in no order; what changes meanwhile may be seen or not.
   virtual Result<void> scan(Space space, Visitor visit);

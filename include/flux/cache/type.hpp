@@ -28,7 +28,7 @@ struct Type {
   void (*save)(const void* object, Writer& out) = nullptr;  ///< null: the type lives in memory only
   Result<std::shared_ptr<void>> (*load)(Reader& in) = nullptr;  ///< null likewise
   Lane lane = Lane::object;  ///< text: the object is a std::string; bytes: a contiguous container of bytes
-  std::string_view (*view)(const void* object) = nullptr;       ///< lanes text and bytes: the content where it lies
+  std::string_view (*view)(const void* object) = nullptr;  ///< lanes text and bytes: the content where it lies
   std::shared_ptr<void> (*adopt)(std::string_view content) = nullptr;  ///< lanes text and bytes: an object made of it
 };
 

@@ -7,6 +7,8 @@
 // All verbs are thread-safe.
 #pragma once
 #include <flux/cache/detail/core.hpp>
+#include <flux/cache/detail/load_request.hpp>
+#include <flux/cache/load.hpp>
 #include <flux/cache/many.hpp>
 
 #include <memory>
@@ -17,13 +19,6 @@
 
 namespace flux::cache {
 inline namespace v1 {
-
-namespace detail {
-template <class T>
-inline constexpr bool is_optional = false;
-template <class T>
-inline constexpr bool is_optional<std::optional<T>> = true;
-}  // namespace detail
 
 /// Every verb, for whoever says on which store (`core`) and under which tags (`tags`, null for none).
 template <class Self>
@@ -70,6 +65,15 @@ class Verbs {
                              [&](const ValueView& value) { return detail::share(value, out); }),
                   false);
     return out;
+  }
+  /// Lends the value to `look` for the length of the call: nothing is copied where the store holds live objects. False
+  /// on a miss. `look` must be short and must not use the cache.
+  template <class T, class F>
+  bool with(std::string_view key, F&& look) const {
+    return core().settle(
+        core().get(tags(), key, type_of<detail::stored_t<T>>(),
+                   [&](const ValueView& value) { return detail::lend<detail::stored_t<T>>(value, look); }),
+        false);
   }
   /// Something fresh lives under the key. The value is not read.
   bool has(std::string_view key) const { return core().settle(core().has(tags(), key), false); }
@@ -135,8 +139,12 @@ class Verbs {
 
   // --- loading
 
-  /// The value; on a miss, what the loader answers, stored for the lifetime. An empty std::optional of the loader is
-  /// handed on and not stored. The loader's own exception passes through and stores nothing.
+  /// The value; on a miss, what the loader answers, stored for the lifetime. However many ask at once, one runs the
+  /// loader and all get its answer: in this process, and where the store is shared across processes. What is forgotten,
+  /// put or flushed while the loader runs stays so: the answer then goes to those who waited and to nobody else.
+  /// An empty std::optional of the loader is handed on, and stored only under `.negative`. The loader's own exception
+  /// passes through and stores nothing. Throws RecursiveLoad, LoadTimeout. The loader may take a `Load<T>&`. Loaders
+  /// are copied where `.stale`, `.eager` or a timeout may leave them running behind the call.
   template <class F>
   auto remember(std::string_view key, Ttl ttl, F&& load) const {
     return remembered(key, {ttl}, std::forward<F>(load));
@@ -148,6 +156,42 @@ class Verbs {
   template <class F>
   auto remember_forever(std::string_view key, F&& load) const {
     return remembered(key, {Ttl::forever()}, std::forward<F>(load));
+  }
+
+  /// Likewise, with where the value came from.
+  template <class F>
+  auto load(std::string_view key, const Options& options, F&& load) const {
+    return loaded(key, life(options), load);
+  }
+  /// Fresh for the first lifetime; until the second, stale is served at once and refreshed behind. Throws
+  /// std::invalid_argument where the second is shorter than the first.
+  template <class F>
+  auto flexible(std::string_view key, Fresh lives, F&& load) const {
+    const Options options = detail::flexible_options(lives);
+    return remembered(key, life(options), std::forward<F>(load));
+  }
+  /// Several keys, and one call of the loader with those that are missing. The loader answers pairs of key and value:
+  /// what it leaves out stays missing, what it adds is stored.
+  template <class T, class F>
+  Many<detail::stored_t<T>> remember_many(const Keys& keys, const Options& options, F&& load) const {
+    using U = detail::stored_t<T>;
+    const auto distinct = detail::collapse(keys.views());
+    auto answers = rows<U>(distinct);
+    core().load_many(
+        {.tags = tags(),
+         .keys = distinct,
+         .as = type_of<U>(),
+         .life = life(options),
+         .take = [&](std::size_t i, const ValueView& value) { return detail::take(value, answers[i].second); },
+         .load =
+             [&](const std::vector<std::string>& missing, detail::BatchAnswer answer) {
+               for (auto&& [key, value] : load(missing)) answer(key, detail::Lent::of(value).view());
+             }});
+    return Many<U>(std::move(answers));
+  }
+  template <class T, class F>
+  Many<detail::stored_t<T>> remember_many(const Keys& keys, Ttl ttl, F&& load) const {
+    return remember_many<T>(keys, Options{.ttl = ttl}, std::forward<F>(load));
   }
 
   // --- removing
@@ -287,23 +331,30 @@ class Verbs {
     return core().put(tags(), key, lent.view(), life, when);
   }
   template <class F>
+  auto loaded(std::string_view key, const detail::Lifetime& life, F& load) const {
+    using Of = detail::LoaderOf<std::remove_const_t<F>>;
+    using T = typename Of::T;
+    Loaded<T> out;
+    out.status = core().load({.tags = tags(),
+                              .key = key,
+                              .as = type_of<T>(),
+                              .life = life,
+                              .may_be_empty = Of::may_be_empty,
+                              .take = [&](const ValueView& value) { return detail::take(value, out.value); },
+                              .load = [&](detail::LoadSaid& said) { return detail::run_loader(load, said); },
+                              .own = [&]() -> detail::OwnedLoader {
+                                auto kept = std::make_shared<std::decay_t<F>>(load);
+                                return [kept](detail::LoadSaid& said) { return detail::run_loader(*kept, said); };
+                              }});
+    return out;
+  }
+  template <class F>
   auto remembered(std::string_view key, const detail::Lifetime& life, F&& load) const {
-    using Answer = std::decay_t<std::invoke_result_t<F&>>;
-    if constexpr (detail::is_optional<Answer>) {
-      using T = detail::stored_t<typename Answer::value_type>;
-      auto found = get<T>(key);
-      if (found) return found;
-      std::optional<T> answer(load());
-      if (answer) core().settle(write(key, *answer, life, When::always), false);
-      return answer;
-    } else {
-      using T = detail::stored_t<Answer>;
-      auto found = get<T>(key);
-      if (found) return *std::move(found);
-      T answer(load());
-      core().settle(write(key, answer, life, When::always), false);
-      return answer;
-    }
+    auto answer = loaded(key, life, load);
+    if constexpr (detail::LoaderOf<std::remove_cvref_t<F>>::may_be_empty)
+      return std::move(answer.value);
+    else
+      return *std::move(answer.value);
   }
   template <class T>
   static std::vector<std::pair<std::string, std::optional<T>>> rows(const std::vector<std::string_view>& keys) {

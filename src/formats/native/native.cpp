@@ -176,7 +176,7 @@ class NativeReader final : public Reader {
   bool at_end() const noexcept { return at_ == end_; }
 
  protected:
-  bool more() override { return false; }
+  bool more(bool) override { return false; }
   std::size_t left() const noexcept override { return static_cast<std::size_t>(end_ - at_); }
 
  private:

@@ -2,13 +2,14 @@
 
 #include "database_store.hpp"
 #include "sqlite_engine.hpp"
+#include "sqlite_file.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
 
 namespace {
 
-constexpr std::size_t kLongestName = 58;  // with "_meta" behind it, what PostgreSQL still takes
+constexpr std::size_t kLongestName = 128;
 constexpr std::uint64_t kMostValueBytes = 900'000'000;
 
 bool is_name(std::string_view name) {
@@ -29,7 +30,7 @@ Result<void> DatabaseConfig::validate() const {
   if (!is_name(name) || (dot != table.npos && !is_name(std::string_view(table).substr(0, dot))))
     return bad("table",
                table.substr(0, 64).append(
-                   " is no table name: letters, digits and underscores, no digit first, at most 58, and at most "
+                   " is no table name: letters, digits and underscores, no digit first, at most 128, and at most "
                    "one \"schema.\" before it"));
   if (name.starts_with("sqlite_")) return bad("table", "names that begin with \"sqlite_\" belong to the engine");
   if (max_value_bytes < 1 || max_value_bytes > kMostValueBytes)
@@ -39,7 +40,8 @@ Result<void> DatabaseConfig::validate() const {
 }
 
 Result<void> SqliteConnection::validate() const {
-  if (database.empty()) return bad("database", "the path of the database is empty");
+  if (database.empty() && detail::database::default_path().empty())
+    return bad("database", "no path is given, and the user has no home for one");
   if (database.find('\0') != database.npos) return bad("database", "the path of the database holds a zero byte");
   if (busy_timeout <= Duration::zero()) return bad("busy_timeout", "it must be above zero");
   if (synchronous > Synchronous::full) return bad("synchronous", "there is no such mode");
@@ -53,15 +55,15 @@ Result<void> SqliteConnection::validate() const {
   return {};
 }
 
-StorePtr make_database(DatabaseConfig config, SqliteConnection connection) {
+StorePtr make_database(const DatabaseConfig& config, const SqliteConnection& connection) {
   using namespace detail::database;
   auto valid = config.validate();
   if (valid.ok()) valid = connection.validate();
   // A database in memory ends with its one connection.
   const std::size_t most = connection.database == ":memory:" ? 1 : connection.connections;
   const PoolOptions pool{most, connection.busy_timeout, connection.recheck};
-  auto engine = make_sqlite_engine(std::move(connection));
-  return std::make_shared<DatabaseStore>(std::move(config), std::move(engine), pool, valid.take_error());
+  auto engine = make_sqlite_engine(connection);
+  return std::make_shared<DatabaseStore>(config, std::move(engine), pool, valid.take_error());
 }
 
 }  // namespace v1

@@ -30,6 +30,7 @@ class SqliteEngine final : public Engine {
  public:
   explicit SqliteEngine(SqliteConnection options) : options_(std::move(options)) {
     if (is_private()) return;
+    if (options_.database.empty()) options_.database = default_path();
     std::error_code ignored;
     options_.database = std::filesystem::absolute(options_.database, ignored).lexically_normal().string();
   }

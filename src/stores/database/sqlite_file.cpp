@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace flux::cache {
@@ -54,6 +55,19 @@ void remove_companions(const std::string& path) noexcept {
 }
 
 }  // namespace
+
+std::string default_path() {
+  const char* const cache = std::getenv("XDG_CACHE_HOME");
+  const char* const home = std::getenv("HOME");
+  std::string base;
+  if (cache != nullptr && cache[0] == '/')
+    base = cache;
+  else if (home != nullptr && home[0] == '/')
+    base = std::string(home) + "/.cache";
+  else
+    return {};
+  return base + "/flux/" + program_invocation_short_name + ".sqlite";
+}
 
 std::uint64_t file_number(const std::string& path) noexcept {
   struct stat there;

@@ -12,6 +12,8 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::database {
 
+/// Where a database goes without a path; empty where the user has no home.
+std::string default_path();
 /// The number of the file that the path names now; 0: there is none.
 std::uint64_t file_number(const std::string& path) noexcept;
 /// The size of a file; 0 where there is none.

@@ -95,7 +95,7 @@ void load_map(Reader& in, T& map) {
   };
   const auto reserve = [&](std::size_t count) {
     if constexpr (requires { map.reserve(count); }) {
-      if (count != kOpen) map.reserve(in.reservable(count, sizeof(Key) + sizeof(Mapped)));
+      map.reserve(in.reservable(count, sizeof(Key) + sizeof(Mapped)));
     }
   };
   if constexpr (kShape<Key> == Shape::text) {
@@ -149,7 +149,7 @@ void load_sequence(Reader& in, T& sequence) {
   }
   std::size_t left = in.begin_array();
   if constexpr (requires { sequence.reserve(left); }) {
-    if (left != kOpen) sequence.reserve(in.reservable(left, sizeof(Item)));
+    sequence.reserve(in.reservable(left, sizeof(Item)));
   }
   while (in.next(left)) {
     if constexpr (std::is_same_v<Item, bool> || CodecMakes<Item>) {
@@ -184,7 +184,7 @@ void load_set(Reader& in, T& set) {
   set.clear();
   std::size_t left = in.begin_array();
   if constexpr (requires { set.reserve(left); }) {
-    if (left != kOpen) set.reserve(in.reservable(left, sizeof(Item)));
+    set.reserve(in.reservable(left, sizeof(Item)));
   }
   while (in.next(left)) {
     Item item = load_new<Item>(in);
@@ -252,36 +252,31 @@ void save_object(const T& object, Writer& out) {
   out.end_object();
 }
 
+/// Reads one field of an object, by its number.
+using LoadField = void (*)(Reader& in, void* object, std::size_t field);
+
+/// Goes through an object's fields, by position or by name; `optional` has a bit for each field that may be missing.
+FLUX_CACHE_API void load_fields(Reader& in, FieldNames names, std::uint64_t optional, void* object, LoadField load);
+
+template <class T>
+void load_field(Reader& in, void* object, std::size_t field) {
+  visit_fields(*static_cast<T*>(object), [&](auto&... fields) {
+    std::size_t i = 0;
+    (void)((i++ == field ? (load_value(in, fields), true) : false) || ...);
+  });
+}
+
+template <class... Field>
+consteval std::uint64_t nullable_bits(const Types<Field...>*) {
+  std::uint64_t bits = 0, bit = 1;
+  ((bits |= kNullable<Field> ? bit : 0, bit <<= 1), ...);
+  return bits;
+}
+
 template <class T>
 void load_object(Reader& in, T& object) {
-  constexpr FieldNames names = field_names<T>();
-  if (!in.begin_object(names)) return;
-  visit_fields(object, [&](auto&... fields) {
-    if (in.abilities().positional) {
-      (load_value(in, fields), ...);
-      in.end_object();
-      return;
-    }
-    std::uint64_t seen = 0;
-    std::size_t expected = 0;
-    for (;;) {
-      const std::size_t field = in.next_field(names, expected);
-      if (in.failed()) return;
-      if (field == names.count) break;
-      if (seen >> field & 1) return in.fail(Errc::corrupt, "a field stands there twice");
-      seen |= std::uint64_t{1} << field;
-      std::size_t i = 0;
-      (void)((i++ == field ? (load_value(in, fields), true) : false) || ...);
-      expected = field + 1;
-    }
-    constexpr std::uint64_t optional = [] {
-      std::uint64_t bits = 0, bit = 1;
-      ((bits |= kNullable<std::remove_cvref_t<decltype(fields)>> ? bit : 0, bit <<= 1), ...);
-      return bits;
-    }();
-    constexpr std::uint64_t all = names.count == 0 ? 0 : ~std::uint64_t{0} >> (64 - names.count);
-    if ((seen | optional) != all) in.fail(Errc::schema, "a field is missing");
-  });
+  constexpr std::uint64_t optional = nullable_bits(static_cast<const field_types<T>*>(nullptr));
+  load_fields(in, field_names<T>(), optional, std::addressof(object), load_field<T>);
 }
 
 template <class T>

@@ -30,11 +30,20 @@ enum class OnError : std::uint8_t {
 struct RepositoryOptions {
   std::optional<Ttl> ttl{};  ///< the lifetime of what is put without one; none: for ever
   OnError on_error = OnError::soft;
-  std::size_t max_key_bytes = kMaxKeyBytes;  ///< longer keys are an InvalidKey; 1 to 16 MiB
-  std::size_t max_tags = 64;                 ///< more on one entry are an InvalidTag
-  std::size_t max_tag_bytes = 256;           ///< longer tags are an InvalidTag
-  bool prohibit_flush = false;               ///< `flush` is refused
-  const Clock* clock = nullptr;              ///< null: the machine's
+  std::size_t max_key_bytes = kMaxKeyBytes;        ///< longer keys are an InvalidKey; 1 to 16 MiB
+  std::size_t max_tags = 64;                       ///< more on one entry are an InvalidTag
+  std::size_t max_tag_bytes = 256;                 ///< longer tags are an InvalidTag
+  Duration load_lease = std::chrono::seconds(30);  ///< how long other processes trust a load before they take over
+  bool prohibit_flush = false;                     ///< `flush` is refused
+  const Clock* clock = nullptr;                    ///< null: the machine's
+};
+
+/// Where a loaded value came from.
+enum class LoadStatus : std::uint8_t {
+  hit,       ///< fresh in the store
+  miss,      ///< the loader ran, for this caller or for one it waited with
+  stale,     ///< past its lifetime, served by `.stale`, `.soft_timeout` or `.fail_safe`
+  negative,  ///< the remembered answer that there is nothing
 };
 
 namespace detail {
@@ -46,6 +55,11 @@ struct Lifetime {
 };
 
 /// Takes a value that was read; false: it is of another type than wanted.
+class Flights;
+class Job;
+struct LoadRequest;
+struct BatchLoadRequest;
+
 using Take = FunctionRef<bool(const ValueView&)>;
 using BatchTake = FunctionRef<bool(std::size_t index, const ValueView&)>;
 
@@ -58,6 +72,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   const StorePtr& store() const noexcept { return store_; }
   const Clock& clock() const noexcept { return *clock_; }
   const RepositoryOptions& options() const noexcept { return options_; }
+  Flights& flights() const noexcept { return *flights_; }
 
   Result<bool> get(const Tags* tags, std::string_view key, const Type& as, Take take);
   Result<bool> pull(const Tags* tags, std::string_view key, const Type& as, Take take);
@@ -73,8 +88,13 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   /// The keys that were not written.
   Result<std::vector<std::string>> put_many(const Tags* tags, std::span<const std::string_view> keys,
                                             std::span<const ValueView> values, const Lifetime& life);
+  /// Reads, or runs the loader: one flight per key. Throws what the loader throws, LoadTimeout, RecursiveLoad.
+  LoadStatus load(const LoadRequest& request);
+  /// Reads, and runs the loader once for what is missing.
+  void load_many(const BatchLoadRequest& request);
   /// All of the store, or what carries the tags: all of them, or any.
   Result<bool> flush(const Tags* tags, bool any);
+  Result<std::vector<std::string>> keys_of(const std::string& tag);
   Result<std::size_t> prune(std::size_t budget);
 
   /// The soft answer of a plain verb; throws for what is the caller's mistake, or under `on_error: throw`.
@@ -97,6 +117,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   }
 
  private:
+  friend class Job;
   struct Listeners;
 
   void escalate(const Error& error) const;
@@ -118,6 +139,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   std::atomic<int> listening_{0};
   std::atomic<bool> outage_{false};
   std::shared_ptr<Listeners> listeners_;
+  std::unique_ptr<Flights> flights_;
 };
 
 }  // namespace detail

@@ -161,7 +161,7 @@ consteval Description describe() {
 
 /// True where the type, down to its last part, can be written and read.
 template <class T>
-inline constexpr bool kWritable = describe<T>().writable && std::is_move_constructible_v<T> && is_loadable<T>();
+inline constexpr bool kWritable = describe<T>().writable&& std::is_move_constructible_v<T>&& is_loadable<T>();
 
 template <class T>
 consteval std::uint64_t fingerprint_of() {

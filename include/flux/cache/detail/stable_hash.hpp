@@ -70,7 +70,8 @@ inline std::uint64_t stable_hash_with(const StableConstants& k, const char* data
       std::uint64_t second = seed, third = seed;
       do {
         seed = stable_fold(load_little<std::uint64_t>(data) ^ k.b, load_little<std::uint64_t>(data + 8) ^ seed);
-        second = stable_fold(load_little<std::uint64_t>(data + 16) ^ k.c, load_little<std::uint64_t>(data + 24) ^ second);
+        second =
+            stable_fold(load_little<std::uint64_t>(data + 16) ^ k.c, load_little<std::uint64_t>(data + 24) ^ second);
         third = stable_fold(load_little<std::uint64_t>(data + 32) ^ k.d, load_little<std::uint64_t>(data + 40) ^ third);
         data += 48;
         left -= 48;

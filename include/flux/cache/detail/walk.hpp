@@ -28,8 +28,9 @@ struct Abilities {
   bool any_key = false;     ///< maps may have keys of any kind; otherwise they are text, and other maps are pairs
 };
 
-/// A container whose end tells its size; see `Reader::next`.
-inline constexpr std::size_t kOpen = static_cast<std::size_t>(-1);
+/// Containers whose end tells their size; see `Reader::next`.
+inline constexpr std::size_t kOpenArray = static_cast<std::size_t>(-1);
+inline constexpr std::size_t kOpenMap = static_cast<std::size_t>(-2);
 
 namespace detail {
 

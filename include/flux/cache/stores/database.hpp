@@ -17,18 +17,20 @@
 namespace flux::cache {
 inline namespace v1 {
 
-/// A store over a table. Several stores may share one table under different prefixes; the empty prefix is one, too.
+class Fields;
+
+/// A store over a table. Several stores may share one table under different prefixes; no prefix is one, too.
 struct DatabaseConfig {
-  std::string table = "cache";  ///< letters, digits and underscores, at most 58, and at most one "schema." before it
-  std::string connection{};     ///< the name of a connection of the configuration; empty: "default"
-  std::string prefix{};         ///< any bytes: keeps this store's entries, and its flushes, apart from its neighbours'
-  std::string serializer{};     ///< for the layer above: how objects become bytes
-  std::string compression{};    ///< for the layer above: how bytes become fewer
-  std::optional<Ttl> ttl{};     ///< for the verbs above: the lifetime of what is put without one
-  std::string on_error{};       ///< for the verbs above: "throw" or nothing
+  std::string table = "cache";  ///< letters, digits and underscores, at most 128, with at most one schema and its dot
+  std::string prefix{};         ///< keeps this store's entries, and its flushes, apart from its neighbours'
+  std::string serializer{};     ///< native (alias pickle), msgpack, json; empty: what `serialize` says
+  std::string compression{};    ///< none, zstd, gzip, default; empty: what `serialize` says
+  std::optional<Ttl> ttl{};     ///< the lifetime of what is put without one; none: for ever
+  std::string on_error{};       ///< soft (reads miss, writes answer false) or throw; empty: soft
+  std::string connection{};     ///< one of `connections` with the driver sqlite; empty: "default"
+  std::size_t sweep = 2;        ///< rows looked at, on average, for each row written, and reclaimed if dead; 0 to 1,000
   std::uint64_t max_value_bytes = 900'000'000;  ///< larger values are Errc::too_large; 1 to 900,000,000
-  std::size_t sweep = 2;         ///< rows looked at, on average, for each row written, and reclaimed if dead; 0: none
-  const Clock* clock = nullptr;  ///< null: the machine's
+  const Clock* clock = nullptr;                 ///< whose time it goes by; null: the machine's
 
   /// Errc::bad_config, with the field's name as the error's key.
   FLUX_CACHE_API Result<void> validate() const;
@@ -49,7 +51,9 @@ enum class OnCorrupt : std::uint8_t {
 
 /// A database in one file, by SQLite. Made with its directories where it is not there; the file is for its owner alone.
 struct SqliteConnection {
-  std::string database{};  ///< the path, relative to where the process stands when the store is made; or ":memory:"
+  /// The path, relative to where the process stands when the store is made; ":memory:": in this process alone, on one
+  /// connection; empty: `$XDG_CACHE_HOME/flux/<program>.sqlite`, else `~/.cache/flux/<program>.sqlite`.
+  std::string database{};
   Duration busy_timeout = std::chrono::seconds(5);  ///< the most a call waits, for other writers and for the pool; > 0
   Synchronous synchronous = Synchronous::normal;    ///< what a write survives
   std::size_t connections = 4;                      ///< the most that are open at a time; 1 to 64
@@ -62,9 +66,12 @@ struct SqliteConnection {
   FLUX_CACHE_API Result<void> validate() const;
 };
 
+FLUX_CACHE_API void describe(Fields& fields, DatabaseConfig& config);
+FLUX_CACHE_API void describe(Fields& fields, SqliteConnection& connection);
+
 /// A store over a table in a SQLite database. Nothing is opened before the first call; a configuration that does not
 /// validate is answered by each call with Errc::bad_config. Safe for concurrent use, and by both sides of a fork.
-FLUX_CACHE_API StorePtr make_database(DatabaseConfig config, SqliteConnection connection);
+FLUX_CACHE_API StorePtr make_database(const DatabaseConfig& config, const SqliteConnection& connection);
 
 }  // namespace v1
 }  // namespace flux::cache

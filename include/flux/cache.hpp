@@ -1,0 +1,246 @@
+// flux/cache.hpp - the front door: the static `Cache` and all that most programs need.
+//
+//   Cache::put("greeting", "hello", {.hours = 1});
+//   auto user = Cache::remember("user_7", 10min, [] { return load_user(7); });
+//   Cache::tags({"users"}).flush();
+//
+// `Cache` has no state of its own: each call asks the manager in force for its default repository. With no
+// configuration it works over a memory store. What every verb does is said in flux/cache/verbs.hpp.
+#pragma once
+#include <flux/cache/drivers.hpp>
+#include <flux/cache/manager.hpp>
+#include <flux/cache/repository.hpp>
+
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace flux {
+inline namespace v1 {
+
+/// The cache of the program. All functions are thread-safe. Users of several caches, or of none that is global, own a
+/// `cache::StoreManager` or a `cache::Repository` instead: the verbs are the same.
+class Cache {
+  using Ttl = cache::Ttl;
+  using Options = cache::Options;
+  using Keys = cache::Keys;
+  using Key = std::string_view;
+  template <class T>
+  using stored_t = cache::detail::stored_t<T>;
+
+ public:
+  Cache() = delete;
+
+  // --- which cache
+
+  /// Puts a configuration in force; throws ConfigError and leaves the one in force as it is where there is a mistake.
+  /// Calls under way end on the old one; each thread lets go of it at its next call.
+  static void configure(cache::Config config) {
+    cache::detail::replace_manager(cache::StoreManager(std::move(config)));
+  }
+  /// Likewise with a manager of one's own.
+  static void use(cache::StoreManager manager) { cache::detail::replace_manager(std::move(manager)); }
+  /// The manager in force.
+  static cache::StoreManager manager() { return cache::detail::current_manager(); }
+  /// The default store.
+  static cache::Repository store() { return here(); }
+  /// A store by its configured name; throws ConfigError where there is none.
+  static cache::Repository store(std::string_view name) { return manager().store(name); }
+  /// Adds a driver under a name that configurations may then use; for every manager made afterwards.
+  static void extend(std::string name, cache::StoreFactory factory) {
+    cache::drivers().extend(std::move(name), std::move(factory));
+  }
+
+  // --- reading
+
+  template <class T>
+  static std::optional<stored_t<T>> get(Key key) {
+    return here().template get<T>(key);
+  }
+  template <class D>
+  static auto get(Key key, D&& otherwise) {
+    return here().get(key, std::forward<D>(otherwise));
+  }
+  template <class T>
+  static cache::Result<std::optional<stored_t<T>>> try_get(Key key) {
+    return here().template try_get<T>(key);
+  }
+  template <class T>
+  static std::shared_ptr<const stored_t<T>> get_shared(Key key) {
+    return here().template get_shared<T>(key);
+  }
+  template <class T, class F>
+  static bool with(Key key, F&& look) {
+    return here().template with<T>(key, std::forward<F>(look));
+  }
+  static bool has(Key key) { return here().has(key); }
+  static bool missing(Key key) { return here().missing(key); }
+  static cache::Result<bool> try_has(Key key) { return here().try_has(key); }
+  static std::optional<cache::Duration> expires_in(Key key) { return here().expires_in(key); }
+
+  // --- writing
+
+  template <class V>
+  static bool put(Key key, V&& value) {
+    return here().put(key, std::forward<V>(value));
+  }
+  template <class V>
+  static bool put(Key key, V&& value, Ttl ttl) {
+    return here().put(key, std::forward<V>(value), ttl);
+  }
+  template <class V>
+  static bool put(Key key, V&& value, const Options& options) {
+    return here().put(key, std::forward<V>(value), options);
+  }
+  template <class V>
+  static cache::Result<bool> try_put(Key key, V&& value, Ttl ttl) {
+    return here().try_put(key, std::forward<V>(value), ttl);
+  }
+  template <class V>
+  static cache::Result<bool> try_put(Key key, V&& value, const Options& options = {}) {
+    return here().try_put(key, std::forward<V>(value), options);
+  }
+  template <class V>
+  static bool forever(Key key, V&& value) {
+    return here().forever(key, std::forward<V>(value));
+  }
+  template <class V>
+  static bool add(Key key, V&& value) {
+    return here().add(key, std::forward<V>(value));
+  }
+  template <class V>
+  static bool add(Key key, V&& value, Ttl ttl) {
+    return here().add(key, std::forward<V>(value), ttl);
+  }
+  template <class V>
+  static bool add(Key key, V&& value, const Options& options) {
+    return here().add(key, std::forward<V>(value), options);
+  }
+  template <class V>
+  static cache::Result<bool> try_add(Key key, V&& value, const Options& options = {}) {
+    return here().try_add(key, std::forward<V>(value), options);
+  }
+  static bool touch(Key key, Ttl ttl) { return here().touch(key, ttl); }
+  static bool touch(Key key, const Options& options) { return here().touch(key, options); }
+  static cache::Result<bool> try_touch(Key key, Ttl ttl) { return here().try_touch(key, ttl); }
+
+  // --- loading: the repository is copied, since a loader may put another configuration in force
+
+  template <class F>
+  static auto remember(Key key, Ttl ttl, F&& load) {
+    return store().remember(key, ttl, std::forward<F>(load));
+  }
+  template <class F>
+  static auto remember(Key key, const Options& options, F&& load) {
+    return store().remember(key, options, std::forward<F>(load));
+  }
+  template <class F>
+  static auto remember_forever(Key key, F&& load) {
+    return store().remember_forever(key, std::forward<F>(load));
+  }
+  template <class F>
+  static auto load(Key key, const Options& options, F&& load) {
+    return store().load(key, options, std::forward<F>(load));
+  }
+  template <class F>
+  static auto flexible(Key key, cache::Fresh lives, F&& load) {
+    return store().flexible(key, lives, std::forward<F>(load));
+  }
+  template <class T, class F>
+  static auto remember_many(const Keys& keys, const Options& options, F&& load) {
+    return store().template remember_many<T>(keys, options, std::forward<F>(load));
+  }
+  template <class T, class F>
+  static auto remember_many(const Keys& keys, Ttl ttl, F&& load) {
+    return store().template remember_many<T>(keys, ttl, std::forward<F>(load));
+  }
+
+  // --- removing
+
+  static bool forget(Key key) { return here().forget(key); }
+  static cache::Result<bool> try_forget(Key key) { return here().try_forget(key); }
+  static std::size_t forget_many(const Keys& keys) { return here().forget_many(keys); }
+  static cache::Result<std::size_t> try_forget_many(const Keys& keys) { return here().try_forget_many(keys); }
+  template <class T>
+  static std::optional<stored_t<T>> pull(Key key) {
+    return here().template pull<T>(key);
+  }
+  template <class D>
+  static auto pull(Key key, D&& otherwise) {
+    return here().pull(key, std::forward<D>(otherwise));
+  }
+  template <class T>
+  static cache::Result<std::optional<stored_t<T>>> try_pull(Key key) {
+    return here().template try_pull<T>(key);
+  }
+  static bool flush() { return here().flush(); }
+  static cache::Result<bool> try_flush() { return here().try_flush(); }
+
+  // --- counters
+
+  static std::int64_t increment(Key key, std::int64_t by = 1) { return here().increment(key, by); }
+  static std::int64_t increment(Key key, std::int64_t by, Ttl ttl) { return here().increment(key, by, ttl); }
+  static std::int64_t increment(Key key, std::int64_t by, const Options& options) {
+    return here().increment(key, by, options);
+  }
+  static std::int64_t decrement(Key key, std::int64_t by = 1) { return here().decrement(key, by); }
+  static std::int64_t decrement(Key key, std::int64_t by, Ttl ttl) { return here().decrement(key, by, ttl); }
+  static std::int64_t decrement(Key key, std::int64_t by, const Options& options) {
+    return here().decrement(key, by, options);
+  }
+  static cache::Result<std::int64_t> try_increment(Key key, std::int64_t by = 1, const Options& options = {}) {
+    return here().try_increment(key, by, options);
+  }
+  static cache::Result<std::int64_t> try_decrement(Key key, std::int64_t by = 1, const Options& options = {}) {
+    return here().try_decrement(key, by, options);
+  }
+
+  // --- several at once
+
+  template <class T>
+  static cache::Many<stored_t<T>> many(const Keys& keys) {
+    return here().template many<T>(keys);
+  }
+  static cache::Many<void> many(const Keys& keys) { return here().many(keys); }
+  template <class T>
+  static cache::Result<cache::Many<stored_t<T>>> try_many(const Keys& keys) {
+    return here().template try_many<T>(keys);
+  }
+  static bool put_many(std::initializer_list<cache::NamedValue> items, Ttl ttl) { return here().put_many(items, ttl); }
+  static bool put_many(std::initializer_list<cache::NamedValue> items, const Options& options = {}) {
+    return here().put_many(items, options);
+  }
+  template <class Range>
+  requires cache::PairsOfValues<Range>
+  static bool put_many(const Range& items, Ttl ttl) { return here().put_many(items, ttl); }
+  template <class Range>
+  requires cache::PairsOfValues<Range>
+  static bool put_many(const Range& items, const Options& options = {}) { return here().put_many(items, options); }
+  static cache::Result<std::vector<std::string>> try_put_many(std::initializer_list<cache::NamedValue> items,
+                                                              const Options& options = {}) {
+    return here().try_put_many(items, options);
+  }
+
+  // --- tags
+
+  /// The verbs under tags: what is written carries them, what is read must carry all of them.
+  static cache::TagSet tags(cache::Tags tags) { return here().tags(std::move(tags)); }
+  /// The live keys that carry the tag. Walks over the whole store.
+  static std::vector<std::string> keys_of(const std::string& tag) { return here().keys_of(tag); }
+
+  // --- what happens
+
+  /// Calls the listener at each event of the default store, until the answer goes out of scope.
+  static cache::Listening listen(cache::Listener listener) { return here().listen(std::move(listener)); }
+  static cache::Stats stats() { return here().stats(); }
+
+ private:
+  static const cache::Repository& here() { return cache::detail::current_repository(); }
+};
+
+}  // namespace v1
+}  // namespace flux

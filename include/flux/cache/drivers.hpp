@@ -1,0 +1,149 @@
+// flux/cache/drivers.hpp - from a driver's name to a store: the table, and what a driver is handed.
+//
+// There is one table for the process. The library's own drivers stand in it from the start; one of your own is added by
+// `extend` with a factory, or by `add<MineConfig>` where its keys are to be checked when a configuration is put in
+// force.
+#pragma once
+#include <flux/cache/config.hpp>
+#include <flux/cache/store.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace flux::cache {
+inline namespace v1 {
+
+/// What a driver may know while it makes a store. Valid inside the factory alone.
+class FLUX_CACHE_API DriverContext {
+ public:
+  using StoreLookup = std::function<StorePtr(std::string_view name)>;
+
+  /// For managers. `config` must be checked and outlive the context; `stores` hands out other configured stores.
+  DriverContext(std::string name, const Config& config, const Clock& clock, StoreLookup stores);
+
+  /// The store's configured name.
+  const std::string& name() const noexcept { return name_; }
+  /// The driver's name.
+  std::string_view driver() const noexcept;
+  /// The store's own settings, as they were written.
+  const Settings& settings() const noexcept { return *settings_; }
+  /// Whose time the store goes by.
+  const Clock& clock() const noexcept { return *clock_; }
+  /// What every store may be told, resolved; layers for most of it are put on by the manager.
+  const StoreRules& rules() const noexcept { return rules_; }
+  /// What to put before each key: the global prefix, then the store's. Composites ignore it.
+  const std::string& prefix() const noexcept { return rules_.prefix; }
+  /// Another configured store, under its own prefix and with the layers that keep its promises. Throws ConfigError.
+  StorePtr store(std::string_view name) const { return stores_(name); }
+  /// The connection that the store names, else "default", else null: then the driver's own defaults hold.
+  const Settings* connection(std::string_view name) const;
+
+  /// The store's settings as the struct they belong to.
+  template <Described Config>
+  Config read() const {
+    return from_settings<Config>(*settings_, pointer());
+  }
+  /// A connection's settings as the struct they belong to; a struct as it is born where there is no such connection.
+  template <Described Connection>
+  Connection read_connection(std::string_view name) const {
+    const Settings* const found = connection(name);
+    return found != nullptr ? from_settings<Connection>(*found, "/connections") : Connection{};
+  }
+
+ private:
+  std::string pointer() const;
+
+  std::string name_;
+  const Config* config_;
+  const Settings* settings_;
+  const Clock* clock_;
+  StoreLookup stores_;
+  StoreRules rules_;
+};
+
+/// Makes a store. May throw ConfigError; must not wait for a disk or a server, which are opened at first use.
+using StoreFactory = std::function<StorePtr(const DriverContext&)>;
+
+/// A driver: how its settings are checked, and how a store is made of them.
+struct Driver {
+  using Check = std::function<void(Fields&)>;
+
+  Check check{};        ///< walks over all fields; empty: only what every store may be told is checked
+  StoreFactory make{};  ///< empty: known, but not in this build
+};
+
+/// Drivers by name. Safe for concurrent use.
+class FLUX_CACHE_API DriverTable {
+ public:
+  /// Empty; the process's own is `drivers()`.
+  DriverTable();
+  ~DriverTable();
+  DriverTable(const DriverTable&) = delete;
+  DriverTable& operator=(const DriverTable&) = delete;
+
+  /// Adds a driver or replaces it. Configurations in force keep what they have.
+  void set(std::string name, Driver driver);
+  /// A driver whose settings nobody checks but itself.
+  void extend(std::string name, StoreFactory factory) { set(std::move(name), {{}, std::move(factory)}); }
+  /// A driver with a struct: its settings are read strictly, and the factory gets `(Config, const DriverContext&)`.
+  template <Described Config, class Factory>
+  void add(std::string name, Factory factory) {
+    set(std::move(name), {check_of<Config>(), [factory = std::move(factory)](const DriverContext& context) {
+                            return factory(context.read<Config>(), context);
+                          }});
+  }
+  /// A driver whose settings are known, but whose stores this build cannot make.
+  template <Described Config>
+  void know(std::string name) {
+    set(std::move(name), {check_of<Config>(), {}});
+  }
+  /// Takes a driver out; false: it was not there.
+  bool forget(std::string_view name);
+
+  /// A driver of connections.
+  void set_connection(std::string name, Driver::Check check);
+  template <Described Connection>
+  void add_connection(std::string name) {
+    set_connection(std::move(name), check_of<Connection>());
+  }
+  /// Lets configurations name a serializer or a compressor beside the library's own.
+  void allow_serializer(std::string name);
+  void allow_compressor(std::string name);
+
+  /// The driver, or null.
+  std::shared_ptr<const Driver> find(std::string_view name) const;
+  std::shared_ptr<const Driver> find_connection(std::string_view name) const;
+  bool has_serializer(std::string_view name) const;
+  bool has_compressor(std::string_view name) const;
+  /// All names, in order.
+  std::vector<std::string> names() const;
+  std::vector<std::string> connection_names() const;
+  std::vector<std::string> serializer_names() const;
+  std::vector<std::string> compressor_names() const;
+
+  /// The store that the context asks for. Throws ConfigError where its driver is unknown or not in this build.
+  StorePtr make(const DriverContext& context) const;
+
+ private:
+  struct Tables;
+
+  template <Described Config>
+  static Driver::Check check_of() {
+    return [](Fields& fields) {
+      Config config{};
+      describe(fields, config);
+    };
+  }
+
+  std::unique_ptr<Tables> tables_;
+};
+
+/// The process's own table. Lives for ever.
+FLUX_CACHE_API DriverTable& drivers();
+
+}  // namespace v1
+}  // namespace flux::cache

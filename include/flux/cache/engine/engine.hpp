@@ -1,0 +1,454 @@
+// flux/cache/engine/engine.hpp - the memory machine: many shards behind one door.
+#pragma once
+#include <flux/cache/detail/hash.hpp>
+#include <flux/cache/engine/registry.hpp>
+#include <flux/cache/engine/shard.hpp>
+#include <flux/cache/engine/tally.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace flux::cache {
+inline namespace v1 {
+namespace engine {
+
+/// Hears each removal once, outside of all locks, in the thread that caused it. What it throws is swallowed; how long
+/// it takes only its caller's thread feels.
+struct Listener {
+  void (*heard)(void* context, const Removal& removal) = nullptr;
+  void* context = nullptr;
+};
+
+/// How an engine is set up.
+struct Options {
+  std::uint64_t max_items = 0;  ///< entries at most; 0: no bound. Exact below 4,096; above, shares of the shards
+  std::uint64_t max_bytes = 0;  ///< bytes at most (slots, blocks, weights and 16 an entry); 0: no bound
+  Policy policy = Policy::adaptive;
+  std::uint32_t shards = 0;      ///< a power of two up to 1,024; 0: chosen from the bounds
+  const Clock* clock = nullptr;  ///< null: the machine's steady clock, read directly; else asked through its `now`
+  Listener listener{};
+};
+
+/// Sums over all shards; each is exact when nobody writes.
+struct Figures {
+  std::uint64_t entries = 0;    ///< that are there (what has expired counts until it is reclaimed)
+  std::uint64_t bytes = 0;      ///< charged
+  std::uint64_t resident = 0;   ///< pages and books, about
+  std::uint64_t hits = 0;       ///< visits that found the key
+  std::uint64_t misses = 0;     ///< visits that did not
+  std::uint64_t puts = 0;       ///< entries written
+  std::uint64_t replaced = 0;   ///< left because they were overwritten
+  std::uint64_t evicted = 0;    ///< left because room was needed
+  std::uint64_t expired = 0;    ///< left because their time was up
+  std::uint64_t forgotten = 0;  ///< left because somebody asked
+  std::uint64_t flushed = 0;    ///< left after a `clear`
+  std::uint64_t refused = 0;    ///< never came in: too large, or memory was out
+};
+
+/// What `update` shall do with the entry that its callback saw.
+class Change {
+ public:
+  /// Leave everything as it is.
+  static Change keep() noexcept { return Change(What::keep); }
+  /// Write this; the draft must live until `update` returns.
+  static Change write(const Draft& draft) noexcept {
+    Change change(What::write);
+    change.draft_ = &draft;
+    return change;
+  }
+  /// Remove the entry; nothing happens where there is none.
+  static Change remove(Cause cause = Cause::forgotten) noexcept {
+    Change change(What::remove);
+    change.cause_ = cause;
+    return change;
+  }
+  /// Give the entry another life and leave the rest; nothing happens where there is none.
+  static Change retime(Instant fresh, Instant keep) noexcept {
+    Change change(What::retime);
+    change.fresh_ = fresh;
+    change.keep_ = keep;
+    return change;
+  }
+  /// Set the integer in place; only where the entry is of `Kind::integer`.
+  static Change count(std::int64_t value) noexcept {
+    Change change(What::count);
+    change.value_ = value;
+    return change;
+  }
+
+ private:
+  friend class Engine;
+  enum class What : std::uint8_t { keep, write, remove, retime, count };
+  explicit Change(What what) noexcept : what_(what) {}
+
+  What what_;
+  Cause cause_ = Cause::forgotten;
+  const Draft* draft_ = nullptr;
+  Instant fresh_{}, keep_{};
+  std::int64_t value_ = 0;
+};
+
+/// What became of an `update`.
+enum class Outcome : std::uint8_t {
+  kept,     ///< nothing changed
+  done,     ///< what the callback asked for happened
+  refused,  ///< too large, or memory was out; the old entry is gone
+};
+
+/// A key with its hash, for calls with many.
+struct Probe {
+  std::string_view key;
+  std::uint64_t hash;
+};
+
+/// Keeps entries by key, within bounds. Safe for concurrent use; keys are views, valid for the call only. The callbacks
+/// of `visit` run inside a read section: what they borrow is theirs until they return, and memory of the whole process
+/// is not reclaimed meanwhile, so they should be short. Those of `update` run under a lock and must not call the
+/// engine.
+class Engine final : private Registered {
+ public:
+  explicit Engine(const Options& options) : options_(options), now_(options.clock), tally_(new Tally) {
+    make_shards();
+    enlist();
+  }
+  ~Engine() {
+    delist();
+    for (std::uint32_t index = 0; index < shard_count_; ++index) shards_[index].~Shard();
+    ::operator delete (static_cast<void*>(shards_), std::align_val_t{alignof(Shard)});
+  }
+
+  const Options& options() const noexcept { return options_; }
+  const Now& now() const noexcept { return now_; }
+  std::uint32_t shards() const noexcept { return shard_count_; }
+
+  /// Calls `f(const View&)` on the entry, if it is there; true if so. Takes no lock and, for a hot key, writes nothing
+  /// that other threads read.
+  template <class F>
+  bool visit(std::string_view key, std::uint64_t hash, F&& f) {
+    ThreadRecord& thread = this_thread();
+    ReadSection section(thread);
+    Shard& shard = shard_of(hash);
+    const Slot slot = shard.find_live(key, hash);
+    if (slot == 0) {
+      tally_->miss(thread.number);
+      return false;
+    }
+    return look(shard, slot, thread, std::forward<F>(f));
+  }
+
+  /// `visit` for many: `f(index, const View&)` for each probe that hits. Lines are fetched ahead, so that the waits for
+  /// memory overlap. Answers the number of hits.
+  template <class F>
+  std::size_t visit_many(std::span<const Probe> probes, F&& f) {
+    static constexpr std::size_t kBatch = 32;
+    ThreadRecord& thread = this_thread();
+    ReadSection section(thread);
+    std::size_t hits = 0;
+    for (std::size_t from = 0; from < probes.size(); from += kBatch) {
+      const std::size_t many = probes.size() - from < kBatch ? probes.size() - from : kBatch;
+      const Probe* const batch = probes.data() + from;
+      for (std::size_t index = 0; index < many; ++index) {
+        const Table& table = shard_of(batch[index].hash).table();
+        __builtin_prefetch(&table.bucket(table.home(place_of(batch[index].hash))));
+      }
+      for (std::size_t index = 0; index < many; ++index) {
+        const std::uint64_t hash = batch[index].hash;
+        const Shard& shard = shard_of(hash);
+        const Table& table = shard.table();
+        const Bucket& bucket = table.bucket(table.home(place_of(hash)));
+        for (std::uint32_t ways = bucket.read_tags().match(tag_of(hash)); ways != 0; ways &= ways - 1) {
+          const Slot slot = bucket.slots[__builtin_ctz(ways)].load(std::memory_order_relaxed);
+          if (slot == 0) continue;
+          const char* const at = arena_.at(slot);
+          __builtin_prefetch(at);
+          __builtin_prefetch(at + 64);
+          __builtin_prefetch(at + 128);
+        }
+      }
+      for (std::size_t index = 0; index < many; ++index) {
+        Shard& shard = shard_of(batch[index].hash);
+        const Slot slot = shard.find_live(batch[index].key, batch[index].hash);
+        if (slot == 0) {
+          tally_->miss(thread.number);
+          continue;
+        }
+        hits += look(shard, slot, thread, [&](const View& view) { f(from + index, view); });
+      }
+    }
+    return hits;
+  }
+
+  /// Writes an entry. False where it is too large or memory is out; what was there before is gone then.
+  bool put(std::string_view key, std::uint64_t hash, const Draft& draft) {
+    Shard& shard = shard_of(hash);
+    Aftermath aftermath;
+    void* const block = make_block(shard, key, draft);
+    bool written;
+    {
+      Held held(shard.lock);
+      tidy(shard, aftermath);
+      const Table::Place place = shard.find(key, hash);
+      written =
+          shard.write(key, hash, place, place.slot == 0 ? Cause::replaced : cause_of_overwriting(shard, place.slot),
+                      draft, block, aftermath);
+    }
+    settle(aftermath);
+    return written;
+  }
+
+  /// Removes an entry; true where something live was removed.
+  bool erase(std::string_view key, std::uint64_t hash) {
+    return update(key, hash, [](const View* view) { return view != nullptr ? Change::remove() : Change::keep(); }) ==
+           Outcome::done;
+  }
+
+  /// Calls `f(const View*)` under the shard's lock on the entry as it is now (null: none that lives) and does what the
+  /// `Change` it returns says; nobody else changes the key meanwhile. `f` must be short and must not call the engine;
+  /// what it throws passes through and changes nothing.
+  template <class F>
+  Outcome update(std::string_view key, std::uint64_t hash, F&& f) {
+    Shard& shard = shard_of(hash);
+    Aftermath aftermath;
+    Outcome outcome = Outcome::kept;
+    {
+      Held held(shard.lock);
+      tidy(shard, aftermath);
+      const Table::Place place = shard.find(key, hash);
+      bool live = false;
+      Cause gone = Cause::replaced;
+      if (place.slot != 0) {
+        gone = cause_of_overwriting(shard, place.slot);
+        live = gone == Cause::replaced && !shard.is_flushed(shard.at(place.slot));
+      }
+      Change change = Change::keep();
+      if (live) {
+        const View view(shard.at(place.slot), now_);
+        change = f(static_cast<const View*>(&view));
+      } else {
+        change = f(static_cast<const View*>(nullptr));
+      }
+      switch (change.what_) {
+        case Change::What::keep: break;
+        case Change::What::write: {
+          void* const block = make_block(shard, key, *change.draft_);
+          outcome =
+              shard.write(key, hash, place, gone, *change.draft_, block, aftermath) ? Outcome::done : Outcome::refused;
+          break;
+        }
+        case Change::What::remove:
+          if (!live) break;
+          shard.drop(place, hash, change.cause_, aftermath);
+          outcome = Outcome::done;
+          break;
+        case Change::What::retime:
+          if (!live) break;
+          outcome =
+              shard.retime(place, hash, change.fresh_, change.keep_, aftermath) ? Outcome::done : Outcome::refused;
+          break;
+        case Change::What::count:
+          if (!live) break;
+          shard.count_to(shard.at(place.slot), change.value_);
+          outcome = Outcome::done;
+          break;
+      }
+      if (place.slot != 0 && !live && change.what_ != Change::What::write) {
+        shard.drop(place, hash, gone, aftermath);  // it was in the way of nobody, but its time is up
+      }
+    }
+    settle(aftermath);
+    return outcome;
+  }
+
+  /// All entries are gone when this returns; in constant time, the memory comes back behind, some with each later call.
+  void clear() {
+    for (std::uint32_t index = 0; index < shard_count_; ++index) {
+      Held held(shards_[index].lock);
+      shards_[index].flush();
+    }
+  }
+
+  /// Does what is due: at most `budget` reclaims in each of at most `most_shards` shards. True where nothing is left to
+  /// do. Anybody may call it; nobody has to.
+  bool maintain(std::uint32_t budget = Shard::kReclaimsPerCall, std::uint32_t most_shards = ~0u) {
+    bool done = true;
+    if (most_shards > shard_count_) most_shards = shard_count_;
+    const std::uint32_t first = turn_.fetch_add(most_shards, std::memory_order_relaxed);
+    for (std::uint32_t index = 0; index < most_shards; ++index) {
+      Shard& shard = shards_[(first + index) & (shard_count_ - 1)];
+      Aftermath aftermath;
+      {
+        Held held(shard.lock);
+        done = shard.tidy(budget, now_.coarse(), aftermath) && done;
+        done = !shard.hurry(budget, aftermath) && done;
+      }
+      settle(aftermath);
+    }
+    return done;
+  }
+
+  /// Calls `f(const View&)` on entries that are there; weakly consistent: what comes or goes meanwhile may be seen or
+  /// not, nothing is seen twice unless it was written meanwhile. Holds a shard's lock only to list its slots.
+  template <class F>
+  void for_each(F&& f) {
+    std::vector<Slot> slots;
+    for (std::uint32_t index = 0; index < shard_count_; ++index) {
+      Shard& shard = shards_[index];
+      ReadSection section;
+      slots.clear();
+      {
+        Held held(shard.lock);
+        shard.for_each_slot([&](Slot slot) { slots.push_back(slot); });
+      }
+      for (const Slot slot : slots) {
+        const Entry& entry = shard.at(slot);
+        if (shard.is_flushed(entry) || now_.reached(entry.keep())) continue;
+        f(View(entry, now_));
+      }
+    }
+  }
+
+  Figures figures() {
+    Figures sum;
+    sum.resident = arena_.bytes();
+    for (std::uint32_t index = 0; index < shard_count_; ++index) {
+      Held held(shards_[index].lock);
+      const ShardFigures part = shards_[index].figures();
+      sum.entries += part.entries;
+      sum.bytes += part.bytes;
+      sum.puts += part.puts;
+      sum.replaced += part.replaced;
+      sum.evicted += part.evicted;
+      sum.expired += part.expired;
+      sum.forgotten += part.forgotten;
+      sum.flushed += part.flushed;
+      sum.refused += part.refused;
+      sum.resident += shards_[index].bytes_of_books();
+    }
+    tally_->sum(sum.hits, sum.misses);
+    return sum;
+  }
+
+  /// Compares all books with one another; empty, or what is wrong. For tests; takes each shard's lock for long.
+  std::string check() {
+    for (std::uint32_t index = 0; index < shard_count_; ++index) {
+      Held held(shards_[index].lock);
+      if (std::string wrong = shards_[index].check(); !wrong.empty()) return wrong;
+    }
+    return {};
+  }
+
+ private:
+  Shard& shard_of(std::uint64_t hash) const noexcept {
+    // The top bits: the table's place comes from the lower half, the tag from the bits between.
+    return shards_[(hash >> 40) & (shard_count_ - 1)];
+  }
+
+  template <class F>
+  bool look(Shard& shard, Slot slot, ThreadRecord& thread, F&& f) {
+    Entry& entry = shard.at(slot);
+    if (entry.has_deadline() && now_.reached(entry.keep())) [[unlikely]] {
+      tally_->miss(thread.number);
+      return false;
+    }
+    const std::uint8_t recency = entry.recency.load(std::memory_order_relaxed);
+    if (recency < Entry::kMostRecency)
+      entry.recency.store(static_cast<std::uint8_t>(recency + 1), std::memory_order_relaxed);
+    tally_->hit(thread.number);
+    f(View(entry, now_));
+    if (options_.policy == Policy::lru) [[unlikely]] {
+      Held held(shard.lock);
+      shard.used(slot);
+    }
+    return true;
+  }
+
+  Cause cause_of_overwriting(const Shard& shard, Slot slot) const noexcept {
+    const Entry& entry = shard.at(slot);
+    return entry.has_deadline() && now_.reached(entry.keep()) ? Cause::expired : Cause::replaced;
+  }
+
+  /// What does not fit into a slot is copied before the lock is taken.
+  static void* make_block(const Shard& shard, std::string_view key, const Draft& draft) {
+    if ((Shard::shape_of(key, draft) & Entry::kOutside) == 0) [[likely]]
+      return nullptr;
+    if (!shard.accepts(Shard::charge_of(key, draft))) return nullptr;
+    void* const block = std::malloc(Shard::rest_size(key, draft));
+    if (block == nullptr) throw std::bad_alloc();
+    Shard::fill_rest(static_cast<char*>(block), key, draft);
+    return block;
+  }
+
+  /// A writer's share of the sweeping; what has expired makes room before anything that lives.
+  void tidy(Shard& shard, Aftermath& aftermath) {
+    if (shard.has_flushed() || shard.has_deadlines()) [[unlikely]]
+      shard.tidy(Shard::kReclaimsPerCall, now_.coarse(), aftermath);
+  }
+  void settle(Aftermath& aftermath) noexcept {
+    if (aftermath.advance != 0) epoch_domain.advance(aftermath.advance);
+    for (const Aftermath::Note& note : aftermath.notes) {
+      try {
+        options_.listener.heard(options_.listener.context, Removal{note.key, note.cause});
+      } catch (...) {
+      }
+    }
+  }
+
+  void make_shards() {
+    std::uint64_t wanted = 64;
+    if (options_.max_items > 0) wanted = options_.max_items < 4096 ? 1 : options_.max_items / 2048;
+    if (options_.max_bytes > 0) {
+      const std::uint64_t by_bytes = options_.max_bytes / (std::uint64_t{8} << 20);
+      if (by_bytes < wanted) wanted = by_bytes;
+    }
+    if (options_.shards > 0)
+      wanted = options_.shards > 1024 ? 1024 : options_.shards;
+    else if (wanted > 64)
+      wanted = 64;
+    shard_count_ = 1;
+    while (std::uint64_t{shard_count_} * 2 <= wanted) shard_count_ *= 2;
+    const std::uint64_t most_items = 0x3FFFFFFF;
+    void* const memory = ::operator new (sizeof(Shard) * shard_count_, std::align_val_t{alignof(Shard)});
+    shards_ = static_cast<Shard*>(memory);
+    const Micros origin = now_.exact();
+    for (std::uint32_t index = 0; index < shard_count_; ++index) {
+      Shard::Setup setup{};
+      const std::uint64_t items = options_.max_items == 0
+                                      ? most_items
+                                      : options_.max_items / shard_count_ + (index < options_.max_items % shard_count_);
+      setup.max_items = static_cast<std::uint32_t>(items < 1 ? 1 : items < most_items ? items : most_items);
+      setup.max_bytes = options_.max_bytes == 0 ? ~std::uint64_t{0} : options_.max_bytes / shard_count_;
+      setup.policy = options_.policy;
+      setup.notes = options_.listener.heard != nullptr;
+      setup.expected = options_.max_items == 0 ? 256 : setup.max_items < 4096 ? setup.max_items : 4096;
+      setup.origin = origin;
+      new (&shards_[index]) Shard(arena_, setup);
+    }
+  }
+
+  void before_fork() noexcept override {
+    for (std::uint32_t index = 0; index < shard_count_; ++index) shards_[index].lock.lock();
+    arena_.lock().lock();
+  }
+  void after_fork() noexcept override {
+    arena_.lock().unlock();
+    for (std::uint32_t index = shard_count_; index > 0; --index) shards_[index - 1].lock.unlock();
+  }
+
+  Options options_;
+  Now now_;
+  std::uint32_t shard_count_ = 1;
+  Shard* shards_ = nullptr;
+  std::unique_ptr<Tally> tally_;
+  Arena arena_;
+  alignas(64) std::atomic<std::uint32_t> turn_{0};
+};
+
+}  // namespace engine
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,154 @@
+// flux/cache/engine/sketch.hpp - two small memories of keys that are not here: how often, and whether lately.
+//
+// FrequencySketch answers about how often a hash was seen: four 4-bit counters in one cache line, the least counts, all
+// are halved after a while (count-min with conservative update; G. Einziger, R. Friedman, B. Manes, "TinyLFU", ACM ToS
+// 2017). Ghosts answers whether a hash was evicted among the last so many: a 16-bit mark and a 16-bit date for each.
+// Both may err a little; an error costs a miss, never a wrong value.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace flux::cache {
+inline namespace v1 {
+namespace engine {
+
+inline std::uint64_t spread(std::uint32_t hash) noexcept {
+  std::uint64_t mixed = hash * 0x9E3779B97F4A7C15ULL;
+  mixed ^= mixed >> 32;
+  return mixed * 0xD6E8FEB86659FD93ULL;
+}
+
+class FrequencySketch {
+ public:
+  static constexpr std::uint32_t kLine = 8;  ///< 64-bit words of a line
+
+  /// `entries`: how many the cache holds; two bytes for each, ten samples for each between two halvings.
+  void resize(std::uint32_t entries) {
+    std::uint32_t lines = 1;
+    while (std::uint64_t{lines} * 32 < entries) lines *= 2;
+    words_.assign(std::size_t{lines} * kLine, 0);
+    mask_ = lines - 1;
+    period_ = 10 * (entries < 16 ? 16 : entries);
+    added_ = 0;
+  }
+  bool empty() const noexcept { return words_.empty(); }
+  std::uint64_t bytes() const noexcept { return words_.capacity() * 8; }
+
+  std::uint32_t frequency(std::uint32_t hash) const noexcept {
+    const std::uint64_t mixed = spread(hash);
+    const std::uint64_t* const line = &words_[(static_cast<std::uint32_t>(mixed) & mask_) * kLine];
+    std::uint32_t least = 15;
+    for (int row = 0; row < 4; ++row) {
+      const auto counter = static_cast<std::uint32_t>(mixed >> (32 + 8 * row)) & 31;
+      const auto count = static_cast<std::uint32_t>(line[row * 2 + (counter >> 4)] >> ((counter & 15) * 4)) & 15;
+      if (count < least) least = count;
+    }
+    return least;
+  }
+
+  void add(std::uint32_t hash) noexcept {
+    const std::uint64_t mixed = spread(hash);
+    std::uint64_t* const line = &words_[(static_cast<std::uint32_t>(mixed) & mask_) * kLine];
+    std::uint32_t counts[4], least = 15;
+    for (int row = 0; row < 4; ++row) {
+      const auto counter = static_cast<std::uint32_t>(mixed >> (32 + 8 * row)) & 31;
+      counts[row] = static_cast<std::uint32_t>(line[row * 2 + (counter >> 4)] >> ((counter & 15) * 4)) & 15;
+      if (counts[row] < least) least = counts[row];
+    }
+    if (least < 15) {
+      for (int row = 0; row < 4; ++row) {
+        const auto counter = static_cast<std::uint32_t>(mixed >> (32 + 8 * row)) & 31;
+        if (counts[row] == least) line[row * 2 + (counter >> 4)] += std::uint64_t{1} << ((counter & 15) * 4);
+      }
+    }
+    if (++added_ >= period_) age();
+  }
+
+  void prefetch(std::uint32_t hash) const noexcept {
+    __builtin_prefetch(&words_[(static_cast<std::uint32_t>(spread(hash)) & mask_) * kLine]);
+  }
+
+ private:
+  [[gnu::noinline]] void age() noexcept {
+    for (std::uint64_t& word : words_) word = (word >> 1) & 0x7777777777777777ULL;
+    added_ /= 2;
+  }
+
+  std::vector<std::uint64_t> words_;
+  std::uint32_t mask_ = 0;
+  std::uint32_t added_ = 0;
+  std::uint32_t period_ = 0;
+};
+
+class Ghosts {
+ public:
+  static constexpr std::uint32_t kWays = 4;
+  static constexpr std::uint32_t kSteps = 256;  ///< how finely a ghost's age is known: its lifetime is so many steps
+
+  /// Remembers the last `entries` evictions; four bytes for each.
+  void resize(std::uint32_t entries) {
+    const std::uint32_t lines = entries / kWays + 1;
+    cells_.assign(std::size_t{lines} * kWays, 0);
+    lines_ = lines;
+    step_ = entries / kSteps + 1;
+    life_ = entries / step_ + 1;
+    date_ = life_ + 1;
+    count_ = 0;
+  }
+  bool empty() const noexcept { return cells_.empty(); }
+  std::uint64_t bytes() const noexcept { return cells_.capacity() * 4; }
+
+  void add(std::uint32_t hash) noexcept {
+    if (++count_ >= step_) {
+      count_ = 0;
+      date_ = (date_ + 1) & 0xFFFF;
+    }
+    const std::uint64_t mixed = spread(hash);
+    std::uint32_t* const line = line_of(mixed);
+    const std::uint32_t mark = mark_of(mixed);
+    std::uint32_t oldest = 0, oldest_age = 0;
+    for (std::uint32_t way = 0; way < kWays; ++way) {
+      if ((line[way] >> 16) == mark) {
+        oldest = way;
+        break;
+      }
+      const std::uint32_t age = line[way] == 0 ? 0x10000 : (date_ - line[way]) & 0xFFFF;
+      if (age >= oldest_age) {
+        oldest = way;
+        oldest_age = age;
+      }
+    }
+    line[oldest] = (mark << 16) | date_;
+  }
+
+  /// True where the hash was evicted lately; it is forgotten then.
+  bool take(std::uint32_t hash) noexcept {
+    const std::uint64_t mixed = spread(hash);
+    std::uint32_t* const line = line_of(mixed);
+    const std::uint32_t mark = mark_of(mixed);
+    for (std::uint32_t way = 0; way < kWays; ++way) {
+      if ((line[way] >> 16) != mark) continue;
+      const bool lately = ((date_ - line[way]) & 0xFFFF) <= life_;
+      line[way] = 0;
+      return lately;
+    }
+    return false;
+  }
+
+ private:
+  std::uint32_t* line_of(std::uint64_t mixed) noexcept {
+    return &cells_[static_cast<std::size_t>(((mixed & 0xFFFFFFFF) * lines_) >> 32) * kWays];
+  }
+  static std::uint32_t mark_of(std::uint64_t mixed) noexcept {
+    const auto mark = static_cast<std::uint32_t>(mixed >> 48);
+    return mark == 0 ? 1 : mark;
+  }
+
+  std::vector<std::uint32_t> cells_;
+  std::uint32_t lines_ = 0;
+  std::uint32_t step_ = 1, life_ = 0, date_ = 0, count_ = 0;
+};
+
+}  // namespace engine
+}  // namespace v1
+}  // namespace flux::cache

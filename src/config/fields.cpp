@@ -1,0 +1,533 @@
+// The strict reading: each kind of field, both ways.
+#include <flux/cache/fields.hpp>
+
+#include <flux/cache/drivers.hpp>
+
+#include <algorithm>
+
+#include "config/quantity.hpp"
+#include "config/reading.hpp"
+#include "config/settings_access.hpp"
+#include "config/utf8.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+
+using detail::described;
+using detail::named;
+
+namespace {
+
+std::string_view kind_name(const Settings& found) {
+  switch (found.kind()) {
+    case Settings::Kind::null: return "null";
+    case Settings::Kind::boolean: return "a bool";
+    case Settings::Kind::integer: return "an integer";
+    case Settings::Kind::real: return "a number with a fraction";
+    case Settings::Kind::text: return "text";
+    case Settings::Kind::list: return "a list";
+    case Settings::Kind::map: return "a map";
+  }
+  return "something else";
+}
+
+/// A variable's value may be a number or a bool spelled out; what stands in the configuration itself may not.
+bool is_variable(const Settings& found) { return found.is_text() && found.origin() != Settings::Origin::written; }
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f;
+  });
+}
+
+bool has_space_or_control(std::string_view text) { return has_control(text) || text.find(' ') != text.npos; }
+
+/// C++ may hand over any bytes; JSON holds UTF-8 alone.
+constexpr const char* kNotUtf8 = "the text is not UTF-8";
+
+bool is_table(std::string_view text) {
+  constexpr std::size_t kLongest = 128;
+  const auto is_word = [](std::string_view part) {
+    return !part.empty() && !(part.front() >= '0' && part.front() <= '9') &&
+           std::all_of(part.begin(), part.end(), [](char c) {
+             return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+           });
+  };
+  const std::size_t dot = text.find('.');
+  if (text.size() > kLongest) return false;
+  return dot == text.npos ? is_word(text) : is_word(text.substr(0, dot)) && is_word(text.substr(dot + 1));
+}
+
+std::string range_of(std::string_view what, std::int64_t least, std::int64_t most) {
+  std::string wanted(what);
+  if (most == Fields::kMaxInteger) return wanted.append(" of at least ").append(std::to_string(least));
+  return wanted.append(" from ").append(std::to_string(least)).append(" to ").append(std::to_string(most));
+}
+
+template <class Things>
+std::vector<std::string_view> views(const Things& things) {
+  return {things.begin(), things.end()};
+}
+
+template <class T>
+std::vector<std::string_view> names_of(const Named<T>& things) {
+  std::vector<std::string_view> names;
+  for (const auto& thing : things) names.emplace_back(thing.first);
+  return names;
+}
+
+std::optional<Duration> duration_from(const Settings& found) {
+  if (found.kind() == Settings::Kind::integer || found.kind() == Settings::Kind::real)
+    return detail::duration_of_seconds(found.real());
+  if (!found.is_text()) return std::nullopt;
+  if (is_variable(found))
+    if (const auto seconds = detail::parse_real(found.text())) return detail::duration_of_seconds(*seconds);
+  return detail::parse_duration(found.text());
+}
+
+constexpr std::string_view kDurationForm =
+    "a duration: seconds, or text with its unit such as \"200ms\", \"5m\", \"2d\"";
+constexpr std::string_view kLifetimeForm =
+    "a lifetime above zero: seconds, or text such as \"90s\", \"5m\", \"forever\"";
+constexpr std::string_view kSizeForm = "a size: bytes, or text with its unit such as \"64MiB\", \"10kB\"";
+
+/// Nothing where it is no lifetime; the inner optional is empty for null.
+std::optional<std::optional<Ttl>> lifetime_from(const Settings& found) {
+  using Found = std::optional<std::optional<Ttl>>;
+  if (found.is_null()) return Found(std::in_place);
+  if (found.is_text() && found.text() == "forever") return Found(Ttl::forever());
+  const auto length = duration_from(found);
+  if (!length || *length <= Duration(0)) return std::nullopt;
+  return Found(Ttl(*length));
+}
+
+Settings settings_from(const std::optional<Ttl>& value) {
+  if (!value) return {};
+  return value->is_forever() ? std::string("forever") : detail::format_duration(value->length());
+}
+
+}  // namespace
+
+Fields::Fields(detail::Reading& reading, const Settings& from, std::string pointer)
+    : reading_(&reading), from_(&from), pointer_(std::move(pointer)) {}
+
+std::string Fields::pointer_to(std::string_view name) const { return detail::join_pointer(pointer_, name); }
+
+void Fields::mistake(std::string_view name, std::string message) {
+  if (reading_ == nullptr) return;
+  const Settings* const at = name.empty() ? nullptr : from_->find(name);
+  reading_->problems.add(name.empty() ? pointer_ : pointer_to(name), at != nullptr ? at : from_, message);
+}
+
+void Fields::wrong(std::string_view name, const Settings& found, std::string_view wanted) {
+  mistake(name, "expected " + std::string(wanted) + ", found " + described(found));
+}
+
+const Settings* Fields::take(std::string_view name) {
+  if (reading_ == nullptr) return nullptr;
+  known_.emplace_back(name);
+  const Settings* const found = from_->find(name);
+  // An empty variable is as if the key were not there.
+  if (found == nullptr || found->is_null() || (is_variable(*found) && found->text().empty())) return nullptr;
+  return found;
+}
+
+const std::string* Fields::take_text(std::string_view name, std::string_view wanted) {
+  const Settings* const found = take(name);
+  if (found == nullptr) return nullptr;
+  if (found->is_text()) return &found->text();
+  wrong(name, *found, wanted);
+  return nullptr;
+}
+
+void Fields::write_text(std::string_view name, const std::string& value) {
+  if (to_ != nullptr) to_->set(name, value);
+}
+
+void Fields::finish() {
+  for (std::size_t i = 0; i < from_->size() && !reading_->problems.full(); ++i) {
+    const std::string& name = from_->name(i);
+    if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+    reading_->problems.add(pointer_to(name), &(*from_)[i], "unknown key" + detail::suggestion(name, views(known_)));
+  }
+}
+
+void Fields::driver(std::string_view name) {
+  if (to_ != nullptr)
+    to_->set("driver", name);
+  else
+    known_.emplace_back("driver");
+}
+
+void Fields::text(std::string_view name, std::string& value) {
+  write_text(name, value);
+  const std::string* const found = take_text(name, "text");
+  if (found == nullptr) return;
+  if (has_control(*found)) return mistake(name, "control characters are not allowed here");
+  if (!detail::is_utf8(*found)) return mistake(name, kNotUtf8);
+  value = *found;
+}
+
+void Fields::secret(std::string_view name, std::string& value) {
+  write_text(name, value);
+  if (const std::string* const found = take_text(name, "text")) value = *found;
+}
+
+void Fields::path(std::string_view name, std::string& value) {
+  write_text(name, value);
+  const std::string* const found = take_text(name, "a path");
+  if (found == nullptr) return;
+  if (found->empty() || found->find('\0') != found->npos)
+    return mistake(name, "a path is neither empty nor holds a NUL");
+  value = *found;
+}
+
+void Fields::prefix(std::string_view name, std::string& value) {
+  constexpr std::size_t kLongest = 128;
+  write_text(name, value);
+  const std::string* const found = take_text(name, "text");
+  if (found == nullptr) return;
+  if (has_space_or_control(*found)) return mistake(name, "a prefix holds no spaces and no control characters");
+  if (!detail::is_utf8(*found)) return mistake(name, kNotUtf8);
+  if (found->size() > kLongest) return mistake(name, "a prefix is at most " + std::to_string(kLongest) + " bytes long");
+  value = *found;
+}
+
+void Fields::host(std::string_view name, std::string& value) {
+  constexpr std::size_t kLongest = 255;
+  write_text(name, value);
+  const std::string* const found = take_text(name, "a host's name or address");
+  if (found == nullptr) return;
+  const bool socket = found->starts_with('/');
+  if (found->empty() || found->size() > kLongest || (socket ? has_control(*found) : has_space_or_control(*found)))
+    return mistake(name, "a host is 1 to 255 bytes long and holds no spaces and no control characters");
+  if (found->find("://") != found->npos || found->find('@') != found->npos)
+    return mistake(name, "a host is a name or an address, not a URL");
+  value = *found;
+}
+
+void Fields::url(std::string_view name, std::string& value, Words schemes) {
+  write_text(name, value);
+  const std::string* const found = take_text(name, "a URL");
+  if (found == nullptr || found->empty()) return;
+  if (has_space_or_control(*found)) return mistake(name, "a URL holds no spaces and no control characters");
+  for (const std::string_view scheme : schemes)
+    if (found->size() > scheme.size() + 3 && found->starts_with(scheme) && found->substr(scheme.size(), 3) == "://")
+      return void(value = *found);
+  mistake(name, "expected a URL whose scheme is " + detail::alternatives(views(schemes)));
+}
+
+void Fields::table(std::string_view name, std::string& value) {
+  write_text(name, value);
+  const std::string* const found = take_text(name, "a table's name");
+  if (found == nullptr) return;
+  if (!is_table(*found))
+    return mistake(name,
+                   "a table's name is made of letters, digits and underscores, with at most one schema before a dot");
+  value = *found;
+}
+
+void Fields::word(std::string_view name, std::string& value, Words words) {
+  write_text(name, value);
+  const std::string* const found = take_text(name, "one of " + detail::alternatives(views(words)));
+  if (found == nullptr || (to_ == nullptr && found->empty() && value.empty())) return;
+  if (std::find(words.begin(), words.end(), *found) == words.end())
+    return mistake(name, named(*from_->find(name)) + " is not one of " + detail::alternatives(views(words)) +
+                             detail::suggestion(*found, views(words)));
+  value = *found;
+}
+
+void Fields::serializer(std::string_view name, std::string& value) {
+  write_text(name, value);
+  const std::string* const found = take_text(name, "a serializer's name");
+  if (found == nullptr || found->empty()) return;
+  if (drivers().has_serializer(*found)) return void(value = *found);
+  const auto known = drivers().serializer_names();
+  mistake(name, named(*from_->find(name)) + " is no serializer; known are " + detail::alternatives(views(known)) +
+                    detail::suggestion(*found, views(known)));
+}
+
+void Fields::compression(std::string_view name, std::string& value) {
+  write_text(name, value);
+  const Settings* const found = take(name);
+  if (found == nullptr) return;
+  if (found->kind() == Settings::Kind::boolean) return void(value = found->boolean() ? "default" : "none");
+  if (!found->is_text()) return wrong(name, *found, "a compressor's name, true or false");
+  if (found->text().empty()) return;
+  if (is_variable(*found) && (found->text() == "true" || found->text() == "false"))
+    return void(value = found->text() == "true" ? "default" : "none");
+  if (found->text() == "default" || drivers().has_compressor(found->text())) return void(value = found->text());
+  const auto known = drivers().compressor_names();
+  mistake(name, named(*found) + " is no compressor; known are " + detail::alternatives(views(known)) +
+                    detail::suggestion(found->text(), views(known)));
+}
+
+bool Fields::known_store(std::string_view pointer, const Settings& found) {
+  const Config* const config = reading_->config;
+  if (config == nullptr || config->stores.find(found.text()) != nullptr) return true;
+  reading_->problems.add(
+      pointer, &found,
+      "there is no store " + named(found) + detail::suggestion(found.text(), names_of(config->stores)));
+  return false;
+}
+
+void Fields::store(std::string_view name, std::string& value) {
+  write_text(name, value);
+  const std::string* const found = take_text(name, "a store's name");
+  if (found == nullptr || found->empty() || !known_store(pointer_to(name), *from_->find(name))) return;
+  value = *found;
+}
+
+void Fields::stores(std::string_view name, std::vector<std::string>& value) {
+  if (to_ != nullptr) {
+    Settings& list = to_->set(name, Settings::list());
+    for (const std::string& store : value) list.push(store);
+    return;
+  }
+  const Settings* const found = take(name);
+  if (found == nullptr) return mistake(name, "missing: which stores?");
+  if (!found->is_list()) return wrong(name, *found, "a list of stores' names");
+  if (found->size() == 0) return mistake(name, "names no store");
+  value.clear();
+  for (std::size_t i = 0; i < found->size() && !reading_->problems.full(); ++i) {
+    const Settings& item = (*found)[i];
+    const std::string pointer = pointer_to(name) + "/" + std::to_string(i);
+    if (!item.is_text()) {
+      reading_->problems.add(pointer, &item, "expected a store's name, found " + described(item));
+    } else if (std::find(value.begin(), value.end(), item.text()) != value.end()) {
+      reading_->problems.add(pointer, &item, "the store " + named(item) + " stands here twice");
+    } else if (known_store(pointer, item)) {
+      value.push_back(item.text());
+      reading_->references.push_back({pointer, item.text(), &item});
+    }
+  }
+}
+
+void Fields::connection(std::string_view name, std::string& value, Words drivers) {
+  write_text(name, value);
+  if (to_ != nullptr) return;
+  const std::string* const found = take_text(name, "a connection's name");
+  const Config* const config = reading_->config;
+  const bool said = found != nullptr && !found->empty();
+  if (said) value = *found;
+  if (config == nullptr) return;
+  const std::string_view wanted = said ? std::string_view(*found) : "default";
+  const ConnectionConfig* const connection = config->connections.find(wanted);
+  if (connection == nullptr) {
+    if (said)
+      mistake(name, "there is no connection " + named(*from_->find(name)) +
+                        detail::suggestion(wanted, names_of(config->connections)));
+  } else if (std::find(drivers.begin(), drivers.end(), connection->driver()) == drivers.end()) {
+    mistake(name, "the connection " + detail::shown(wanted) + " has the driver " + detail::shown(connection->driver()) +
+                      "; this store needs " + detail::alternatives(views(drivers)));
+  }
+}
+
+void Fields::flag(std::string_view name, bool& value) {
+  if (to_ != nullptr) return void(to_->set(name, value));
+  const Settings* const found = take(name);
+  if (found == nullptr) return;
+  if (found->kind() == Settings::Kind::boolean) return void(value = found->boolean());
+  if (is_variable(*found)) {
+    if (found->text() == "true" || found->text() == "1") return void(value = true);
+    if (found->text() == "false" || found->text() == "0") return void(value = false);
+  }
+  wrong(name, *found, "true or false");
+}
+
+void Fields::read_integer(std::string_view name, std::int64_t& value, std::int64_t least, std::int64_t most) {
+  if (to_ != nullptr) return void(to_->set(name, value));
+  const Settings* const found = take(name);
+  if (found == nullptr) return;
+  if (const auto number = integer_from(*found); number && *number >= least && *number <= most)
+    value = *number;
+  else
+    wrong(name, *found, range_of("an integer", least, most));
+}
+
+std::optional<std::int64_t> Fields::integer_from(const Settings& found) {
+  if (found.kind() == Settings::Kind::integer) return found.integer();
+  return is_variable(found) ? detail::parse_integer(found.text()) : std::nullopt;
+}
+
+void Fields::read_integers(std::string_view name, std::vector<std::int64_t>& value, std::int64_t least,
+                           std::int64_t most) {
+  if (to_ != nullptr) {
+    Settings& list = to_->set(name, Settings::list());
+    for (const std::int64_t number : value) list.push(number);
+    return;
+  }
+  const Settings* const found = take(name);
+  if (found == nullptr) return;
+  if (!found->is_list()) return wrong(name, *found, "a list of integers");
+  value.clear();
+  for (std::size_t i = 0; i < found->size() && !reading_->problems.full(); ++i) {
+    const auto number = integer_from((*found)[i]);
+    if (number && *number >= least && *number <= most)
+      value.push_back(*number);
+    else
+      reading_->problems.add(pointer_to(name) + "/" + std::to_string(i), &(*found)[i],
+                             "expected " + range_of("an integer", least, most) + ", found " + described((*found)[i]));
+  }
+}
+
+void Fields::real(std::string_view name, double& value, double least, double most) {
+  if (to_ != nullptr) return void(to_->set(name, value));
+  const Settings* const found = take(name);
+  if (found == nullptr) return;
+  std::optional<double> number;
+  if (found->kind() == Settings::Kind::integer || found->kind() == Settings::Kind::real)
+    number = found->real();
+  else if (is_variable(*found))
+    number = detail::parse_real(found->text());
+  if (number && *number >= least && *number <= most)
+    value = *number;
+  else
+    wrong(name, *found, "a number from " + Settings(least).to_json() + " to " + Settings(most).to_json());
+}
+
+void Fields::read_size(std::string_view name, std::uint64_t& value, std::uint64_t least, std::uint64_t most) {
+  if (to_ != nullptr)
+    return void(to_->set(name, static_cast<std::int64_t>(std::min<std::uint64_t>(value, kMaxInteger))));
+  const Settings* const found = take(name);
+  if (found == nullptr) return;
+  std::optional<std::uint64_t> bytes;
+  if (found->kind() == Settings::Kind::integer && found->integer() >= 0)
+    bytes = static_cast<std::uint64_t>(found->integer());
+  else if (found->is_text() && (is_variable(*found) || !detail::parse_integer(found->text())))
+    bytes = detail::parse_size(found->text());
+  if (!bytes) return wrong(name, *found, kSizeForm);
+  if (*bytes >= least && *bytes <= most) return void(value = *bytes);
+  mistake(name, *bytes < least ? "at least " + detail::format_size(least) + " is needed"
+                               : "at most " + detail::format_size(most) + " is possible");
+}
+
+void Fields::read_duration(std::string_view name, Duration& value, Duration least, Duration most) {
+  if (to_ != nullptr) return void(to_->set(name, detail::format_duration(value)));
+  const Settings* const found = take(name);
+  if (found == nullptr) return;
+  const auto length = duration_from(*found);
+  if (!length) return wrong(name, *found, kDurationForm);
+  if (*length >= least && *length <= most) return void(value = *length);
+  mistake(name, *length < least ? "at least " + detail::format_duration(least) + " is needed"
+                                : "at most " + detail::format_duration(most) + " is possible");
+}
+
+void Fields::lifetime(std::string_view name, std::optional<Ttl>& value) {
+  if (to_ != nullptr) return void(to_->set(name, settings_from(value)));
+  const Settings* const found = take(name);
+  if (found == nullptr) return;
+  if (const auto length = lifetime_from(*found))
+    value = *length;
+  else
+    wrong(name, *found, kLifetimeForm);
+}
+
+void Fields::lifetimes(std::string_view name, std::vector<std::optional<Ttl>>& value) {
+  if (to_ != nullptr) {
+    Settings& list = to_->set(name, Settings::list());
+    for (const auto& length : value) list.push(settings_from(length));
+    return;
+  }
+  const Settings* const found = take(name);
+  if (found == nullptr) return;
+  if (!found->is_list()) return wrong(name, *found, "a list of lifetimes");
+  value.clear();
+  for (std::size_t i = 0; i < found->size() && !reading_->problems.full(); ++i) {
+    if (const auto length = lifetime_from((*found)[i]))
+      value.push_back(*length);
+    else
+      reading_->problems.add(pointer_to(name) + "/" + std::to_string(i), &(*found)[i],
+                             "expected " + std::string(kLifetimeForm) + ", found " + described((*found)[i]));
+  }
+}
+
+void Fields::read_group(std::string_view name, detail::FunctionRef<void(Fields&)> describe) {
+  if (to_ != nullptr) {
+    Fields inner(to_->set(name, Settings::map()));
+    return describe(inner);
+  }
+  const Settings* const found = take(name);
+  if (found == nullptr) return;
+  if (!found->is_map()) return wrong(name, *found, "a map");
+  Fields inner(*reading_, *found, pointer_to(name));
+  describe(inner);
+  inner.finish();
+}
+
+void Fields::read_each(std::string_view name, std::size_t count, detail::FunctionRef<void(std::size_t)> resize,
+                       detail::FunctionRef<void(std::size_t, Fields&)> describe) {
+  if (to_ != nullptr) {
+    Settings& list = to_->set(name, Settings::list());
+    for (std::size_t i = 0; i < count; ++i) {
+      Fields inner(list.push(Settings::map()));
+      describe(i, inner);
+    }
+    return;
+  }
+  const Settings* const found = take(name);
+  if (found == nullptr) return;
+  if (!found->is_list()) return wrong(name, *found, "a list of maps");
+  resize(found->size());
+  for (std::size_t i = 0; i < found->size() && !reading_->problems.full(); ++i) {
+    const std::string pointer = pointer_to(name) + "/" + std::to_string(i);
+    if (!(*found)[i].is_map()) {
+      reading_->problems.add(pointer, &(*found)[i], "expected a map, found " + described((*found)[i]));
+      continue;
+    }
+    Fields inner(*reading_, (*found)[i], pointer);
+    describe(i, inner);
+    inner.finish();
+  }
+}
+
+namespace detail {
+
+std::string described(const Settings& found) {
+  if (found.kind() == Settings::Kind::integer || found.kind() == Settings::Kind::real) return found.to_json();
+  return std::string(kind_name(found));
+}
+
+std::string named(const Settings& found) {
+  return is_variable(found) ? std::string("the variable's value") : shown(found.text());
+}
+
+void Reading::read(const Settings& settings, std::string_view pointer, FunctionRef<void(Fields&)> describe) {
+  if (!settings.is_map()) return problems.add(pointer, &settings, "expected a map, found " + described(settings));
+  Fields fields(*this, settings, std::string(pointer));
+  describe(fields);
+  fields.finish();
+}
+
+void Reading::read_some(const Settings& settings, std::string_view pointer, FunctionRef<void(Fields&)> describe) {
+  Fields fields(*this, settings, std::string(pointer));
+  describe(fields);
+}
+
+Settings Reading::write(FunctionRef<void(Fields&)> describe) {
+  Settings written = Settings::map();
+  Fields fields(written);
+  describe(fields);
+  return written;
+}
+
+Settings settings_of(FunctionRef<void(Fields&)> plain, FunctionRef<void(Fields&)> given) {
+  const Settings before = Reading::write(plain), after = Reading::write(given);
+  Settings differing = Settings::map();
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    const Settings* const same = before.find(after.name(i));
+    if (after.name(i) == "driver" || same == nullptr || !(*same == after[i])) differing.set(after.name(i), after[i]);
+  }
+  return differing;
+}
+
+void read_fields(const Settings& settings, std::string_view pointer, FunctionRef<void(Fields&)> describe) {
+  Reading reading;
+  reading.read(settings, pointer, describe);
+  reading.problems.raise();
+}
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace flux::cache

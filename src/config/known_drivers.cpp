@@ -1,0 +1,173 @@
+// The fields of the documented drivers: the one list for each struct, in both directions. Their stores may be missing
+// from a build; their configurations are understood by all.
+#include "config/known_drivers.hpp"
+
+#include <flux/cache/drivers.hpp>
+
+#include <algorithm>
+
+namespace flux::cache {
+inline namespace v1 {
+
+namespace {
+
+using std::chrono_literals::operator""ms;
+
+constexpr int kMostWeight = 1'000'000;
+
+/// Where a composite keeps locks and counters: one of its own stores.
+template <class Config>
+void authority(Fields& fields, Config& config) {
+  fields.store("authority", config.authority);
+  const auto& stores = config.stores;
+  if (!config.authority.empty() && std::find(stores.begin(), stores.end(), config.authority) == stores.end())
+    fields.mistake("authority", "is none of the stores");
+}
+
+/// An enumerator by its word; the words stand in the order of the enumerators, from 0.
+template <class Enum>
+void one_of(Fields& fields, std::string_view name, Enum& value, Fields::Words words) {
+  std::string word(words.begin()[static_cast<std::size_t>(value)]);
+  fields.word(name, word, words);
+  const auto found = std::find(words.begin(), words.end(), word);
+  if (found != words.end()) value = static_cast<Enum>(found - words.begin());
+}
+
+}  // namespace
+
+void describe(Fields& fields, SerializeConfig& config) {
+  fields.flag("compress", config.compress);
+  fields.compression("algorithm", config.algorithm);
+  if (config.algorithm == "default") fields.mistake("algorithm", "this is where the default is named");
+  fields.serializer("serializer", config.serializer);
+  fields.size("threshold", config.threshold);
+}
+
+void describe(Fields& fields, LimitsConfig& config) {
+  fields.size("key", config.key, 1, 16 * 1024 * 1024);
+  fields.integer("tags", config.tags, 1, 10'000);
+  fields.size("tag", config.tag, 1, 64 * 1024);
+}
+
+void describe(Fields& fields, MemoryConfig& config) {
+  fields.driver("memory");
+  fields.integer("max_size", config.max_size);
+  fields.size("max_bytes", config.max_bytes);
+  if (config.max_size == 0 && config.max_bytes == 0)
+    fields.mistake("max_size", "a memory store needs a bound: max_size or max_bytes above 0");
+  fields.word("policy", config.policy, {"adaptive", "lru", "fifo"});
+  fields.common(config);
+}
+
+void describe(Fields& fields, FileConfig& config) {
+  fields.driver("file");
+  fields.path("path", config.path);
+  fields.common(config);
+}
+
+void describe(Fields& fields, SqliteConnection& connection) {
+  fields.driver("sqlite");
+  fields.path("database", connection.database);
+  fields.duration("busy_timeout", connection.busy_timeout, Duration(1));
+  one_of(fields, "synchronous", connection.synchronous, {"off", "normal", "full"});
+  fields.integer("connections", connection.connections, 1, 64);
+  one_of(fields, "on_corrupt", connection.on_corrupt, {"set_aside", "refuse"});
+  fields.duration("recheck", connection.recheck, Duration(1));
+  fields.size("cache_bytes", connection.cache_bytes, 64 * 1024, std::uint64_t{4} << 30);
+  fields.integer("checkpoint_pages", connection.checkpoint_pages, 1, 1'000'000);
+}
+
+void describe(Fields& fields, DatabaseConfig& config) {
+  fields.driver("database");
+  fields.table("table", config.table);
+  fields.connection("connection", config.connection, {"sqlite"});
+  fields.integer("sweep", config.sweep, 0, 1'000);
+  fields.size("max_value_bytes", config.max_value_bytes, 1, 900'000'000);
+  fields.common(config);
+}
+
+void describe(Fields& fields, RedisConnection& connection) {
+  fields.driver("redis");
+  fields.host("host", connection.host);
+  fields.integer("port", connection.port, 1, 65'535);
+  fields.integer("database", connection.database, 0, 65'535);
+  fields.text("username", connection.username);
+  fields.secret("password", connection.password);
+  fields.path("socket", connection.socket);
+  fields.url("url", connection.url, {"redis", "rediss", "unix"});
+  if (!connection.url.empty() && !connection.socket.empty())
+    fields.mistake("url", "a connection has either a url or a socket");
+  fields.text("client_name", connection.client_name);
+  fields.duration("timeout", connection.timeout, 1ms);
+  fields.integer("pool_size", connection.pool_size, 1, 10'000);
+}
+
+void describe(Fields& fields, RedisConfig& config) {
+  fields.driver("redis");
+  fields.connection("connection", config.connection, {"redis"});
+  fields.common(config);
+}
+
+void describe(Fields& fields, MemcachedServer& server) {
+  fields.host("host", server.host);
+  fields.integer("port", server.port, 1, 65'535);
+  fields.integer("weight", server.weight, 1, kMostWeight);
+}
+
+void describe(Fields& fields, MemcachedOptions& options) {
+  fields.compression("compression", options.compression);
+  fields.serializer("serializer", options.serializer);
+}
+
+void describe(Fields& fields, MemcachedConfig& config) {
+  fields.driver("memcached");
+  fields.each("servers", config.servers);
+  fields.common(config);
+  fields.group("options", config.options);
+  if (!config.serializer.empty() && !config.options.serializer.empty())
+    fields.mistake("options", "the serializer is named twice");
+  if (!config.compression.empty() && !config.options.compression.empty())
+    fields.mistake("options", "the compression is named twice");
+  fields.text("username", config.username);
+  fields.secret("password", config.password);
+}
+
+void describe(Fields& fields, DistributedConfig& config) {
+  fields.driver("distributed");
+  fields.stores("stores", config.stores);
+  fields.word("strategy", config.strategy, {"replicate", "sharding", "primary"});
+  fields.word("writes", config.writes, {"any", "majority", "all"});
+  fields.integers("weights", config.weights, 1, kMostWeight);
+  if (!config.weights.empty() && config.weights.size() != config.stores.size())
+    fields.mistake("weights", "there are as many weights as stores");
+  authority(fields, config);
+  fields.lifetime("ttl", config.ttl);
+  fields.rules(config);
+}
+
+void describe(Fields& fields, TieredConfig& config) {
+  fields.driver("tiered");
+  fields.stores("stores", config.stores);
+  fields.lifetimes("ttl", config.ttl);
+  if (config.ttl.size() > config.stores.size()) fields.mistake("ttl", "there are more lifetimes than stores");
+  authority(fields, config);
+  fields.rules(config);
+}
+
+namespace detail {
+
+void know_drivers(DriverTable& table) {
+  table.know<MemoryConfig>("memory");
+  table.know<FileConfig>("file");
+  table.know<DatabaseConfig>("database");
+  table.know<RedisConfig>("redis");
+  table.know<MemcachedConfig>("memcached");
+  table.know<DistributedConfig>("distributed");
+  table.know<TieredConfig>("tiered");
+  table.add_connection<SqliteConnection>("sqlite");
+  table.add_connection<RedisConnection>("redis");
+}
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,94 @@
+// One flight per cold key: a loader at work, and those who wait for it.
+#pragma once
+#include <flux/cache/value.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail {
+
+struct ThreadOfLoads;
+
+/// How a flight ended: with a failure, a value, or without either: the loader had nothing.
+struct Landing {
+  Value value{};
+  std::exception_ptr failure{};
+  bool look_again = false;  ///< it never took off: those aboard look for themselves
+};
+
+class Flight {
+ public:
+  Flight(std::string key, const void* home) : key_(std::move(key)), home_(home) {}
+
+  const std::string& key() const noexcept { return key_; }
+
+  /// The loader begins: `ticket` is what the store shows while nothing has ended this load; 0: the store shows nothing.
+  void begin(std::uint64_t ticket) noexcept;
+  /// May a call that began at `moment` and saw `ticket` in the store share this flight? Not where a forget, put or
+  /// flush that was over before the call began has already ended it.
+  bool may_join(std::uint64_t moment, std::uint64_t ticket) const noexcept;
+
+  void land(Landing landing);
+  bool landed() const;
+  /// Waits for the landing; null: not before `until`. Throws RecursiveLoad where the wait would never end.
+  const Landing* wait_until(std::chrono::steady_clock::time_point until);
+  const Landing* landing_now() const;
+
+ private:
+  friend struct ThreadOfLoads;
+  const std::string key_;
+  const void* const home_;  // the table it was started from; the same key elsewhere is another flight
+  mutable std::mutex mutex_;
+  std::condition_variable landed_;
+  bool done_ = false;
+  Landing landing_;
+  std::atomic<std::uint64_t> began_{0};   // the moment its loader began; 0: not yet
+  std::atomic<std::uint64_t> ticket_{0};
+  ThreadOfLoads* pilot_ = nullptr;        // who runs the loader; under the graph's mutex
+};
+
+/// A moment on the process's own sequence, to tell what began before what.
+std::uint64_t next_moment() noexcept;
+
+/// Says, while it lives, that this thread runs the flight's loader: how loads that wait for each other are found.
+class Piloting {
+ public:
+  explicit Piloting(Flight& flight);
+  ~Piloting();
+  Piloting(const Piloting&) = delete;
+  Piloting& operator=(const Piloting&) = delete;
+
+ private:
+  friend struct ThreadOfLoads;
+  Flight& flight_;
+  const Piloting* const outer_;  // the flight whose loader asked for this one, in this thread
+};
+
+/// The flights in progress, by key.
+class Flights {
+ public:
+  /// The flight of the key that `may_join`, or a new one, led by the caller. Throws RecursiveLoad where the calling
+  /// thread is already running a loader of this key.
+  std::shared_ptr<Flight> join_or_lead(std::string_view key, std::uint64_t moment, std::uint64_t ticket, bool& leads);
+  /// The flight takes no more passengers.
+  void remove(const std::shared_ptr<Flight>& flight);
+  std::size_t size() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<std::string_view, std::shared_ptr<Flight>> flights_;  // keys point into the flights
+};
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,245 @@
+#include "job.hpp"
+
+#include <algorithm>
+
+#include "labels.hpp"
+#include "random.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail {
+
+namespace {
+
+constexpr Duration kThrottle = std::chrono::seconds(30);
+
+/// Roughly what `take` would answer: a kept value that cannot be converted after all is found out by the reader.
+bool fits(const ValueView& value, const Type& as) {
+  switch (value.kind) {
+    case Kind::none: return false;
+    case Kind::object: return same_type(*value.type, as);
+    case Kind::bytes: return false;
+    default: return true;
+  }
+}
+
+}  // namespace
+
+Job::Job(std::shared_ptr<Core> core, const LoadRequest& request, std::shared_ptr<Flight> flight, Snapshot snapshot)
+    : core_(std::move(core)),
+      flight_(std::move(flight)),
+      key_(flight_->key()),
+      as_(request.as),
+      ttl_(request.life.ttl),
+      snapshot_(std::move(snapshot)) {
+  if (request.life.options != nullptr) options_ = *request.life.options;
+  if (request.tags != nullptr) tags_ = *request.tags;
+}
+
+Snapshot Job::look(Core& core, const Tags* tags, std::string_view key, const Type& as) {
+  Snapshot shot;
+  const auto see = [&](const Entry& entry) {
+    shot.kept = true;
+    shot.fresh = entry.expiry.is_fresh(core.clock().now());
+    shot.usable = fits(entry.value, as) && (tags == nullptr || carries(entry, *tags));
+    shot.entry = EntryCopy(entry);
+    shot.notes = Notes::decode(entry.notes);
+  };
+  const Key hashed(key);
+  auto there = core.store()->get(hashed, {.as = &as, .stale = true}, see);
+  if (!there.ok() && (there.error().code == Errc::schema || there.error().code == Errc::wrong_type)) {
+    // Not readable as this type: only its version matters, to write over it.
+    there = core.store()->get(hashed, {.as = nullptr, .stale = true}, see);
+    shot.usable = false;
+  } else if (!there.ok() && there.error().code == Errc::corrupt) {
+    return shot;  // removed by the store
+  }
+  shot.readable = there.ok();
+  return shot;
+}
+
+std::vector<TagStamp> Job::stamps() const {
+  std::vector<TagStamp> views;
+  for (const Stamp& stamp : stamps_) views.push_back({stamp.name, stamp.epoch});
+  return views;
+}
+
+void Job::stamp(std::string_view tag) {
+  if (auto wrong = core_->check(Tags{std::string(tag)})) raise(*wrong);
+  if (std::any_of(stamps_.begin(), stamps_.end(), [&](const Stamp& seen) { return seen.name == tag; })) return;
+  if (stamps_.size() >= core_->options().max_tags)
+    raise(Error{Errc::bad_tag, "the loader names more than " + std::to_string(core_->options().max_tags) + " tags",
+                core_->name(), "remember", key_});
+  auto epochs = core_->store()->epochs({&tag, 1});
+  // Without an epoch the answer cannot be protected, so it is not stored.
+  if (!epochs.ok()) claimed_ = false;
+  stamps_.push_back({std::string(tag), epochs.ok() ? epochs->front() : 0});
+}
+
+Job::Claim Job::claim() {
+  if (!snapshot_.readable) {
+    flight_->begin(0);
+    return Claim::won;  // the value is still handed on
+  }
+  const Key key(key_);
+  Store& store = *core_->store();
+  const Instant now = core_->clock().now();
+  const Instant lease = after(now, core_->options().load_lease);
+  claimed_ = true;
+  stamps_.clear();
+  for (const std::string& tag : options_.tags) stamp(tag);
+  if (tags_)
+    for (const std::string& tag : *tags_) stamp(tag);
+  if (!claimed_) {
+    flight_->begin(0);
+    return Claim::won;
+  }
+
+  if (snapshot_.kept && snapshot_.notes.placeholder) return Claim::elsewhere;
+  if (!snapshot_.kept) {
+    token_ = random_bits();
+    const std::string notes = Notes{.placeholder = true, .token = token_}.encode();
+    const auto labels = stamps();
+    auto written = store.put(key, {.expiry = {Instant{}, lease}, .tags = labels, .notes = notes}, {When::unchanged, 0});
+    if (written.ok() && !*written) return Claim::changed;
+    claimed_ = written.ok();
+    flight_->begin(claimed_ ? token_ : 0);
+    return Claim::won;
+  }
+  token_ = 0;
+  if (store.traits().shared) {
+    const std::string lock = "load:" + key_;
+    auto taken = store.put(Key(lock, Space::locks), {.value = {.kind = Kind::text, .text = "load"}, .expiry = Expiry::at(lease)},
+                           {When::absent});
+    if (taken.ok() && !*taken) return Claim::elsewhere;
+    locked_ = taken.ok();
+  }
+  flight_->begin(snapshot_.entry.view().version);
+  return Claim::won;
+}
+
+void Job::unlock() {
+  if (!locked_) return;
+  locked_ = false;
+  const std::string lock = "load:" + key_;
+  (void)core_->store()->forget(Key(lock, Space::locks), {});
+}
+
+bool Job::write(const ValueView& value, const Expiry& expiry, const Notes& notes) {
+  const Key key(key_);
+  std::uint64_t version = snapshot_.entry.view().version;
+  if (token_ != 0) {
+    version = 0;
+    auto there = core_->store()->get(key, {.as = &as_, .stale = true}, [&](const Entry& entry) {
+      if (Notes::decode(entry.notes).token == token_) version = entry.version;
+    });
+    if (!there.ok() || version == 0) return false;
+  }
+  const auto labels = stamps();
+  const bool said = notes.negative || notes.cost != 0 || notes.throttle_until != 0;
+  const std::string encoded = said ? notes.encode() : std::string();
+  auto written = core_->store()->put(key, {.value = value, .expiry = expiry, .tags = labels, .notes = encoded},
+                                     {When::unchanged, version});
+  if (!written.ok()) {
+    const auto why = core_->failed(written.take_error(), "remember", key_);
+    core_->count(Count::put_failure);
+    core_->emit(EventKind::put_failed, key_, nullptr, MissCause::none, why.get());
+    return false;
+  }
+  if (!*written) return false;
+  core_->count(Count::put);
+  core_->emit(EventKind::put, key_, tags_ ? &*tags_ : nullptr);
+  return true;
+}
+
+void Job::release() {
+  if (!claimed_) return;
+  const Key key(key_);
+  if (token_ != 0) {
+    std::uint64_t version = 0;
+    auto there = core_->store()->get(key, {.as = nullptr, .stale = true}, [&](const Entry& entry) {
+      if (Notes::decode(entry.notes).token == token_) version = entry.version;
+    });
+    if (there.ok() && version != 0) (void)core_->store()->forget(key, {version});
+  }
+  claimed_ = false;
+}
+
+void Job::throttle() {
+  if (!claimed_ || token_ != 0) return;
+  const Entry old = snapshot_.entry.view();
+  const auto until = core_->clock().wall() + options_.throttle.value_or(kThrottle);
+  const std::string notes = Notes{.throttle_until = until.time_since_epoch().count()}.encode();
+  Entry again = old;
+  again.notes = notes;
+  (void)core_->store()->put(Key(key_), again, {When::unchanged, old.version});
+}
+
+bool Job::succeeded(const Value& answer, LoadSaid& said, Duration took) {
+  if (!claimed_) return false;
+  const Lifetime life{said.ttl ? said.ttl : ttl_, &options_};
+  if (said.skip_store) return release(), false;
+  if (answer.kind() == Kind::none) {
+    if (!options_.negative || *options_.negative <= Duration::zero()) {
+      if (token_ == 0) (void)core_->store()->forget(Key(key_), {snapshot_.entry.view().version});
+      return release(), false;
+    }
+    return write({}, {Instant{}, after(core_->clock().now(), *options_.negative)}, {.negative = true});
+  }
+  Options without_until = options_;
+  if (said.ttl) without_until.until.reset();
+  const auto expiry = core_->expiry_of({life.ttl, &without_until});
+  if (!expiry) return release(), false;
+  const Notes notes{.cost = options_.beta > 0 ? std::max<Duration::rep>(took.count(), 1) : 0};
+  return write(answer.view(), *expiry, notes);
+}
+
+void Job::run(LoaderRef load) {
+  Landing landing;
+  const auto name_tag = [this](std::string_view tag) { stamp(tag); };
+  LoadSaid said{.name_tag = name_tag};
+  Value stale;
+  if (snapshot_.has_stale()) {
+    stale = Value(snapshot_.entry.view().value);
+    said.stale = &stale;
+  }
+  const Instant begun = core_->clock().now();
+  core_->count(Count::load);
+  try {
+    const Piloting at_work(*flight_);
+    landing.value = load(said);
+    if (said.failure) throw LoadFailed(Error{Errc::unavailable, *said.failure, core_->name(), "remember", key_});
+    if (said.not_modified && said.stale != nullptr) landing.value = stale;
+  } catch (...) {
+    landing = {{}, std::current_exception()};
+  }
+  try {
+    if (!landing.failure) {
+      core_->emit(EventKind::load, key_);
+      succeeded(landing.value, said, core_->clock().now() - begun);
+    } else {
+      core_->count(Count::load_failure);
+      core_->emit(EventKind::load_failed, key_);
+      if (options_.fail_safe && snapshot_.has_stale() && !snapshot_.fresh) throttle();
+      release();
+    }
+    unlock();
+  } catch (...) {  // the answer stands, whatever became of storing it
+  }
+  core_->flights_->remove(flight_);
+  flight_->land(std::move(landing));
+}
+
+void Job::settle(Landing landing) {
+  try {
+    release();
+    unlock();
+  } catch (...) {  // what is left of the claim ends with its lease
+  }
+  core_->flights_->remove(flight_);
+  flight_->land(std::move(landing));
+}
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,261 @@
+// remember and its kin: read, share a flight, or lead one.
+#include <flux/cache/executor.hpp>
+
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+#include "job.hpp"
+#include "labels.hpp"
+#include "random.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail {
+
+namespace {
+
+using Steady = std::chrono::steady_clock;
+constexpr auto kForEver = Steady::time_point::max();
+
+Steady::time_point in(const std::optional<Duration>& length) {
+  if (!length || *length > std::chrono::hours(24 * 365)) return kForEver;
+  return Steady::now() + std::max(*length, Duration::zero());
+}
+
+/// What the call asks for beside a lifetime, with the fields it does not use out of the way.
+struct Wishes {
+  explicit Wishes(const Options* options) {
+    if (options == nullptr) return;
+    serve_stale = options->stale.value_or(Duration::zero()) > Duration::zero();
+    fail_safe = options->fail_safe.value_or(Duration::zero()) > Duration::zero();
+    soft = options->soft_timeout;
+    hard = options->hard_timeout;
+    eager = options->eager > 0 && options->eager < 1 ? options->eager : 0;
+    beta = options->beta;
+  }
+  bool leaves_the_caller() const noexcept { return soft || hard; }
+
+  bool serve_stale = false;
+  bool fail_safe = false;
+  std::optional<Duration> soft{};
+  std::optional<Duration> hard{};
+  double eager = 0;
+  double beta = 0;
+};
+
+/// XFetch (Vattani, Chierichetti, Lowenstein: "Optimal probabilistic cache stampede prevention", VLDB 2015): early by
+/// cost x beta x an exponential random number.
+bool due_early(double beta, std::int64_t cost, Duration left) {
+  if (!(beta > 0)) return false;
+  if (std::isinf(beta)) return true;
+  const double uniform = static_cast<double>(random_bits() >> 11) * 0x1.0p-53 + 0x1.0p-54;
+  return static_cast<double>(cost) * beta * -std::log(uniform) >= static_cast<double>(left.count());
+}
+
+/// One call of remember on its way through the slow path.
+class Call {
+ public:
+  Call(Core& core, const LoadRequest& request) : core_(core), request_(request), wishes_(request.life.options) {}
+
+  LoadStatus go(bool even_if_fresh);
+  /// A refresh behind a fresh value; starts none where one is on its way.
+  void refresh_behind(Snapshot seen);
+
+ private:
+  std::optional<LoadStatus> wait_for_claim(const std::shared_ptr<Job>& job, bool even_if_fresh);
+  LoadStatus lead(const std::shared_ptr<Job>& job);
+  /// Nothing: look again.
+  std::optional<LoadStatus> ride(Flight& flight, const Snapshot& seen);
+  std::optional<LoadStatus> wait(Flight& flight, const Snapshot& seen);
+  std::optional<LoadStatus> arrived(const Landing& landing, const Snapshot& seen);
+  LoadStatus serve(const Snapshot& seen, EventKind kind);
+  LoadStatus alone();
+  std::optional<LoadStatus> already_there(const Snapshot& seen, bool even_if_fresh);
+  bool send_behind(const std::shared_ptr<Job>& job);
+  bool within_stale(const Snapshot& seen) const;
+
+  Core& core_;
+  const LoadRequest& request_;
+  const Wishes wishes_;
+};
+
+/// `.stale` serves for its own length past the life, which may be shorter than what the entry is kept for.
+bool Call::within_stale(const Snapshot& seen) const {
+  return wishes_.serve_stale && seen.has_stale() &&
+         core_.clock().now() < after(seen.entry.view().expiry.fresh_until, *request_.life.options->stale);
+}
+
+LoadStatus Call::serve(const Snapshot& seen, EventKind kind) {
+  if (!request_.take(seen.entry.view().value)) return alone();
+  core_.count(Count::stale_hit);
+  core_.emit(kind, request_.key, request_.tags);
+  return LoadStatus::stale;
+}
+
+/// A load of one's own, shared with nobody and stored nowhere: where what others loaded is of another type.
+LoadStatus Call::alone() {
+  const auto ignore = [](std::string_view) {};
+  LoadSaid said{.name_tag = ignore};
+  core_.count(Count::load);
+  const Value answer = request_.load(said);
+  if (answer.kind() != Kind::none) request_.take(answer.view());
+  return LoadStatus::miss;
+}
+
+std::optional<LoadStatus> Call::arrived(const Landing& landing, const Snapshot& seen) {
+  if (landing.look_again) return std::nullopt;
+  if (landing.failure) {
+    if (wishes_.fail_safe && seen.has_stale()) return serve(seen, EventKind::fail_safe);
+    std::rethrow_exception(landing.failure);
+  }
+  if (landing.value.kind() == Kind::none) return request_.may_be_empty ? LoadStatus::miss : alone();
+  return request_.take(landing.value.view()) ? LoadStatus::miss : alone();
+}
+
+std::optional<LoadStatus> Call::wait(Flight& flight, const Snapshot& seen) {
+  const bool has_stale = seen.has_stale() && (wishes_.fail_safe || wishes_.serve_stale);
+  const auto soft = has_stale ? in(wishes_.soft) : kForEver;
+  const auto hard = in(wishes_.hard);
+  if (const Landing* landing = flight.wait_until(std::min(soft, hard))) return arrived(*landing, seen);
+  if (soft <= hard) return serve(seen, EventKind::stale_hit);
+  if (has_stale) return serve(seen, EventKind::stale_hit);
+  throw LoadTimeout(Error{Errc::timeout, "the loader was not done within the hard timeout", core_.name(), "remember",
+                          std::string(request_.key)});
+}
+
+std::optional<LoadStatus> Call::ride(Flight& flight, const Snapshot& seen) {
+  if (within_stale(seen) && flight.landing_now() == nullptr) return serve(seen, EventKind::stale_hit);
+  return wait(flight, seen);
+}
+
+/// Answers from what is kept, where no load is needed.
+std::optional<LoadStatus> Call::already_there(const Snapshot& seen, bool even_if_fresh) {
+  if (!even_if_fresh && seen.fresh && seen.usable && request_.take(seen.entry.view().value)) return LoadStatus::hit;
+  if (seen.is_negative() && request_.may_be_empty) return LoadStatus::negative;
+  if (wishes_.fail_safe && seen.has_stale() && !seen.fresh &&
+      seen.notes.throttle_until > core_.clock().wall().time_since_epoch().count())
+    return serve(seen, EventKind::fail_safe);
+  return std::nullopt;
+}
+
+LoadStatus Call::go(bool even_if_fresh) {
+  const std::uint64_t moment = next_moment();
+  for (;;) {
+    Snapshot seen = Job::look(core_, request_.tags, request_.key, request_.as);
+    if (const auto status = already_there(seen, even_if_fresh)) return *status;
+    bool leads = false;
+    const auto flight = core_.flights().join_or_lead(request_.key, moment, seen.ticket(), leads);
+    if (!leads) {
+      if (const auto status = ride(*flight, seen)) return *status;
+      continue;
+    }
+    const auto job = std::make_shared<Job>(core_.shared_from_this(), request_, flight, std::move(seen));
+    bool claimed = false;
+    try {
+      const auto status = wait_for_claim(job, even_if_fresh);
+      if (status) return *status;
+      claimed = true;
+    } catch (...) {
+      job->settle({.failure = std::current_exception()});
+      throw;
+    }
+    if (claimed) return lead(job);
+  }
+}
+
+/// Claims the load, waiting behind another process that has it: nothing once it is ours, a status where what that
+/// process stored will do. Those aboard wait along, so that one thread of this process asks the store.
+std::optional<LoadStatus> Call::wait_for_claim(const std::shared_ptr<Job>& job, bool even_if_fresh) {
+  const auto hard = in(wishes_.hard);
+  Duration pause = std::chrono::milliseconds(1);
+  for (;;) {
+    const auto claim = job->claim();
+    if (claim == Job::Claim::won) return std::nullopt;
+    if (claim == Job::Claim::elsewhere) {
+      if (even_if_fresh && job->snapshot().fresh && request_.take(job->snapshot().entry.view().value))
+        return job->settle({.look_again = true}), LoadStatus::hit;
+      if (within_stale(job->snapshot())) {
+        const LoadStatus status = serve(job->snapshot(), EventKind::stale_hit);
+        return job->settle({.look_again = true}), status;
+      }
+      if (Steady::now() >= hard)
+        throw LoadTimeout(Error{Errc::timeout, "another process was not done within the hard timeout", core_.name(),
+                                "remember", std::string(request_.key)});
+      const auto spread = static_cast<std::uint64_t>(pause.count());
+      std::this_thread::sleep_for(pause / 2 + Duration(static_cast<Duration::rep>(random_below(spread))));
+      pause = std::min<Duration>(pause * 2, std::chrono::milliseconds(50));
+    }
+    job->see(Job::look(core_, request_.tags, request_.key, request_.as));
+    if (already_there(job->snapshot(), even_if_fresh)) {
+      // Nobody may board on what was read before: the flight is taken off the board, and the store read once more.
+      core_.flights().remove(job->flight());
+      job->see(Job::look(core_, request_.tags, request_.key, request_.as));
+      if (const auto status = already_there(job->snapshot(), even_if_fresh))
+        return job->settle({.look_again = true}), status;
+    }
+  }
+}
+
+bool Call::send_behind(const std::shared_ptr<Job>& job) {
+  return executor()->submit([job, loader = request_.own()] { job->run(loader); });
+}
+
+LoadStatus Call::lead(const std::shared_ptr<Job>& job) {
+  const Snapshot& seen = job->snapshot();
+  if (within_stale(seen) && !seen.fresh) {
+    if (send_behind(job)) return serve(seen, EventKind::stale_hit);
+  } else if (wishes_.leaves_the_caller() && send_behind(job)) {
+    return *wait(*job->flight(), seen);
+  }
+  job->run(request_.load);
+  return *arrived(*job->flight()->landing_now(), seen);
+}
+
+void Call::refresh_behind(Snapshot seen) {
+  bool leads = false;
+  const auto flight = core_.flights().join_or_lead(request_.key, next_moment(), seen.ticket(), leads);
+  if (!leads) return;
+  const auto job = std::make_shared<Job>(core_.shared_from_this(), request_, flight, std::move(seen));
+  try {
+    if (job->claim() == Job::Claim::won && send_behind(job)) return;
+  } catch (...) {  // the fresh value was served; a refresh that cannot start is no error of the caller's
+  }
+  job->settle({.look_again = true});
+}
+
+}  // namespace
+
+LoadStatus Core::load(const LoadRequest& request) {
+  if (auto wrong = check(request.key, "remember")) raise(*wrong);
+  const Options* const options = request.life.options;
+  const bool early = options != nullptr && (options->beta > 0 || (options->eager > 0 && options->eager < 1));
+  bool fits = false;
+  bool tagged = true;
+  Instant fresh_until = kNever;
+  std::int64_t cost = 0;
+  auto there = store_->get(Key(request.key), {.as = &request.as}, [&](const Entry& entry) {
+    if (request.tags != nullptr && !(tagged = carries(entry, *request.tags))) return;
+    fits = request.take(entry.value);
+    if (early) fresh_until = entry.expiry.fresh_until, cost = Notes::decode(entry.notes).cost;
+  });
+  const bool was_there = there.ok() && *there;
+  const auto hit = found(std::move(there), fits, tagged, request.tags, request.key, "remember", &request.as);
+  if (!hit.ok() && options_.on_error == OnError::raise) escalate(hit.error());
+  if (was_there && fits && tagged) [[likely]] {
+    if (!early || fresh_until == kNever) return LoadStatus::hit;
+    const Duration left = fresh_until - clock_->now();
+    if (due_early(options->beta, cost, left)) return Call(*this, request).go(true);
+    const auto life = request.life.ttl ? request.life.ttl : options_.ttl;
+    if (options->eager > 0 && options->eager < 1 && life && !life->is_forever() &&
+        static_cast<double>(left.count()) < (1 - options->eager) * static_cast<double>(life->length().count())) {
+      Call(*this, request).refresh_behind(Job::look(*this, request.tags, request.key, request.as));
+    }
+    return LoadStatus::hit;
+  }
+  return Call(*this, request).go(false);
+}
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace flux::cache

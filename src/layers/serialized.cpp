@@ -1,0 +1,147 @@
+#include <flux/cache/layers/serialized.hpp>
+
+#include <utility>
+
+#include "core/decode.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+
+namespace {
+
+class SerializedStore final : public Decorator {
+ public:
+  SerializedStore(StorePtr inner, const FrameOptions& options)
+      : Decorator(std::move(inner)), options_(options), plain_(plain_format(options)) {}
+
+  Traits traits() const noexcept override {
+    Traits traits = inner().traits();
+    traits.objects = true;
+    return traits;
+  }
+
+  Result<bool> get(const Key& key, const Read& how, Receiver found) override {
+    return reading(key, how, found, [&](Receiver decode) { return inner().get(key, how, decode); });
+  }
+
+  Result<bool> pull(const Key& key, const Read& how, Receiver found) override {
+    return reading(key, how, found, [&](Receiver decode) { return inner().pull(key, how, decode); });
+  }
+
+  Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override {
+    std::vector<std::pair<std::size_t, std::uint64_t>> broken;
+    auto done = inner().get_many(keys, how, [&](std::size_t i, const Entry& entry) {
+      auto decoded = open(entry, how, [&](const Entry& live) { found(i, live); });
+      if (!decoded.ok() && decoded.error().code == Errc::corrupt) broken.emplace_back(i, entry.version);
+    });
+    for (const auto& [i, version] : broken) (void)inner().forget(keys[i], {version});
+    return done;
+  }
+
+  Result<bool> put(const Key& key, const Entry& entry, const Write& how) override {
+    std::string bytes;
+    auto encoded = encode(entry, bytes);
+    if (!encoded.ok()) return Result<bool>(encoded.take_error());
+    return inner().put(key, *encoded, how);
+  }
+
+  Result<BatchWritten> put_many(std::span<const Item> items) override {
+    // All is encoded before anything is written, so that a value that cannot be written leaves the store as it was.
+    std::vector<std::string> bytes(items.size());
+    std::vector<Item> encoded;
+    encoded.reserve(items.size());
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      auto entry = encode(items[i].entry, bytes[i]);
+      if (!entry.ok()) {
+        entry.error().key = items[i].key.text();
+        return Result<BatchWritten>(entry.take_error());
+      }
+      encoded.push_back({items[i].key, *entry});
+    }
+    return inner().put_many(encoded);
+  }
+
+  /// The store counts its integers itself; text that is a number is framed, and counted here by compare-and-swap.
+  Result<std::int64_t> increment(const Key& key, std::int64_t by, const Entry& if_new) override {
+    auto number = inner().increment(key, by, if_new);
+    if (number.ok() || number.error().code != Errc::not_a_number) return number;
+    return Decorator::increment(key, by, if_new);
+  }
+
+  Result<bool> has(const Key& key) override { return inner().has(key); }
+  Result<bool> touch(const Key& key, const Expiry& expiry) override { return inner().touch(key, expiry); }
+  Result<std::size_t> forget_many(std::span<const Key> keys) override { return inner().forget_many(keys); }
+
+ private:
+  static const Format* plain_format(const FrameOptions& options) {
+    if (options.frame) return nullptr;
+    return options.format != nullptr ? options.format : &native_format();
+  }
+
+  /// Decodes what is found. Errors of the bytes come back as the answer.
+  Result<void> open(const Entry& entry, const Read& how, Receiver found) const {
+    Entry live = entry;
+    if (live.value.kind == Kind::bytes) live.value.format = plain_;
+    if (how.as == nullptr && live.value.kind == Kind::bytes && plain_ == nullptr) return text_or_bytes(live, found);
+    if (how.as == nullptr) return found(live), Result<void>();
+    return detail::decode_view(live.value, *how.as, options_.limits, [&](const ValueView& value) {
+      live.value = value;
+      found(live);
+    });
+  }
+
+  /// Without a wanted type, text still comes up as text, so that counters can count it.
+  Result<void> text_or_bytes(Entry& live, Receiver found) const {
+    const auto info = inspect_frame(live.value.text);
+    std::string held;
+    if (info.ok() && info->lane == Lane::text) {
+      auto text = decode_text_frame(live.value.text, options_.limits);
+      if (!text.ok()) return Result<void>(text.take_error());
+      held = *std::move(text);
+      live.value = {.kind = Kind::text, .text = held};
+    }
+    found(live);
+    return {};
+  }
+
+  template <class Ask>
+  Result<bool> reading(const Key& key, const Read& how, Receiver found, Ask ask) {
+    std::unique_ptr<Error> fault;
+    std::uint64_t version = 0;
+    auto there = ask([&](const Entry& entry) {
+      version = entry.version;
+      fault = open(entry, how, found).take_error();
+    });
+    if (!there.ok() || fault == nullptr) return there;
+    fault->key = key.text();
+    if (fault->code == Errc::corrupt) (void)inner().forget(key, {version});
+    return Result<bool>(std::move(fault));
+  }
+
+  Result<Entry> encode(const Entry& entry, std::string& bytes) const {
+    Entry out = entry;
+    Result<std::string> encoded = std::string();
+    if (entry.value.kind == Kind::text)
+      encoded = encode_text_frame(options_, entry.value.text);
+    else if (entry.value.kind == Kind::object)
+      encoded = encode_frame(options_, *entry.value.type, entry.value.object->get());
+    else
+      return out;
+    if (!encoded.ok()) return Result<Entry>(encoded.take_error());
+    bytes = *std::move(encoded);
+    out.value = {.kind = Kind::bytes, .text = bytes};
+    return out;
+  }
+
+  const FrameOptions options_;
+  const Format* const plain_;
+};
+
+}  // namespace
+
+StorePtr make_serialized(StorePtr inner, const FrameOptions& options) {
+  return std::make_shared<SerializedStore>(std::move(inner), options);
+}
+
+}  // namespace v1
+}  // namespace flux::cache

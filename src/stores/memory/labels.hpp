@@ -1,0 +1,72 @@
+// What an entry carries besides its value, in the engine's opaque block: tags with their marks, then the notes.
+//
+//   number of tags (2) | for each: slot (4), epoch (8), length of the name (2), name | notes
+#pragma once
+#include <flux/cache/entry.hpp>
+
+#include <array>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "tag_table.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace memory {
+
+/// Writes a block; empty where there is nothing to say.
+inline std::string pack_labels(const TagMark* marks, std::size_t count, std::string_view notes) {
+  std::string out;
+  if (count == 0 && notes.empty()) return out;
+  const auto number = [&](auto value) { out.append(reinterpret_cast<const char*>(&value), sizeof value); };
+  number(static_cast<std::uint16_t>(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    number(marks[i].slot);
+    number(marks[i].epoch);
+    number(static_cast<std::uint16_t>(marks[i].name.size()));
+    out += marks[i].name;
+  }
+  out += notes;
+  return out;
+}
+
+/// A block read in place: the names and notes are those of the entry.
+class Labels {
+ public:
+  static constexpr std::size_t kMost = 8;  // more of them take the heap
+
+  explicit Labels(std::string_view block) {
+    if (block.empty()) return;
+    const char* at = block.data();
+    const auto number = [&](auto& value) { std::memcpy(&value, at, sizeof value), at += sizeof value; };
+    std::uint16_t count = 0;
+    number(count);
+    TagMark* to = few_.data();
+    if (count > kMost) many_.resize(count), to = many_.data();
+    for (std::uint16_t i = 0; i < count; ++i) {
+      std::uint16_t size = 0;
+      number(to[i].slot);
+      number(to[i].epoch);
+      number(size);
+      to[i].name = {at, size};
+      at += size;
+    }
+    count_ = count;
+    notes_ = block.substr(static_cast<std::size_t>(at - block.data()));
+  }
+
+  const TagMark* marks() const noexcept { return count_ > kMost ? many_.data() : few_.data(); }
+  std::size_t count() const noexcept { return count_; }
+  std::string_view notes() const noexcept { return notes_; }
+
+ private:
+  std::array<TagMark, kMost> few_{};
+  std::vector<TagMark> many_;
+  std::size_t count_ = 0;
+  std::string_view notes_;
+};
+
+}  // namespace memory
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,98 @@
+// Placeholders of loads, beside the engine: a slow load must not lose its claim because the cache is full and busy.
+//
+// There are as many as there are loads of cold keys in progress. A placeholder counts only while the engine keeps no
+// entry under its key; whoever writes or removes a key there afterwards drops the placeholder here, so a load that was
+// overtaken finds its claim gone. With no load in progress all of it costs one relaxed load.
+#pragma once
+#include <flux/cache/store.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+namespace flux::cache {
+inline namespace v1 {
+namespace memory {
+
+struct Reservation {
+  std::uint64_t version;
+  Expiry expiry;
+  std::string labels;
+};
+
+class Reservations {
+ public:
+  bool any() const noexcept { return count_.load(std::memory_order_seq_cst) != 0; }
+
+  void drop(const Key& key) {
+    if (!any()) [[likely]]
+      return;
+    Shard& shard = of(key);
+    const std::scoped_lock guard(shard.mutex);
+    if (shard.held.erase(std::string(key.text())) != 0) count_.fetch_sub(1, std::memory_order_seq_cst);
+  }
+  void clear() {
+    for (Shard& shard : shards_) {
+      const std::scoped_lock guard(shard.mutex);
+      count_.fetch_sub(shard.held.size(), std::memory_order_seq_cst);
+      shard.held.clear();
+    }
+  }
+  /// Drops what has outlived its lease; answers how many.
+  std::size_t prune(Instant now) {
+    if (!any()) return 0;
+    std::size_t gone = 0;
+    for (Shard& shard : shards_) {
+      const std::scoped_lock guard(shard.mutex);
+      gone += std::erase_if(shard.held, [&](const auto& one) { return !one.second.expiry.is_kept(now); });
+    }
+    count_.fetch_sub(gone, std::memory_order_seq_cst);
+    return gone;
+  }
+
+  /// Runs `f(Reservation* kept)` under the key's lock; null where none is. What it answers is done: 'k' keeps, 'd' drops.
+  template <class F>
+  void with(const Key& key, F&& f) {
+    Shard& shard = of(key);
+    const std::scoped_lock guard(shard.mutex);
+    const auto at = shard.held.find(std::string(key.text()));
+    const bool there = at != shard.held.end();
+    if (f(there ? &at->second : nullptr) == 'd' && there) {
+      shard.held.erase(at);
+      count_.fetch_sub(1, std::memory_order_seq_cst);
+    }
+  }
+  /// Places one where `may(Reservation* old)` agrees, under the key's lock.
+  template <class May>
+  bool place(const Key& key, Reservation reservation, May&& may) {
+    Shard& shard = of(key);
+    const std::scoped_lock guard(shard.mutex);
+    count_.fetch_add(1, std::memory_order_seq_cst);  // seen by every writer from here on, before `may` looks
+    const auto at = shard.held.find(std::string(key.text()));
+    if (!may(at != shard.held.end() ? &at->second : nullptr)) {
+      count_.fetch_sub(1, std::memory_order_seq_cst);
+      return false;
+    }
+    if (!shard.held.insert_or_assign(std::string(key.text()), std::move(reservation)).second)
+      count_.fetch_sub(1, std::memory_order_seq_cst);
+    return true;
+  }
+
+ private:
+  struct Shard {
+    std::mutex mutex;
+    std::unordered_map<std::string, Reservation> held;
+  };
+  Shard& of(const Key& key) noexcept { return shards_[(key.hash() >> 32) % shards_.size()]; }
+
+  std::array<Shard, 16> shards_;
+  std::atomic<std::size_t> count_{0};
+};
+
+}  // namespace memory
+}  // namespace v1
+}  // namespace flux::cache

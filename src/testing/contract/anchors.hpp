@@ -1,0 +1,24 @@
+// Names one function in each file of the suites, so that a linker takes their tests out of the archive.
+#pragma once
+
+namespace flux::cache {
+inline namespace v1 {
+namespace testing {
+namespace detail {
+
+void link_values();
+void link_conditions();
+void link_lifetimes();
+void link_counters();
+void link_batches();
+void link_spaces();
+void link_keys();
+void link_threads();
+void link_restart();
+void link_processes();
+void link_model();
+
+}  // namespace detail
+}  // namespace testing
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,65 @@
+# tests/support/servers.bash - real servers for a test run: on free loopback ports, in a temporary folder, and gone when the
+# shell that started them is, however it ends.
+
+# Ends each server that this shell started and removes their folder.
+stop_servers() {
+  local pid
+  for pid in "${server_pids[@]}"; do
+    kill -CONT "$pid" 2>/dev/null && kill -TERM "$pid" 2>/dev/null
+  done
+  for pid in "${server_pids[@]}"; do
+    for _ in {1..50}; do
+      kill -0 "$pid" 2>/dev/null || break
+      sleep 0.1
+    done
+    kill -KILL "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+  done
+  server_pids=()
+  [ -z "${server_dir:-}" ] || rm -rf "$server_dir"
+  server_dir=
+}
+
+# start_server NAME COMMAND... - runs COMMAND with @PORT@ filled in until it listens; answers in $server_address.
+start_server() {
+  local name=$1 port pid
+  shift
+  for _ in {1..20}; do
+    port=$((20000 + RANDOM % 12000))
+    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null && continue   # somebody is there already
+    # The kernel ends the server with this shell, should the shell be killed before it can.
+    setpriv --pdeathsig KILL "${@//@PORT@/$port}" >"$server_dir/$name.log" 2>&1 &
+    pid=$!
+    for _ in {1..100}; do
+      kill -0 "$pid" 2>/dev/null || continue 2
+      if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        server_pids+=("$pid")
+        server_address=127.0.0.1:$port
+        return 0
+      fi
+      sleep 0.1
+    done
+    kill -KILL "$pid" 2>/dev/null
+  done
+  echo "$name does not start:" >&2
+  cat "$server_dir/$name.log" >&2
+  return 1
+}
+
+# start_servers - redis and memcached; exports FLUX_TEST_REDIS and FLUX_TEST_MEMCACHED, unless they are set already.
+start_servers() {
+  server_pids=()
+  server_dir=$(mktemp -d)
+  trap stop_servers EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  if [ -z "${FLUX_TEST_REDIS:-}" ]; then
+    start_server redis redis-server --bind 127.0.0.1 --port @PORT@ --save '' --appendonly no --dir "$server_dir" || return 1
+    export FLUX_TEST_REDIS=$server_address
+  fi
+  if [ -z "${FLUX_TEST_MEMCACHED:-}" ]; then
+    start_server memcached memcached -l 127.0.0.1 -p @PORT@ -U 0 -u "$(id -un)" -m 64 || return 1
+    export FLUX_TEST_MEMCACHED=$server_address
+  fi
+  echo "redis at $FLUX_TEST_REDIS, memcached at $FLUX_TEST_MEMCACHED"
+}
