@@ -24,6 +24,10 @@ foreach(room IN LISTS rooms)
   endif()
 endforeach()
 
+if(TARGET flux_cache_contract)
+  string(APPEND component_packages "set(FluxCache_testing_packages GTest)\n")
+endif()
+
 get_property(targets GLOBAL PROPERTY FLUX_CACHE_TARGETS)
 install(TARGETS flux_cache_headers flux_cache_core flux_cache_testing ${targets}
   EXPORT FluxCacheTargets
