@@ -1,7 +1,6 @@
 // A directory for one test, gone with it.
 #pragma once
-#include <gtest/gtest.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -9,10 +8,15 @@
 
 namespace flux::cache::testing {
 
+/// Where tests that write much and care for no disk do so: in memory, if the machine has that.
+inline std::filesystem::path memory_backed_directory() {
+  return ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : std::filesystem::temp_directory_path();
+}
+
 class ScratchDirectory {
  public:
-  ScratchDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "flux-test-XXXXXX").string();
+  explicit ScratchDirectory(const std::filesystem::path& where = std::filesystem::temp_directory_path()) {
+    std::string pattern = (where / "flux-test-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) std::abort();
     path_ = pattern;
   }
