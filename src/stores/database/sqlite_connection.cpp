@@ -151,10 +151,16 @@ bool SqliteLink::is_shared() noexcept {
   return others != nullptr && others->step() == Step::row && others->integer(0) != 0;
 }
 
+void SqliteLink::allow_waiting(Duration length) noexcept {
+  patience_.allow(length);
+  if (log == 0 && file != 0 && !immutable) log = file_number(path + "-wal");
+}
+
 bool SqliteLink::is_current() noexcept {
   if (file == 0) return true;
-  if (!immutable && file_number(path) == file) return true;
-  if (!immutable) remove_leftovers(path, log);
+  if (immutable) return false;
+  if (file_number(path) == file) return file_size(path) != 0;
+  remove_leftovers(path, log);
   return false;
 }
 
