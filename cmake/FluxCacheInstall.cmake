@@ -23,6 +23,10 @@ foreach(room IN LISTS rooms)
     string(APPEND component_packages "set(FluxCache_${name}_packages ${packages})\n")
   endif()
 endforeach()
+if(TARGET flux_cache_contract)
+  list(APPEND components contract)
+  string(APPEND component_packages "set(FluxCache_contract_packages GTest)\n")
+endif()
 
 get_property(targets GLOBAL PROPERTY FLUX_CACHE_TARGETS)
 install(TARGETS flux_cache_headers flux_cache_core flux_cache_testing ${targets}
@@ -42,25 +46,23 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/FluxCacheConfigVersion.c
 install(FILES "${PROJECT_BINARY_DIR}/FluxCacheConfig.cmake" "${PROJECT_BINARY_DIR}/FluxCacheConfigVersion.cmake"
   DESTINATION "${package_dir}" COMPONENT development)
 
-file(RELATIVE_PATH pc_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")  # so that an installed tree may be moved
+function(flux_cache_pkg_config pc_name pc_description pc_requires pc_libs)
+  file(RELATIVE_PATH pc_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")  # so that an installed tree may be moved
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/flux-cache.pc.in" "${PROJECT_BINARY_DIR}/${pc_name}.pc" @ONLY)
+  install(FILES "${PROJECT_BINARY_DIR}/${pc_name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT development)
+endfunction()
 
-# flux-cache.pc names all that was built, flux-cache-core.pc the part that needs threads only. One file serves one kind of
-# library: with an archive the third parties stand in Libs, for there is no other way to link it.
+# flux-cache.pc names all that was built, flux-cache-core.pc the part that needs threads only, flux-cache-testing.pc what
+# the authors of stores prove them with. One file serves one kind of library: with archives the third parties stand in
+# Libs, for there is no other way to link them.
+set(pc_cflags "")
 if(BUILD_SHARED_LIBS)
   set(pc_cflags "-DFLUX_CACHE_SHARED")
 endif()
-set(pc_name "flux-cache-core")
-set(pc_description "${PROJECT_DESCRIPTION}: the part that needs threads only")
-set(pc_libs "-lflux_cache -pthread")
-configure_file("${PROJECT_SOURCE_DIR}/cmake/flux-cache.pc.in" "${PROJECT_BINARY_DIR}/flux-cache-core.pc" @ONLY)
-set(pc_name "flux-cache")
-set(pc_description "${PROJECT_DESCRIPTION}")
-if(NOT BUILD_SHARED_LIBS)
-  flux_cache_link_flags(pc_libs)
-endif()
-configure_file("${PROJECT_SOURCE_DIR}/cmake/flux-cache.pc.in" "${PROJECT_BINARY_DIR}/flux-cache.pc" @ONLY)
-install(FILES "${PROJECT_BINARY_DIR}/flux-cache.pc" "${PROJECT_BINARY_DIR}/flux-cache-core.pc"
-  DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT development)
+flux_cache_link_flags(pc_libs)
+flux_cache_pkg_config(flux-cache "${PROJECT_DESCRIPTION}" "" "${pc_libs}")
+flux_cache_pkg_config(flux-cache-core "${PROJECT_DESCRIPTION}: the part that needs threads only" "" "-lflux_cache -pthread")
+flux_cache_pkg_config(flux-cache-testing "${PROJECT_DESCRIPTION}: for proving stores" "flux-cache" "-lflux_cache_testing")
 
 if(PROJECT_IS_TOP_LEVEL)
   include(FluxCachePack)

@@ -155,8 +155,12 @@ function(flux_cache_register_rooms target)
   target_sources(${target} PRIVATE "${source}")
 endfunction()
 
-# The flags that link all archives and what they need, in link order, for those who do not use CMake.
+# The flags that link all that was built, in link order, for those who do not use CMake.
 function(flux_cache_link_flags out)
+  if(BUILD_SHARED_LIBS)
+    set(${out} "-lflux_cache -pthread" PARENT_SCOPE)
+    return()
+  endif()
   get_property(rooms GLOBAL PROPERTY FLUX_CACHE_ROOMS)
   set(anchors "")
   set(archives "")

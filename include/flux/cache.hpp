@@ -7,8 +7,11 @@
 // `Cache` has no state of its own: each call asks the manager in force for its default repository. With no
 // configuration it works over a memory store. What every verb does is said in flux/cache/verbs.hpp.
 #pragma once
+#include <flux/cache/circuit_breaker.hpp>
+#include <flux/cache/deferred.hpp>
 #include <flux/cache/drivers.hpp>
 #include <flux/cache/manager.hpp>
+#include <flux/cache/memo.hpp>
 #include <flux/cache/repository.hpp>
 
 #include <initializer_list>
@@ -231,6 +234,35 @@ class Cache {
   static cache::TagSet tags(cache::Tags tags) { return here().tags(std::move(tags)); }
   /// The live keys that carry the tag. Walks over the whole store.
   static std::vector<std::string> keys_of(const std::string& tag) { return here().keys_of(tag); }
+
+  // --- locks and limits
+
+  /// A lock of this name, for a lease; free until it is taken. Throws StoreUnavailable where the store cannot answer.
+  static cache::Lock lock(std::string name, Ttl lease, cache::LockOptions options = {}) {
+    return here().lock(std::move(name), lease, options);
+  }
+  /// A handle on a lock held elsewhere, by its owner's token.
+  static cache::Lock restore_lock(std::string name, std::string owner) {
+    return here().restore_lock(std::move(name), std::move(owner));
+  }
+  template <class F>
+  static bool without_overlapping(std::string name, Ttl lease, F&& work) {
+    return store().without_overlapping(std::move(name), lease, std::forward<F>(work));
+  }
+  static bool flush_locks() { return here().flush_locks(); }
+  static cache::RateLimiter rate_limiter(std::string name, cache::RateLimit limit) {
+    return here().rate_limiter(std::move(name), limit);
+  }
+  static cache::Funnel funnel(std::string name, cache::FunnelOptions options) {
+    return here().funnel(std::move(name), options);
+  }
+
+  // --- scopes
+
+  /// The verbs with a memory: within its scope each key is asked for once.
+  static cache::Memo memo() { return cache::Memo(store()); }
+  /// Writes and invalidations that wait for `commit()`.
+  static cache::Deferred deferred() { return cache::Deferred(store()); }
 
   // --- what happens
 

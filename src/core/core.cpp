@@ -417,6 +417,20 @@ Result<bool> Core::flush(const Tags* tags, bool any) {
   return true;
 }
 
+Result<bool> Core::flush_space(Space space) {
+  std::vector<std::string> keys;
+  auto done = store_->scan(space, [&](std::string_view key, const Entry&) {
+    keys.emplace_back(key);
+    return true;
+  });
+  if (!done.ok()) return Result<bool>(failed(done.take_error(), "flush", {}));
+  for (const std::string& key : keys) {
+    auto removed = store_->forget(Key(key, space), {});
+    if (!removed.ok()) return Result<bool>(failed(removed.take_error(), "flush", key));
+  }
+  return true;
+}
+
 Result<std::vector<std::string>> Core::keys_of(const std::string& tag) {
   using Answer = Result<std::vector<std::string>>;
   const Tags wanted{tag};

@@ -6,7 +6,7 @@ packages_build=(g++ cmake ninja-build pkg-config ccache libhiredis-dev libmemcac
 # To build and run the tests, with real servers.
 packages_test=(libgtest-dev redis-server memcached procps)
 # For the contributors' checks: the other compiler, its sanitizers' runtime, the formatter, the benchmarks' peers.
-packages_check=(clang-14 clang libclang-rt-14-dev clang-format-14 git libbenchmark-dev librocksdb-dev libtbb-dev liblmdb-dev
+packages_check=(clang-14 clang libclang-rt-14-dev clang-format-14 git dpkg-dev file libbenchmark-dev librocksdb-dev libtbb-dev liblmdb-dev
   libleveldb-dev)
 
 say() { printf '\n== %s\n' "$*"; }
@@ -36,5 +36,5 @@ configure_and_build() {
   say "Building: preset $preset"
   log=$(cmake --preset "$preset" 2>&1) || { printf '%s\n' "$log"; return 1; }
   printf '%s\n' "$log" | sed -n '/-- Flux Cache/,/-- Configuring done/p' | grep -v 'Configuring done'
-  cmake --build --preset "$preset" ${1:+--target "$@"}
+  cmake --build --preset "$preset" --parallel "$(nproc)" ${1:+--target "$@"}
 }

@@ -3,6 +3,7 @@
 
 # Ends each server that this shell started and removes their folder.
 stop_servers() {
+  set +e   # how the run ended is its own answer, not that of a server's last words
   local pid
   for pid in "${server_pids[@]}"; do
     kill -CONT "$pid" 2>/dev/null && kill -TERM "$pid" 2>/dev/null

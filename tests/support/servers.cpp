@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <string_view>
 
-namespace flux::cache::testing {
+namespace flux::cache::inline v1::testing {
 
 std::optional<Address> address_from(const char* name) {
   const char* const set = std::getenv(name);
@@ -22,4 +22,4 @@ std::optional<Address> address_from(const char* name) {
   throw std::invalid_argument(std::string(name) + " wants host:port, not \"" + set + "\"");
 }
 
-}  // namespace flux::cache::testing
+}  // namespace flux::cache::inline v1::testing

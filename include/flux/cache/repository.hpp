@@ -1,5 +1,8 @@
 // flux/cache/repository.hpp - the verbs on one store, and on one store under tags.
 #pragma once
+#include <flux/cache/funnel.hpp>
+#include <flux/cache/lock.hpp>
+#include <flux/cache/rate_limiter.hpp>
 #include <flux/cache/verbs.hpp>
 
 #include <memory>
@@ -40,6 +43,30 @@ class Repository : public Verbs<Repository> {
   Traits traits() const noexcept { return core_->store()->traits(); }
   /// The verbs under tags.
   TagSet tags(Tags tags) const { return TagSet(core_, std::move(tags)); }
+
+  /// A lock of this name, for a lease; free until it is taken.
+  Lock lock(std::string name, Ttl lease, LockOptions options = {}) const {
+    return Lock(core_, std::move(name), lease, options);
+  }
+  /// A handle on a lock held elsewhere, by its owner's token.
+  Lock restore_lock(std::string name, std::string owner) const {
+    return Lock(core_, std::move(name), std::move(owner));
+  }
+  /// Runs `work` unless somebody holds the lock of this name; false: somebody did. The lease is the longest time that
+  /// a dead holder keeps others out.
+  template <class F>
+  bool without_overlapping(std::string name, Ttl lease, F&& work) const {
+    Lock alone = lock(std::move(name), lease);
+    if (!alone.try_lock()) return false;
+    std::forward<F>(work)();
+    return true;
+  }
+  /// Removes every lock of this store, and no value. True: done.
+  bool flush_locks() const { return core_->settle(core_->flush_space(Space::locks), false); }
+  RateLimiter rate_limiter(std::string name, RateLimit limit) const {
+    return RateLimiter(core_, std::move(name), limit);
+  }
+  Funnel funnel(std::string name, FunnelOptions options) const { return Funnel(core_, std::move(name), options); }
 
   /// The live keys that carry the tag, in no order. Walks over the whole store: for tools, not for requests.
   std::vector<std::string> keys_of(const std::string& tag) const {

@@ -1,13 +1,12 @@
 // compressors/gzip/gzip.cpp - gzip (RFC 1952) over zlib, with one pair of streams per thread.
 #include <flux/cache/compressor.hpp>
+#include <flux/cache/detail/per_thread.hpp>
 
 #define ZLIB_CONST
 #include <zlib.h>
 
 #include <algorithm>
 #include <climits>
-
-#include "core/per_thread.hpp"
 
 namespace flux::cache {
 inline namespace v1 {

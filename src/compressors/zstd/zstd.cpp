@@ -1,10 +1,9 @@
 // compressors/zstd/zstd.cpp - Zstandard (RFC 8878) over libzstd, with one pair of contexts per thread.
 #include <zstd.h>
 #include <flux/cache/compressor.hpp>
+#include <flux/cache/detail/per_thread.hpp>
 
 #include <memory>
-
-#include "core/per_thread.hpp"
 
 namespace flux::cache {
 inline namespace v1 {

@@ -94,6 +94,8 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   void load_many(const BatchLoadRequest& request);
   /// All of the store, or what carries the tags: all of them, or any.
   Result<bool> flush(const Tags* tags, bool any);
+  /// Removes what is in a space other than the values', entry by entry.
+  Result<bool> flush_space(Space space);
   Result<std::vector<std::string>> keys_of(const std::string& tag);
   Result<std::size_t> prune(std::size_t budget);
 

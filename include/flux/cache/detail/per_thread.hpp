@@ -1,4 +1,4 @@
-// core/per_thread.hpp - one object per thread, also while threads and the program end.
+// flux/cache/detail/per_thread.hpp - one object per thread, also while threads and the program end.
 #pragma once
 #include <memory>
 #include <utility>

@@ -1,0 +1,69 @@
+#include "timer.hpp"
+
+#include <unistd.h>
+#include <flux/cache/executor.hpp>
+
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail {
+
+namespace {
+
+using Steady = std::chrono::steady_clock;
+
+/// Never destroyed: its thread may outlive main.
+struct Timer {
+  std::mutex mutex;
+  std::condition_variable earlier;
+  std::multimap<Steady::time_point, std::function<void()>> due;
+  bool running = false;
+  ::pid_t process = ::getpid();
+};
+
+void serve(Timer& timer) {
+  std::unique_lock lock(timer.mutex);
+  while (!timer.due.empty()) {
+    const auto first = timer.due.begin();
+    if (first->first > Steady::now()) {
+      timer.earlier.wait_until(lock, first->first);
+      continue;
+    }
+    auto task = std::move(first->second);
+    timer.due.erase(first);
+    lock.unlock();
+    executor()->submit(std::move(task));
+    lock.lock();
+  }
+  timer.running = false;
+}
+
+Timer& timer() {
+  static std::mutex* const guard_of_one = new std::mutex;
+  static Timer* one = nullptr;
+  const std::scoped_lock guard(*guard_of_one);
+  if (one == nullptr || one->process != ::getpid()) one = new Timer;  // a child's is its own
+  return *one;
+}
+
+}  // namespace
+
+void run_later(Duration delay, std::function<void()> task) {
+  Timer& here = timer();
+  const std::scoped_lock guard(here.mutex);
+  here.due.emplace(Steady::now() + delay, std::move(task));
+  if (!here.running) {
+    here.running = true;
+    std::thread([&here] { serve(here); }).detach();
+  }
+  here.earlier.notify_one();
+}
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace flux::cache
