@@ -31,8 +31,13 @@ class MemoryStore final : public Store, public std::enable_shared_from_this<Memo
   Result<std::size_t> prune(std::size_t budget) override;
 
  private:
-  /// A draft with what it borrows.
+  /// A draft with what it borrows. Short labels live inside the string itself, so a move must borrow anew.
   struct Written {
+    Written() = default;
+    Written(Written&& other) noexcept : draft(std::move(other.draft)), labels(std::move(other.labels)) {
+      draft.labels = labels;
+    }
+
     engine::Draft draft;
     std::string labels;
   };
