@@ -24,6 +24,15 @@ void authority(Fields& fields, Config& config) {
     fields.mistake("authority", "is none of the stores");
 }
 
+/// An enumerator by its word; the words stand in the order of the enumerators, from 0.
+template <class Enum>
+void one_of(Fields& fields, std::string_view name, Enum& value, Fields::Words words) {
+  std::string word(words.begin()[static_cast<std::size_t>(value)]);
+  fields.word(name, word, words);
+  const auto found = std::find(words.begin(), words.end(), word);
+  if (found != words.end()) value = static_cast<Enum>(found - words.begin());
+}
+
 }  // namespace
 
 void describe(Fields& fields, SerializeConfig& config) {
@@ -53,19 +62,30 @@ void describe(Fields& fields, MemoryConfig& config) {
 void describe(Fields& fields, FileConfig& config) {
   fields.driver("file");
   fields.path("path", config.path);
+  fields.duration("lock_timeout", config.lock_timeout, Duration(1));
+  fields.size("max_value_bytes", config.max_value_bytes, 1, std::uint64_t{1} << 30);
+  fields.flag("allow_unsafe_directory", config.allow_unsafe_directory);
   fields.common(config);
 }
 
 void describe(Fields& fields, SqliteConnection& connection) {
   fields.driver("sqlite");
   fields.path("database", connection.database);
-  fields.duration("busy_timeout", connection.busy_timeout);
+  fields.duration("busy_timeout", connection.busy_timeout, Duration(1));
+  one_of(fields, "synchronous", connection.synchronous, {"off", "normal", "full"});
+  fields.integer("connections", connection.connections, 1, 64);
+  one_of(fields, "on_corrupt", connection.on_corrupt, {"set_aside", "refuse"});
+  fields.duration("recheck", connection.recheck, Duration(1));
+  fields.size("cache_bytes", connection.cache_bytes, 64 * 1024, std::uint64_t{4} << 30);
+  fields.integer("checkpoint_pages", connection.checkpoint_pages, 1, 1'000'000);
 }
 
 void describe(Fields& fields, DatabaseConfig& config) {
   fields.driver("database");
   fields.table("table", config.table);
   fields.connection("connection", config.connection, {"sqlite"});
+  fields.integer("sweep", config.sweep, 0, 1'000);
+  fields.size("max_value_bytes", config.max_value_bytes, 1, 900'000'000);
   fields.common(config);
 }
 

@@ -100,14 +100,18 @@ inline constexpr std::size_t kNoFields = static_cast<std::size_t>(-1);
 
 template <class T, std::size_t N, bool Found>
 consteval std::size_t count_fields() {
-  if constexpr (N > kMaxFields) {
-    return kNoFields;
-  } else if constexpr (takes_fields<T>(std::make_index_sequence<N>{})) {
-    return count_fields<T, N + 1, true>();
+  if constexpr (takes_fields<T>(std::make_index_sequence<N>{})) {
+    if constexpr (N > kMaxFields) {
+      return kNoFields;
+    } else {
+      return count_fields<T, N + 1, true>();
+    }
   } else if constexpr (Found) {
     return N - 1;
-  } else {
+  } else if constexpr (N < kMaxFields) {
     return count_fields<T, N + 1, false>();
+  } else {
+    return kNoFields;
   }
 }
 

@@ -12,6 +12,7 @@ void link_lifetimes();
 void link_counters();
 void link_batches();
 void link_spaces();
+void link_tags();
 void link_keys();
 void link_threads();
 void link_restart();

@@ -130,8 +130,8 @@ consteval Shape shape_of() {
     return Shape::foreign;
   } else if constexpr (std::is_same_v<T, bool>) {
     return Shape::boolean;
-  } else if constexpr (std::is_integral_v<T> && sizeof(T) <= 8) {
-    return std::is_signed_v<T> ? Shape::integer : Shape::natural;
+  } else if constexpr (std::is_integral_v<T>) {
+    return sizeof(T) > 8 ? Shape::unknown : std::is_signed_v<T> ? Shape::integer : Shape::natural;
   } else if constexpr (std::is_same_v<T, double>) {
     return Shape::number;
   } else if constexpr (std::is_same_v<T, float>) {

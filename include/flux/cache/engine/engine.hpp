@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -127,8 +128,8 @@ class Engine final : private Registered {
   const Now& now() const noexcept { return now_; }
   std::uint32_t shards() const noexcept { return shard_count_; }
 
-  /// Calls `f(const View&)` on the entry, if it is there; true if so. Takes no lock and, for a hot key, writes nothing
-  /// that other threads read.
+  /// Calls `f(const View&)` on the entry, if it is there; true if so. Where `f` answers a bool, false makes it a miss: a
+  /// caller that finds the labels outdated says so. Takes no lock and, for a hot key, writes nothing that others read.
   template <class F>
   bool visit(std::string_view key, std::uint64_t hash, F&& f) {
     ThreadRecord& thread = this_thread();
@@ -178,7 +179,7 @@ class Engine final : private Registered {
           tally_->miss(thread.number);
           continue;
         }
-        hits += look(shard, slot, thread, [&](const View& view) { f(from + index, view); });
+        hits += look(shard, slot, thread, [&](const View& view) { return f(from + index, view); });
       }
     }
     return hits;
@@ -188,10 +189,12 @@ class Engine final : private Registered {
   bool put(std::string_view key, std::uint64_t hash, const Draft& draft) {
     Shard& shard = shard_of(hash);
     Aftermath aftermath;
+    shard.prefetch_bucket(hash);
     void* const block = make_block(shard, key, draft);
     bool written;
     {
       Held held(shard.lock);
+      shard.prefetch_slot(key, draft);
       tidy(shard, aftermath);
       const Table::Place place = shard.find(key, hash);
       written =
@@ -359,8 +362,15 @@ class Engine final : private Registered {
     const std::uint8_t recency = entry.recency.load(std::memory_order_relaxed);
     if (recency < Entry::kMostRecency)
       entry.recency.store(static_cast<std::uint8_t>(recency + 1), std::memory_order_relaxed);
+    if constexpr (std::is_same_v<std::invoke_result_t<F, View>, bool>) {
+      if (!f(View(entry, now_))) {
+        tally_->miss(thread.number);
+        return false;
+      }
+    } else {
+      f(View(entry, now_));
+    }
     tally_->hit(thread.number);
-    f(View(entry, now_));
     if (options_.policy == Policy::lru) [[unlikely]] {
       Held held(shard.lock);
       shard.used(slot);

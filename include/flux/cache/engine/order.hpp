@@ -246,6 +246,10 @@ class FrameOrder {
       }
       const std::uint32_t hash = host.hash(oldest);
       const bool last = step >= kSteps;
+      if (main_.count() + target < capacity && !last) {
+        to_main(host, oldest, position);  // main has room: nobody has to prove anything
+        continue;
+      }
       if (!setting_.admission) {
         if (host.recency(oldest) > 0 && !last) {
           to_main(host, oldest, position);
@@ -254,11 +258,6 @@ class FrameOrder {
         if (!ghosts_.empty()) ghosts_.add(hash);
         window_.remove(position);
         return oldest;
-      }
-      if (main_.count() + target <= capacity && main_.count() + window_.count() < capacity + target &&
-          main_.count() < capacity - target && !last) {
-        to_main(host, oldest, position);
-        continue;
       }
       if (main_.count() == 0) {
         window_.remove(position);
@@ -272,6 +271,7 @@ class FrameOrder {
         to_main(host, oldest, position);
         return gone;
       }
+      main_.pass();
       if (!ghosts_.empty()) ghosts_.add(hash);
       window_.remove(position);
       return oldest;
@@ -310,6 +310,7 @@ class FrameOrder {
   std::uint32_t give_up(std::uint32_t place) {
     const std::uint32_t member = main_.member(place);
     main_.remove(place);
+    main_.pass();  // who takes this place now is the last one the hand comes to
     return member;
   }
   /// Moves the hand to a member that was not read since it last passed, or for `kSteps`.

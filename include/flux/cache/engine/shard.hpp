@@ -96,8 +96,8 @@ class alignas(64) Shard {
     } else {
       frame_.for_each(drop);
     }
-    for (const Slot slot : sealed_) drop(slot);
-    for (const Slot slot : open_) drop(slot);
+    for (const Slot slot : sealed_rich_) drop(slot);
+    for (const Slot slot : open_rich_) drop(slot);
     Table::destroy(table_.load(std::memory_order_relaxed));
     for (Table* const table : old_tables_) Table::destroy(table);
   }
@@ -261,34 +261,39 @@ class alignas(64) Shard {
 
   /// Slots whose readers have gone are free again; at most `most`.
   void reclaim(std::uint32_t most, Aftermath& aftermath) {
-    if (sealed_.empty()) {
-      if (open_.size() < batch_) return;
+    if (!waits_sealed()) {
+      if (open_.size() + open_rich_.size() < batch_) return;
       seal();
       aftermath.advance = stamp_;
       return;
     }
     if (!epoch_domain.is_safe(stamp_)) {
-      if (open_.size() >= patience_) {
-        patience_ = static_cast<std::uint32_t>(open_.size()) + 8;
+      if (open_.size() + open_rich_.size() >= patience_) {
+        patience_ = static_cast<std::uint32_t>(open_.size() + open_rich_.size()) + 8;
         aftermath.advance = stamp_;
       }
       return;
     }
-    for (; most > 0 && !sealed_.empty(); --most) {
-      const Slot slot = sealed_.back();
+    for (std::uint32_t left = most; left > 0 && !sealed_.empty(); --left) {
+      slots_.give(sealed_.back());
       sealed_.pop_back();
-      free_slot(slot, aftermath);
+    }
+    for (std::uint32_t left = most; left > 0 && !sealed_rich_.empty(); --left) {
+      const Slot slot = sealed_rich_.back();
+      sealed_rich_.pop_back();
+      strip(slot, aftermath);
+      slots_.give(slot);
     }
   }
   /// Seals whatever waits, however little; for maintenance. True where something still waits.
   bool hurry(std::uint32_t most, Aftermath& aftermath) {
-    if (sealed_.empty() && !open_.empty()) seal();
-    if (!sealed_.empty()) {
+    if (!waits_sealed() && waits_open()) seal();
+    if (waits_sealed()) {
       if (!epoch_domain.is_safe(stamp_)) epoch_domain.advance(stamp_);
       if (epoch_domain.is_safe(stamp_)) reclaim(most, aftermath);
     }
     free_old_tables();
-    return !sealed_.empty() || !open_.empty();
+    return waits_sealed() || waits_open();
   }
 
   void used(Slot slot) noexcept {
@@ -304,11 +309,19 @@ class alignas(64) Shard {
   }
   std::uint64_t bytes_of_books() const noexcept {
     return sizeof(Shard) + table().bytes() + (setup_.policy == Policy::lru ? lru_.bytes() : frame_.bytes()) +
-           (sealed_.capacity() + open_.capacity()) * sizeof(Slot);
+           (sealed_.capacity() + open_.capacity() + sealed_rich_.capacity() + open_rich_.capacity()) * sizeof(Slot);
   }
   const Setup& setup() const noexcept { return setup_; }
   FrameOrder& frame() noexcept { return frame_; }
-  void prefetch_slot(std::size_t size) const noexcept { slots_.prefetch(size); }
+  /// Draws near what a write will need: the bucket before the lock, the slot under it.
+  void prefetch_bucket(std::uint64_t hash) const noexcept {
+    const Table& now = table();
+    __builtin_prefetch(&now.bucket(now.home(place_of(hash))));
+  }
+  void prefetch_slot(std::string_view key, const Draft& draft) const noexcept {
+    const std::size_t size = in_slot(key, draft, shape_of(key, draft));
+    if (size <= std::size_t{SizeClasses::kLargest} * Arena::kUnit) slots_.prefetch(size);
+  }
   bool has_deadlines() const noexcept { return has_deadlines_; }
 
   template <class F>
@@ -618,23 +631,28 @@ class alignas(64) Shard {
   }
 
   void retire(Slot slot, Aftermath& aftermath) {
-    at(slot).position = Entry::kRetired;
-    open_.push_back(slot);
+    Entry& entry = at(slot);
+    entry.position = Entry::kRetired;
+    // Most slots hold nothing but bytes; they are freed later without another look at their cold memory.
+    const bool rich = entry.kind() == Kind::object || (entry.shape & Entry::kOutside) != 0;
+    (rich ? open_rich_ : open_).push_back(slot);
     reclaim(3, aftermath);
   }
+  bool waits_sealed() const noexcept { return !sealed_.empty() || !sealed_rich_.empty(); }
+  bool waits_open() const noexcept { return !open_.empty() || !open_rich_.empty(); }
   void seal() noexcept {
     sealed_.swap(open_);
+    sealed_rich_.swap(open_rich_);
     stamp_ = epoch_domain.stamp();
     patience_ = batch_ / 4;
   }
-  void free_slot(Slot slot, Aftermath& aftermath) {
+  void strip(Slot slot, Aftermath& aftermath) {
     Entry& entry = at(slot);
+    if ((entry.shape & Entry::kOutside) != 0) aftermath.blocks.push_back(outside(entry));
     if (entry.kind() == Kind::object) {
       aftermath.objects.push_back(std::move(entry.object().object));
       entry.object().~HeldObject();
     }
-    if ((entry.shape & Entry::kOutside) != 0) aftermath.blocks.push_back(outside(entry));
-    slots_.give(slot);
   }
 
   std::uint64_t count_ = 0;
@@ -648,8 +666,8 @@ class alignas(64) Shard {
   std::uint32_t patience_ = 0;
   bool has_deadlines_ = false;
   std::uint64_t stamp_ = 0;
-  std::vector<Slot> open_;    ///< retired, not yet stamped
-  std::vector<Slot> sealed_;  ///< retired before `stamp_`
+  std::vector<Slot> open_, open_rich_;      ///< retired, not yet stamped; rich: with an object or a block
+  std::vector<Slot> sealed_, sealed_rich_;  ///< retired before `stamp_`
   std::vector<Table*> old_tables_;
   std::uint64_t old_tables_stamp_ = 0;
   Slots slots_;
