@@ -203,7 +203,8 @@ Result<bool> FileStore::put(const Key& key, const Entry& entry, const Write& how
                   "put", &key);
   if (entry.tags.size() > std::numeric_limits<std::uint16_t>::max())
     return placed({Errc::too_large, "more than 65,535 tags on an entry"}, "put", &key);
-  const bool may_be_new = how.when == When::always || how.when == When::absent;
+  const bool may_be_new = how.when == When::always || how.when == When::absent ||
+                          (how.when == When::unchanged && how.version == 0);
   LockedEntry locked;
   auto there = lock(locked, key, may_be_new ? LockedEntry::Absent::is_made : LockedEntry::Absent::stays);
   if (!there.ok()) return placed(std::move(there.error()), "put", &key);
@@ -212,7 +213,7 @@ Result<bool> FileStore::put(const Key& key, const Entry& entry, const Write& how
   const Head* const old = locked.head();
   if (how.when == When::absent && is_fresh(old, now)) return false;
   if (how.when == When::present && !is_fresh(old, now)) return false;
-  if (how.when == When::unchanged && !(is_kept(old, now) && old->version == how.version)) return false;
+  if (how.when == When::unchanged && (is_kept(old, now) ? old->version : 0) != how.version) return false;
   auto written = write(locked, key, entry, "put");
   if (!written.ok() && !is_kept(old, now)) (void)locked.remove(directory_);
   return written;
