@@ -15,15 +15,15 @@ struct Bug {
 
 void PrintTo(const Bug& bug, std::ostream* out) { *out << bug.name; }
 
-struct Run {
+struct Outcome {
   int exit_code = -1;
   std::string output;
 };
 
-Run run_contract(const std::string& bug, const std::string& filter) {
+Outcome run_contract(const std::string& bug, const std::string& filter) {
   const std::string command =
       "FLUX_CACHE_SEEDED_BUG=" + bug + " '" SEEDED_BUGS "' --gtest_color=no '--gtest_filter=" + filter + "' 2>&1";
-  Run run;
+  Outcome run;
   FILE* const pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) return run;
   char buffer[4096];
@@ -38,7 +38,7 @@ class SeededBug : public ::testing::TestWithParam<Bug> {};
 }  // namespace
 
 TEST_P(SeededBug, IsFoundByTheTestThatIsThereForIt) {
-  const Run run = run_contract(GetParam().name, "*." + std::string(GetParam().found_by) + "/*");
+  const Outcome run = run_contract(GetParam().name, "*." + std::string(GetParam().found_by) + "/*");
   EXPECT_EQ(run.exit_code, 1) << run.output;
   EXPECT_NE(run.output.find("[  FAILED  ] Seeded/StoreContract." + std::string(GetParam().found_by) + "/"),
             std::string::npos)
@@ -87,7 +87,7 @@ INSTANTIATE_TEST_SUITE_P(
 class SeededBugInTheWalk : public ::testing::TestWithParam<Bug> {};
 
 TEST_P(SeededBugInTheWalk, IsFoundByRandomOperationsWithTheirSeed) {
-  const Run run = run_contract(GetParam().name, "*.RandomOperationsAnswerWhatTheReferenceAnswers/*");
+  const Outcome run = run_contract(GetParam().name, "*.RandomOperationsAnswerWhatTheReferenceAnswers/*");
   EXPECT_EQ(run.exit_code, 1) << run.output;
   EXPECT_NE(run.output.find("FLUX_CACHE_SEED="), std::string::npos) << run.output;
 }
@@ -103,7 +103,7 @@ INSTANTIATE_TEST_SUITE_P(Contract, SeededBugInTheWalk,
 
 TEST(ContractOnASoundStore, Passes) {
   for (const char* const sound : {"none", "none_by_five"}) {
-    const Run run = run_contract(sound, "*");
+    const Outcome run = run_contract(sound, "*");
     EXPECT_EQ(run.exit_code, 0) << run.output;
     EXPECT_NE(run.output.find("[  PASSED  ]"), std::string::npos) << run.output;
   }

@@ -1,4 +1,5 @@
 // The contract on a reference store with one bug, named by the environment. Each bug is one that somebody has shipped.
+#include <flux/cache/decorator.hpp>
 #include <flux/cache/testing/reference_store.hpp>
 #include <flux/cache/testing/store_contract.hpp>
 
