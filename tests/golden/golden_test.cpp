@@ -52,7 +52,7 @@ struct Everything {
   std::chrono::milliseconds length = std::chrono::milliseconds(1500);
   std::chrono::sys_seconds moment = std::chrono::sys_seconds(std::chrono::seconds(1'700'000'000));
   Account account = {"Ada", 100};
-  Money money = Money::of_cents(-1);
+  std::optional<Money> money = Money::of_cents(-1);
   std::vector<bool> flags = {true, false};
 };
 
