@@ -15,6 +15,7 @@
 // and `StoreConfig(MineConfig{...})`. A null in JSON is as if the key were not there.
 #pragma once
 #include <flux/cache/detail/function_ref.hpp>
+#include <flux/cache/error.hpp>
 #include <flux/cache/options.hpp>
 #include <flux/cache/settings.hpp>
 
@@ -25,6 +26,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace flux::cache {
@@ -64,7 +66,22 @@ class FLUX_CACHE_API Fields {
   /// The name of an SQL table: letters, digits and underscores, with at most one schema and its dot; 1 to 128 bytes.
   void table(std::string_view name, std::string& value);
   /// One of the words.
-  void word(std::string_view name, std::string& value, Words words);
+  void word(std::string_view name, std::string& value, Words words) {
+    read_word(name, value, {words.begin(), words.end()});
+  }
+  /// One of the words, each for a value of an enumeration.
+  template <class Enum>
+  void choice(std::string_view name, Enum& value, std::initializer_list<std::pair<std::string_view, Enum>> choices) {
+    std::vector<std::string_view> words;
+    std::string chosen;
+    for (const auto& [word, meaning] : choices) {
+      words.push_back(word);
+      if (meaning == value) chosen = word;
+    }
+    read_word(name, chosen, words);
+    for (const auto& [word, meaning] : choices)
+      if (word == chosen) value = meaning;
+  }
   /// A serializer's name: native (or pickle), msgpack, json, or one that was added.
   void serializer(std::string_view name, std::string& value);
   /// A compressor's name: none, zstd, gzip, or one that was added; "default" is what `serialize` says. True and false
@@ -166,6 +183,8 @@ class FLUX_CACHE_API Fields {
 
   /// Reports a mistake of one's own about a field, such as two that exclude each other. Ignored while writing.
   void mistake(std::string_view name, std::string message);
+  /// Likewise from a struct's own `validate`: the error's key, or what stands before a colon, is the field.
+  void mistake(const Error& error);
 
  private:
   friend struct detail::Reading;
@@ -189,6 +208,14 @@ class FLUX_CACHE_API Fields {
     else
       return stand_in;
   }
+  /// 0 leaves the struct's own limit.
+  template <class Size>
+  void max_value(Size& value) {
+    const Size own = value;
+    size("max_value", value);
+    if (value == 0) value = own;
+  }
+  void read_word(std::string_view name, std::string& value, const std::vector<std::string_view>& words);
   void read_integer(std::string_view name, std::int64_t& value, std::int64_t least, std::int64_t most);
   void read_integers(std::string_view name, std::vector<std::int64_t>& value, std::int64_t least, std::int64_t most);
   void read_size(std::string_view name, std::uint64_t& value, std::uint64_t least, std::uint64_t most);
