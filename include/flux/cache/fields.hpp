@@ -150,35 +150,28 @@ class FLUX_CACHE_API Fields {
   template <class Config>
   void common(Config& config) {
     Common rest;
-    prefix("prefix", either(
-                         config, [](auto& c) -> decltype((c.prefix)) { return c.prefix; }, rest.prefix));
+    prefix("prefix", either(config, rest.prefix, [](auto& c) -> decltype((c.prefix)) { return c.prefix; }));
     serializer("serializer",
-               either(
-                   config, [](auto& c) -> decltype((c.serializer)) { return c.serializer; }, rest.serializer));
+               either(config, rest.serializer, [](auto& c) -> decltype((c.serializer)) { return c.serializer; }));
     compression("compression",
-                either(
-                    config, [](auto& c) -> decltype((c.compression)) { return c.compression; }, rest.compression));
-    flag("frame", either(
-                      config, [](auto& c) -> decltype((c.frame)) { return c.frame; }, rest.frame));
-    lifetime("ttl", either(
-                        config, [](auto& c) -> decltype((c.ttl)) { return c.ttl; }, rest.ttl));
+                either(config, rest.compression, [](auto& c) -> decltype((c.compression)) { return c.compression; }));
+    flag("frame", either(config, rest.frame, [](auto& c) -> decltype((c.frame)) { return c.frame; }));
+    lifetime("ttl", either(config, rest.ttl, [](auto& c) -> decltype((c.ttl)) { return c.ttl; }));
     rules(config);
   }
   /// The part of them that a composite has too: on_error, max_value, prohibit_flush and timeout.
   template <class Config>
   void rules(Config& config) {
     Common rest;
-    word("on_error",
-         either(
-             config, [](auto& c) -> decltype((c.on_error)) { return c.on_error; }, rest.on_error),
+    word("on_error", either(config, rest.on_error, [](auto& c) -> decltype((c.on_error)) { return c.on_error; }),
          {"soft", "throw"});
-    size("max_value", either(
-                          config, [](auto& c) -> decltype((c.max_value)) { return c.max_value; }, rest.max_value));
+    if constexpr (requires { config.max_value_bytes; })
+      max_value(config.max_value_bytes);
+    else
+      max_value(either(config, rest.max_value, [](auto& c) -> decltype((c.max_value)) { return c.max_value; }));
     flag("prohibit_flush",
-         either(
-             config, [](auto& c) -> decltype((c.prohibit_flush)) { return c.prohibit_flush; }, rest.prohibit_flush));
-    duration("timeout", either(
-                            config, [](auto& c) -> decltype((c.timeout)) { return c.timeout; }, rest.timeout));
+         either(config, rest.prohibit_flush, [](auto& c) -> decltype((c.prohibit_flush)) { return c.prohibit_flush; }));
+    duration("timeout", either(config, rest.timeout, [](auto& c) -> decltype((c.timeout)) { return c.timeout; }));
   }
 
   /// Reports a mistake of one's own about a field, such as two that exclude each other. Ignored while writing.
@@ -201,8 +194,8 @@ class FLUX_CACHE_API Fields {
   explicit Fields(Settings& to) : to_(&to) {}
 
   /// The member where the struct has it, the stand-in otherwise.
-  template <class Config, class Member, class Field>
-  static auto& either(Config& config, Member member, Field& stand_in) {
+  template <class Config, class Field, class Member>
+  static auto& either(Config& config, Field& stand_in, Member member) {
     if constexpr (std::invocable<Member, Config&>)
       return member(config);
     else
