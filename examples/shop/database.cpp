@@ -48,9 +48,12 @@ std::vector<Id> ids_of(Query& rows) {
 }
 
 std::string json_list(std::span<const Id> ids) {
-  std::string list = "[";
-  for (const Id id : ids) list += (list.size() > 1 ? "," : "") + std::to_string(id);
-  return list += ']';
+  std::string list;
+  for (const Id id : ids) {
+    list += list.empty() ? '[' : ',';
+    list += std::to_string(id);
+  }
+  return list.empty() ? "[]" : list += ']';
 }
 
 /// The page of a listing, for all brands or one.

@@ -1,4 +1,6 @@
 // examples/shop/main.cpp - the same customers at the same shop: without a cache, with a cold one, with a warm one.
+#include <flux/cache/stores/null.hpp>
+
 #include <atomic>
 #include <cstdio>
 #include <exception>
@@ -28,7 +30,7 @@ struct Caches {
       : manager(cache::Config{
             .default_store = "near",
             .stores = {{"near", cache::MemoryConfig{.max_size = 100'000}},
-                       {"none", cache::StoreConfig(cache::Settings().set("driver", "null"))},
+                       {"none", cache::NullConfig{}},
                        {"file", cache::FileConfig{.path = options.data + "/cache"}},
                        {"database", cache::DatabaseConfig{}}},
             .connections = {{"default", cache::SqliteConnection{.database = options.data + "/cache.sqlite"}}},

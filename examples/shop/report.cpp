@@ -54,9 +54,13 @@ void Progress::show(std::size_t done) {
 }
 
 std::string grouped(std::uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, ",");
-  return digits;
+  const std::string digits = std::to_string(number);
+  std::string grouped;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i != 0 && (digits.size() - i) % 3 == 0) grouped += ',';
+    grouped += digits[i];
+  }
+  return grouped;
 }
 
 std::string money(std::int64_t cents) {
@@ -96,7 +100,7 @@ void show_traffic(const Traffic& traffic) {
                                            "homepage", "add to cart",   "cart"};
   std::string shares;
   for (std::size_t i = 0; i < std::size(kShares); ++i)
-    shares += std::string(i == 0 ? "" : ", ") + kNames[i] + ' ' + std::to_string(kShares[i]) + " %";
+    shares.append(i == 0 ? "" : ", ").append(kNames[i]).append(printed(" %d %%", kShares[i]));
   say(grouped(traffic.size) + " requests by " + std::to_string(traffic.lanes.size()) +
       " threads, in each run the same; popular products are asked for most (Zipf):\n  " + shares + '.');
 }

@@ -32,9 +32,9 @@ class Progress {
 /// A row of a table: a run, and what its caches and its database had to do.
 struct Row {
   std::string name;
-  Run run;
-  std::optional<double> near_hits;  // per cent
-  std::optional<double> far_hits;
+  Run run{};
+  std::optional<double> near_hits{};  // per cent
+  std::optional<double> far_hits{};
   std::uint64_t statements = 0;
 };
 

@@ -134,12 +134,13 @@ void Service::add_to_cart(std::int64_t session, Id product, std::int64_t quantit
 bool Service::set_price(Id id, std::int64_t cents) {
   const auto category = database_.set_price(id, cents);
   if (!category) return false;
+  const auto drop_from = [&](const cache::Repository& caches) {
+    caches.forget(product_key(id));
+    caches.tags({category_tag(*category)}).flush();
+  };
   // The far cache first: what the near one loads from here on is then already new.
-  for (const cache::Repository* caches : {far_ ? &*far_ : nullptr, &std::as_const(near_)}) {
-    if (caches == nullptr) continue;
-    caches->forget(product_key(id));
-    caches->tags({category_tag(*category)}).flush();
-  }
+  if (far_) drop_from(*far_);
+  drop_from(near_);
   return true;
 }
 
