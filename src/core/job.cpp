@@ -109,8 +109,9 @@ Job::Claim Job::claim() {
   token_ = 0;
   if (store.traits().shared) {
     const std::string lock = "load:" + key_;
-    auto taken = store.put(Key(lock, Space::locks), {.value = {.kind = Kind::text, .text = "load"}, .expiry = Expiry::at(lease)},
-                           {When::absent});
+    auto taken =
+        store.put(Key(lock, Space::locks), {.value = {.kind = Kind::text, .text = "load"}, .expiry = Expiry::at(lease)},
+                  {When::absent});
     if (taken.ok() && !*taken) return Claim::elsewhere;
     locked_ = taken.ok();
   }
@@ -178,7 +179,7 @@ void Job::throttle() {
 bool Job::succeeded(const Value& answer, LoadSaid& said, Duration took) {
   if (!claimed_) return false;
   const Lifetime life{said.ttl ? said.ttl : ttl_, &options_};
-  if (said.skip_store) return release(), false;
+  if (said.skip_store || options_.skip_store) return release(), false;
   if (answer.kind() == Kind::none) {
     if (!options_.negative || *options_.negative <= Duration::zero()) {
       if (token_ == 0) (void)core_->store()->forget(Key(key_), {snapshot_.entry.view().version});

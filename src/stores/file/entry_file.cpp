@@ -45,6 +45,9 @@ bool make_folders(int directory, const EntryPath& path) noexcept {
   return make_folder(directory, tree) && make_folder(directory, shard);
 }
 
+// What it looks like when the directory is gone, or its descriptor means something else.
+bool is_missing(int error) noexcept { return error == ENOENT || error == ENOTDIR || error == EBADF; }
+
 bool is_planted(int error) noexcept { return error == ELOOP || error == ENXIO || error == EISDIR || error == ENOTDIR; }
 
 }  // namespace
@@ -114,13 +117,12 @@ Result<bool> LockedEntry::lock(Directory& directory, const Key& key, Absent abse
     file_ = open_below(directory.fd(), path_.text, O_RDWR | (makes ? O_CREAT : 0), makes ? 0600 : 0);
     if (!file_) {
       const int error = errno;
-      if (error == ENOENT) {
-        if (makes && make_folders(directory.fd(), path_)) continue;
-        if (makes && errno != ENOENT) return system_error(errno, "making the folder of an entry");
-        if (!makes && directory.stands()) return false;
+      if (is_missing(error) && !directory.stands()) {
         opened = directory.open_again(missing);
-      } else if (error == EBADF) {
-        opened = directory.open_again(missing);
+      } else if (error == ENOENT) {
+        if (!makes) return false;
+        if (!make_folders(directory.fd(), path_) && errno != ENOENT)
+          return system_error(errno, "making the folder of an entry");
       } else if (is_planted(error)) {
         if (!makes) return false;
         if (!clear_the_way(directory.fd(), path_)) return system_error(errno, "replacing what is no entry");

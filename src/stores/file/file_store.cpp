@@ -84,19 +84,17 @@ Result<bool> FileStore::read(const Key& key, bool stale, Part part, ThreadBuffer
   const EntryPath path(key.space(), key.text(), directory_.seed());
   const Fd file = open_below(directory_.fd(), path.text, O_RDONLY);
   if (!file) {
-    switch (errno) {
+    switch (const int error = errno) {
       case ENOENT:
+      case ENOTDIR:
+      case EBADF:
         if (directory_.stands()) return false;
-        [[fallthrough]];
-      case EBADF: {
         opened = directory_.open_again(Directory::Missing::stays);
         if (!opened.ok() || !*opened) return opened;
         return read_under_lock(key, stale, buffer, found);
-      }
       case ELOOP:
-      case ENXIO:
-      case ENOTDIR: return false;  // planted: not an entry
-      default: return system_error(errno, "opening an entry");
+      case ENXIO: return false;  // planted: not an entry
+      default: return system_error(error, "opening an entry");
     }
   }
   const std::int64_t now = wall();

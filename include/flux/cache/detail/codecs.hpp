@@ -152,10 +152,12 @@ void load_sequence(Reader& in, T& sequence) {
     sequence.reserve(in.reservable(left, sizeof(Item)));
   }
   while (in.next(left)) {
-    if constexpr (std::is_same_v<Item, bool> || CodecMakes<Item>) {
-      sequence.push_back(load_new<Item>(in));
-    } else {
+    if constexpr (!CodecMakes<Item> && requires {
+                    { sequence.emplace_back() } -> std::same_as<Item&>;
+                  }) {
       load_value(in, sequence.emplace_back());
+    } else {
+      sequence.push_back(load_new<Item>(in));
     }
   }
 }

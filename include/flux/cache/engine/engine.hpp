@@ -422,7 +422,7 @@ class Engine final : private Registered {
       wanted = 64;
     shard_count_ = 1;
     while (std::uint64_t{shard_count_} * 2 <= wanted) shard_count_ *= 2;
-    const std::uint64_t most_items = 0x3FFFFFFF;
+    const std::uint64_t most_items = Shard::kUnbounded;
     void* const memory = ::operator new (sizeof(Shard) * shard_count_, std::align_val_t{alignof(Shard)});
     shards_ = static_cast<Shard*>(memory);
     const Micros origin = now_.exact();

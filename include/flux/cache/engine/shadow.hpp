@@ -22,12 +22,12 @@ namespace engine {
 
 /// The settings that are tried. The first fits most; a load's nature decides among the others: small windows without
 /// ghosts hold on to what they have (loops), large ones follow moving interest, admission protects what is often asked for.
-inline constexpr Setting kSettings[] = {{100, false, true}, {10, false, false}, {10, false, true}, {100, true, true},
-                                        {300, false, true}, {300, true, false}, {700, false, true}};
+inline constexpr Setting kSettings[] = {{300, true, false}, {10, false, false}, {10, false, true}, {100, true, true},
+                                        {300, false, true}, {100, false, true}, {700, false, true}};
 inline constexpr std::uint32_t kSettingCount = sizeof kSettings / sizeof kSettings[0];
 
 /// For caches too small to be sampled.
-inline constexpr Setting kSmallCacheSetting{100, true, false};
+inline constexpr Setting kSmallCacheSetting{300, true, false};
 
 /// A cache of hashes alone.
 class Miniature {
@@ -67,7 +67,7 @@ class Miniature {
     }
     cells_[cell] = at;
     members_[at] = {mixed, 0, 0};
-    frame_.insert(host, at, kNoTick);
+    frame_.insert(host, at, kNoTick, capacity_, false);
     return false;
   }
   std::uint64_t bytes() const noexcept { return cells_.capacity() * 4 + members_.capacity() * sizeof(Member) + frame_.bytes(); }
@@ -177,7 +177,7 @@ class Study {
   }
 
  private:
-  static constexpr double kFading = 0.75;  ///< what the past counts at each decision
+  static constexpr double kFading = 0.9;  ///< what the past counts at each decision
 
   bool decide() {
     weight_ = weight_ * kFading + seen_;
@@ -201,7 +201,7 @@ class Study {
     return true;
   }
 
-  static constexpr double kWorthwhile = 0.003;
+  static constexpr double kWorthwhile = 0.008;
 
   std::atomic<std::uint32_t> mask_{0xFFFFFFFF};  // read by every access; changes when the study begins anew
   std::atomic<std::uint32_t> chosen_{0};

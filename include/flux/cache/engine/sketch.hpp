@@ -22,11 +22,11 @@ class FrequencySketch {
  public:
   static constexpr std::uint32_t kLine = 8;  ///< 64-bit words of a line
 
-  /// `entries`: how many the cache holds; four bytes for each, ten samples for each between two halvings.
+  /// `entries`: how many the cache holds; six bytes for each, forty samples for each between two halvings.
   void resize(std::uint32_t entries) {
-    lines_ = entries / 16 + 1;
+    lines_ = entries / 10 + 1;
     words_.assign(std::size_t{lines_} * kLine, 0);
-    period_ = 10 * (entries < 16 ? 16 : entries);
+    period_ = 40 * (entries < 16 ? 16 : entries);
     added_ = 0;
   }
   bool empty() const noexcept { return words_.empty(); }
