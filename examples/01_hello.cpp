@@ -4,8 +4,14 @@
 #include <iostream>
 using flux::Cache;
 
-struct User { int id = 0; std::string name; };
-User load_user(int id) { std::cout << "  (asking the database)\n"; return {id, "Ada"}; }
+struct User {
+  int id = 0;
+  std::string name;
+};
+User load_user(int id) {
+  std::cout << "  (asking the database)\n";
+  return {id, "Ada"};
+}
 
 int main() {
   for (int visit = 1; visit <= 3; ++visit) {

@@ -19,7 +19,7 @@ int main() {
   Cache::put("c", 1, 250ms);                     // any std::chrono duration
   Cache::put("d", 1, {.until = std::chrono::system_clock::time_point(clock.wall() + 48h)});
   Cache::forever("e", 1);
-  Cache::put("f", 1);                            // the store's own "ttl", else for ever
+  Cache::put("f", 1);                                // the store's own "ttl", else for ever
   Cache::put("g", 1, {.hours = 1, .jitter = 5min});  // 55 to 60 minutes: what is written together ends apart
   // [/put]
 

@@ -26,8 +26,8 @@ int main() {
 
   // [read]
   // One key space: with all of its tags, with some, or with none, it is the same entry.
-  const bool same = Cache::get<std::string>("profile_7") == "Ada" &&
-                    Cache::tags({"users"}).get<std::string>("profile_7") == "Ada";
+  const bool same =
+      Cache::get<std::string>("profile_7") == "Ada" && Cache::tags({"users"}).get<std::string>("profile_7") == "Ada";
   // Through a tag that the entry lacks it is a miss.
   const bool other = Cache::tags({"posts"}).has("profile_7");
   // [/read]

@@ -13,9 +13,9 @@ using namespace std::chrono_literals;
 
 int main() {
   // [increment]
-  Cache::increment("views");        // 1: what is missing counts from 0
-  Cache::increment("views", 10);    // 11
-  Cache::decrement("views", 2);     // 9
+  Cache::increment("views");                    // 1: what is missing counts from 0
+  Cache::increment("views", 10);                // 11
+  Cache::decrement("views", 2);                 // 9
   Cache::increment("today", 1, {.hours = 24});  // a lifetime for a new counter; an old one keeps its own
   // [/increment]
   std::cout << "views: " << Cache::get<int>("views").value_or(0) << '\n';

@@ -25,8 +25,7 @@ int main() {
   // [one-type]
   // One type: reads like a map of optionals, in the order asked.
   const auto stock = Cache::many<int>({"stock_1", "stock_2", "stock_3"});
-  for (const auto& [key, left] : stock)
-    std::cout << key << ": " << (left ? std::to_string(*left) : "unknown") << '\n';
+  for (const auto& [key, left] : stock) std::cout << key << ": " << (left ? std::to_string(*left) : "unknown") << '\n';
   // [/one-type]
 
   // [mixed]

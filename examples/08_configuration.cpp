@@ -37,8 +37,8 @@ int main() {
 
   // [use]
   Cache::configure(cache::Config::from_json(kJson));
-  Cache::put("near", 1);                               // the default store, under its own ttl
-  Cache::store("files").put("far", 2, {.days = 7});    // another, by name
+  Cache::put("near", 1);                             // the default store, under its own ttl
+  Cache::store("files").put("far", 2, {.days = 7});  // another, by name
   // [/use]
   std::cout << "default: " << Cache::store().name() << ", what was put there lives "
             << std::chrono::duration_cast<std::chrono::minutes>(*Cache::expires_in("near")).count()

@@ -94,8 +94,9 @@ int main() {
   Cache::increment("visits");
   Cache::increment("visits");
   const auto both = Cache::many({"greeting", "answer"});
-  std::cout << Cache::store().name() << ": " << both.get<std::string>("greeting").value_or("?") << ", " << answer << ", "
-            << Cache::get("visits", 0) << " visits, and under the tag: " << Cache::keys_of("numbers").size() << " key\n";
+  std::cout << Cache::store().name() << ": " << both.get<std::string>("greeting").value_or("?") << ", " << answer
+            << ", " << Cache::get("visits", 0) << " visits, and under the tag: " << Cache::keys_of("numbers").size()
+            << " key\n";
   Cache::tags({"numbers"}).flush();
 
   const bool held = both.get<int>("answer") == 42 && Cache::get("visits", 0) == 2 && Cache::missing("answer") &&

@@ -50,8 +50,8 @@ int main() {
   // [plain]
   // Without the frame: the document alone, for any other program to read and write.
   const Track jingle{"Jingle", 3, {0.5, 1}};
-  const auto document = cache::encode_value({.format = cache::formats().find("json"), .frame = false},
-                                            cache::type_of<Track>(), &jingle);
+  const auto document =
+      cache::encode_value({.format = cache::formats().find("json"), .frame = false}, cache::type_of<Track>(), &jingle);
   std::cout << "plain: " << *document << '\n';
   // [/plain]
 

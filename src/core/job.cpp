@@ -13,6 +13,10 @@ namespace {
 
 constexpr Duration kThrottle = std::chrono::seconds(30);
 
+/// So often a store may refuse a placeholder where it shows nothing. Then it keeps nothing, as the null store, and the
+/// value is handed on without.
+constexpr int kPatience = 4;
+
 /// Roughly what `take` would answer: a kept value that cannot be converted after all is found out by the reader.
 bool fits(const ValueView& value, const Type& as) {
   switch (value.kind) {
@@ -101,8 +105,8 @@ Job::Claim Job::claim() {
     const std::string notes = Notes{.placeholder = true, .token = token_}.encode();
     const auto labels = stamps();
     auto written = store.put(key, {.expiry = {Instant{}, lease}, .tags = labels, .notes = notes}, {When::unchanged, 0});
-    if (written.ok() && !*written) return Claim::changed;
-    claimed_ = written.ok();
+    if (written.ok() && !*written && ++refused_ < kPatience) return Claim::changed;
+    claimed_ = written.ok() && *written;
     flight_->begin(claimed_ ? token_ : 0);
     return Claim::won;
   }

@@ -94,6 +94,7 @@ class Job : public std::enable_shared_from_this<Job> {
   std::uint64_t token_ = 0;  ///< of our placeholder; 0: the ticket is the kept entry's version
   bool claimed_ = false;
   bool locked_ = false;
+  int refused_ = 0;
 };
 
 }  // namespace detail
