@@ -64,8 +64,6 @@ void describe(Fields& fields, MemoryConfig& config) {
 void describe(Fields& fields, FileConfig& config) {
   fields.driver("file");
   fields.path("path", config.path);
-  fields.duration("lock_timeout", config.lock_timeout, Duration(1));
-  fields.size("max_value_bytes", config.max_value_bytes, 1, std::uint64_t{1} << 30);
   fields.flag("allow_unsafe_directory", config.allow_unsafe_directory);
   fields.common(config);
 }
