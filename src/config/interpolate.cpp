@@ -60,7 +60,7 @@ class Interpolation {
         const std::size_t close = text.find('}', dollar);
         if (close == std::string_view::npos)
           return problems_.add(pointer, &node, "\"${\" without its \"}\"; write $${ for the characters themselves");
-        Settings::Origin from;
+        auto from = Settings::Origin::written;
         if (!replace(text.substr(dollar + 2, close - dollar - 2), out, from, node, pointer)) return;
         at = close + 1;
         if (dollar == 0 && at == text.size()) origin = from;

@@ -56,6 +56,8 @@ class Job : public std::enable_shared_from_this<Job> {
   };
   /// Makes the store show our ticket.
   Claim claim();
+  /// Goes on without a ticket: nothing will be stored.
+  void do_without_claim() noexcept;
   /// Runs the loader, stores its answer where the ticket still stands, and lands the flight. Never throws.
   void run(LoaderRef load);
   /// Gives the claim back, and lands the flight with what came of it otherwise.
@@ -92,6 +94,7 @@ class Job : public std::enable_shared_from_this<Job> {
   std::uint64_t token_ = 0;  ///< of our placeholder; 0: the ticket is the kept entry's version
   bool claimed_ = false;
   bool locked_ = false;
+  int refused_ = 0;
 };
 
 }  // namespace detail

@@ -75,10 +75,17 @@ void Core::load_many(const BatchLoadRequest& request) {
       }
       const LoadRequest one{request.tags, key, request.as, request.life, true, never, no_loader, no_copy};
       led.emplace_back(i, std::make_shared<Job>(shared_from_this(), one, flight, std::move(seen)));
-      if (led.back().second->claim() == Job::Claim::won) {
+      Job& job = *led.back().second;
+      Job::Claim claim = job.claim();
+      while (claim == Job::Claim::changed) {
+        job.see(Job::look(*this, request.tags, key, request.as));
+        if (job.snapshot().kept) break;
+        claim = job.claim();
+      }
+      if (claim == Job::Claim::won) {
         names.emplace_back(key);
       } else {
-        led.back().second->settle({.look_again = true});
+        job.settle({.look_again = true});
         led.pop_back();
         others.push_back(i);
       }

@@ -1,4 +1,5 @@
 // What the file store makes of keys, prefixes and sizes on the disk.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -188,7 +189,7 @@ TEST(FileLayout, ALiveObjectIsRefusedByTheNameOfItsType) {
 
 TEST(FileLayout, AValueOverTheLimitIsRefusedAndTheOldOneStays) {
   FileCache cache;
-  const StoreProbe small(cache.open({.max_value_bytes = 1000}));
+  const StoreProbe small(cache.open({.max_value = 1000}));
   EXPECT_TRUE(small.put("k", text(std::string(1000, 'x'))));
   auto answer = small.store().put(Key("k"), {.value = text(std::string(1001, 'y'))}, {});
   ASSERT_FALSE(answer.ok());
@@ -220,12 +221,12 @@ TEST(FileLayout, TheDefaultDirectoryIsTheUsersOwn) {
   const char* const home = std::getenv("HOME");
   const std::string saved = home != nullptr ? home : "";
   ::unsetenv("XDG_CACHE_HOME");
-  ::setenv("HOME", "/home/somebody", 1);
-  EXPECT_TRUE(default_file_path().starts_with("/home/somebody/.cache/flux/"));
+  ::setenv("HOME", "/somewhere/somebody", 1);
+  EXPECT_TRUE(default_file_path().starts_with("/somewhere/somebody/.cache/flux/"));
   ::setenv("XDG_CACHE_HOME", "/somewhere", 1);
   EXPECT_TRUE(default_file_path().starts_with("/somewhere/flux/"));
   ::setenv("XDG_CACHE_HOME", "not/absolute", 1);
-  EXPECT_TRUE(default_file_path().starts_with("/home/somebody/.cache/flux/"));
+  EXPECT_TRUE(default_file_path().starts_with("/somewhere/somebody/.cache/flux/"));
   ::unsetenv("XDG_CACHE_HOME");
   ::setenv("HOME", saved.c_str(), 1);
 }
@@ -259,11 +260,12 @@ TEST(FileLayout, AStoreWhoseDescriptorsWereClosedBehindItsBackOpensAgainAndHarms
     if (size > 0 && std::string_view(link, static_cast<std::size_t>(size)).starts_with(cache.path())) kept = fd;
   }
   ASSERT_GE(kept, 0);
-  ::close(kept);
   const std::string mine = cache.scratch() / "mine";
-  const int stranger = ::open(mine.c_str(), O_RDWR | O_CREAT, 0600);
+  const int opened = ::open(mine.c_str(), O_RDWR | O_CREAT, 0600);
+  const int stranger = ::dup2(opened, kept);
   ASSERT_EQ(stranger, kept);
-  EXPECT_TRUE(cache.put("other", text("w")) || cache.put("other", text("w")));
+  ::close(opened);
+  EXPECT_TRUE(cache.put("other", text("w")));
   EXPECT_EQ(cache.got("k"), show(text("v")));
   EXPECT_EQ(::write(stranger, "x", 1), 1);
   EXPECT_EQ(bytes_of(mine), "x");

@@ -1,6 +1,7 @@
 // The null store: nothing is kept, nobody is kept out.
 #include <gtest/gtest.h>
 #include <flux/cache/drivers.hpp>
+#include <flux/cache/repository.hpp>
 #include <flux/cache/stores/null.hpp>
 
 namespace flux::cache {
@@ -54,6 +55,23 @@ TEST_F(NullStore, FlushesAndListsNothing) {
   EXPECT_TRUE(store_->flush({.tags = tags}).ok());
   EXPECT_TRUE(store_->scan(Space::values, [](std::string_view, const Entry&) { return ADD_FAILURE(), true; }).ok());
   EXPECT_EQ(*store_->prune(100), 0u);
+}
+
+TEST_F(NullStore, HandsOnWhatALoaderAnswersAndLoadsAnewEachTime) {
+  const Repository cache(store_);
+  int runs = 0;
+  const auto load = [&] { return ++runs; };
+  EXPECT_EQ(cache.remember("k", std::chrono::hours(1), load), 1);
+  EXPECT_EQ(cache.remember("k", {.hours = 1, .tags = {"t"}}, load), 2);
+  const auto many = cache.remember_many<int>({"a", "b"}, std::chrono::hours(1), [&](const auto& missing) {
+    std::vector<std::pair<std::string, int>> found;
+    ++runs;
+    for (const std::string& key : missing) found.emplace_back(key, runs);
+    return found;
+  });
+  EXPECT_EQ(many.at("a"), 3);
+  EXPECT_EQ(many.at("b"), 3) << "one call of the loader for both";
+  EXPECT_FALSE(cache.has("a"));
 }
 
 TEST_F(NullStore, IsADriver) {

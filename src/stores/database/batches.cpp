@@ -21,7 +21,7 @@ constexpr std::size_t kTidyAfter = 64;
 
 Result<void> DatabaseStore::get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) {
   if (keys.empty()) return {};
-  const Moment moment(clock_);
+  const Moment moment = now();
   std::size_t next = 0;  // a second run goes on where the first met trouble: nothing is handed over twice
   return perform<void>("get_many", {}, Use::reading, moment, [&](Session& session) -> Answer<void> {
     const Bounds bounds = bounds_of(how, moment);
@@ -56,7 +56,7 @@ Result<BatchWritten> DatabaseStore::put_many(std::span<const Item> items) {
       fail_all(std::make_unique<Error>(*std::move(error)));
       return outcome;
     }
-  const Moment moment(clock_);
+  const Moment moment = now();
   auto done = perform<void>("put_many", {}, Use::writing, moment, [&](Session& session) -> Answer<void> {
     // In the order of their rows, so that neighbours meet in one page; the last of a repeated key stays the last.
     std::vector<std::pair<std::int64_t, std::size_t>> order(items.size());
@@ -80,7 +80,7 @@ Result<BatchWritten> DatabaseStore::put_many(std::span<const Item> items) {
 
 Result<std::size_t> DatabaseStore::forget_many(std::span<const Key> keys) {
   if (keys.empty()) return std::size_t{0};
-  const Moment moment(clock_);
+  const Moment moment = now();
   return perform<std::size_t>("forget_many", {}, Use::writing, moment, [&](Session& session) -> Answer<std::size_t> {
     std::size_t gone = 0, removed = 0;
     Transaction transaction(session, Query::begin_write);
@@ -89,7 +89,7 @@ Result<std::size_t> DatabaseStore::forget_many(std::span<const Key> keys) {
       Run run(session, Query::forget);
       run.bind(1, session.place(key).id).bind(2, session.home(key.space())).bind(3, key.text());
       Step step = run.bind(4, 0).step();
-      if (step == Step::row) ++removed, gone += run->integer(0) > moment.wall(), step = run.step();
+      if (step == Step::row) ++removed, gone += run->integer(0) > moment.in_rows(), step = run.step();
       if (step == Step::failed) return std::nullopt;
     }
     if (!transaction.commit() || (removed == 0 && session.schema_moved())) return std::nullopt;
@@ -98,12 +98,12 @@ Result<std::size_t> DatabaseStore::forget_many(std::span<const Key> keys) {
 }
 
 Result<void> DatabaseStore::scan(Space space, Visitor visit) {
-  const Moment moment(clock_);
+  const Moment moment = now();
   std::int64_t after = std::numeric_limits<std::int64_t>::min();
   return perform<void>("scan", {}, Use::reading, moment, [&](Session& session) -> Answer<void> {
     for (;;) {
       Run run(session, Query::scan);
-      run.bind(1, after).bind(2, session.home(space)).bind(3, moment.wall()).bind(4, kScanChunk);
+      run.bind(1, after).bind(2, session.home(space)).bind(3, moment.in_rows()).bind(4, kScanChunk);
       std::int64_t rows = 0;
       for (;; ++rows) {
         const Step step = run.step();
@@ -123,7 +123,7 @@ Result<void> DatabaseStore::scan(Space space, Visitor visit) {
 
 Result<std::size_t> DatabaseStore::prune(std::size_t budget) {
   if (budget == 0) return std::size_t{0};
-  const Moment moment(clock_);
+  const Moment moment = now();
   std::size_t gone = 0;
   return perform<std::size_t>("prune", {}, Use::writing, moment, [&](Session& session) -> Answer<std::size_t> {
     // Once around the table at the most, from where the last sweep stopped.
@@ -148,7 +148,7 @@ std::optional<std::size_t> DatabaseStore::sweep(Session& session, std::size_t lo
   std::size_t seen = 0, dead = 0;
   {
     Run run(session, Query::look_for_dead);
-    run.bind(1, after).bind(2, moment.wall()).bind(3, static_cast<std::int64_t>(looks));
+    run.bind(1, after).bind(2, moment.in_rows()).bind(3, static_cast<std::int64_t>(looks));
     for (; dead < most; ++seen) {
       const Step step = run.step();
       if (step == Step::failed) return std::nullopt;
@@ -159,7 +159,7 @@ std::optional<std::size_t> DatabaseStore::sweep(Session& session, std::size_t lo
   }
   std::int64_t gone = 0;
   if (dead > 0) {
-    gone = Run(session, Query::reclaim).bind(1, after).bind(2, last).bind(3, moment.wall()).write();
+    gone = Run(session, Query::reclaim).bind(1, after).bind(2, last).bind(3, moment.in_rows()).write();
     if (gone < 0) return std::nullopt;
   }
   ended = dead < most && seen < looks;

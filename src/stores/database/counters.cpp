@@ -10,7 +10,7 @@ Result<std::int64_t> DatabaseStore::increment(const Key& key, std::int64_t by, c
   using Number = Result<std::int64_t>;
   using Limits = std::numeric_limits<std::int64_t>;
   if (auto error = refuse(key, if_new, "increment")) return *std::move(error);
-  const Moment moment(clock_);
+  const Moment moment = now();
   return perform<std::int64_t>("increment", key.text(), Use::writing, moment,
                                [&](Session& session) -> Answer<std::int64_t> {
                                  const Place place = session.place(key);
@@ -24,7 +24,7 @@ Result<std::int64_t> DatabaseStore::increment(const Key& key, std::int64_t by, c
                                  {
                                    Run run(session, Query::increment);
                                    row.bind(run, place, session.home(key.space()), key.text());
-                                   run.bind(12, moment.wall()).bind(13, by);
+                                   run.bind(12, moment.in_rows()).bind(13, by);
                                    step = run.bind(14, by < 0 ? Limits::min() - by : Limits::min())
                                               .bind(15, by > 0 ? Limits::max() - by : Limits::max())
                                               .step();

@@ -158,7 +158,7 @@ std::optional<bool> DatabaseStore::is_there(Session& session, const Key& key, co
 }
 
 Result<bool> DatabaseStore::get(const Key& key, const Read& how, Receiver found) {
-  const Moment moment(clock_);
+  const Moment moment = now();
   return perform<bool>("get", key.text(), Use::reading, moment, [&](Session& session) -> Answer<bool> {
     std::int64_t broken = 0;
     const auto there = read(session, key, bounds_of(how, moment), moment, broken, found);
@@ -171,7 +171,7 @@ Result<bool> DatabaseStore::get(const Key& key, const Read& how, Receiver found)
 }
 
 Result<bool> DatabaseStore::has(const Key& key) {
-  const Moment moment(clock_);
+  const Moment moment = now();
   return perform<bool>("has", key.text(), Use::reading, moment, [&](Session& session) -> Answer<bool> {
     const auto there = is_there(session, key, bounds_of({}, moment));
     if (!there) return std::nullopt;
@@ -188,7 +188,7 @@ Answer<bool> DatabaseStore::write(Session& session, const Key& key, const Row& r
   {
     Run run(session, Query::put);
     row.bind(run, place, session.home(key.space()), key.text());
-    written = run.bind(12, moment.wall()).bind(13, place.id).bind(14, overwrite).write();
+    written = run.bind(12, moment.in_rows()).bind(13, place.id).bind(14, overwrite).write();
   }
   if (written < 0) return std::nullopt;
   if (written > 0) return Result<bool>(true);
@@ -197,6 +197,17 @@ Answer<bool> DatabaseStore::write(Session& session, const Key& key, const Row& r
   Transaction transaction(session, Query::begin_write);
   if (!transaction.is_open()) return std::nullopt;
   auto answer = write_beside(session, key, row, overwrite, moment);
+  if (answer && !transaction.commit()) return std::nullopt;
+  return answer;
+}
+
+Answer<bool> DatabaseStore::write_if_vacant(Session& session, const Key& key, const Row& row, const Moment& moment) {
+  Transaction transaction(session, Query::begin_write);
+  if (!transaction.is_open()) return std::nullopt;
+  const auto stands = is_there(session, key, {kAnyTime, moment.in_rows()});
+  if (!stands) return std::nullopt;
+  if (*stands) return Result<bool>(false);
+  auto answer = write(session, key, row, Moment::kForEver, moment, false);
   if (answer && !transaction.commit()) return std::nullopt;
   return answer;
 }
@@ -210,7 +221,7 @@ Answer<bool> DatabaseStore::write_beside(Session& session, const Key& key, const
   std::int64_t slot = place.id;
   {
     Run bucket(session, Query::bucket);
-    bucket.bind(1, place.id).bind(2, moment.wall());
+    bucket.bind(1, place.id).bind(2, moment.in_rows());
     Step step = bucket.step();
     for (; step == Step::row && bucket->integer(0) == slot && bucket->integer(1) == 0; step = bucket.step()) ++slot;
     if (step == Step::failed) return std::nullopt;
@@ -220,7 +231,7 @@ Answer<bool> DatabaseStore::write_beside(Session& session, const Key& key, const
         Error{Errc::unavailable, "eight other keys have the same hash", "database", "put", std::string(key.text())});
   Run run(session, Query::put);
   row.bind(run, place, session.home(key.space()), key.text());
-  const std::int64_t written = run.bind(12, moment.wall()).bind(13, slot).bind(14, overwrite).write();
+  const std::int64_t written = run.bind(12, moment.in_rows()).bind(13, slot).bind(14, overwrite).write();
   if (written < 0) return std::nullopt;
   return Result<bool>(written > 0);
 }
@@ -237,7 +248,7 @@ Answer<bool> DatabaseStore::rewrite(Session& session, const Key& key, const Row&
 
 Result<bool> DatabaseStore::put(const Key& key, const Entry& entry, const Write& how) {
   if (auto error = refuse(key, entry, "put")) return *std::move(error);
-  const Moment moment(clock_);
+  const Moment moment = now();
   return perform<bool>("put", key.text(), Use::writing, moment, [&](Session& session) -> Answer<bool> {
     if (how.when == When::absent) {
       // Most who come second only read: no wait for the writers' lock.
@@ -249,12 +260,11 @@ Result<bool> DatabaseStore::put(const Key& key, const Entry& entry, const Write&
     Answer<bool> answer;
     switch (how.when) {
       case When::always: answer = write(session, key, row, Moment::kForEver, moment, true); break;
-      case When::absent: answer = write(session, key, row, moment.wall(), moment, true); break;
-      case When::present: answer = rewrite(session, key, row, {moment.wall(), kAnyTime}, 0); break;
+      case When::absent: answer = write(session, key, row, moment.in_rows(), moment, true); break;
+      case When::present: answer = rewrite(session, key, row, {moment.in_rows(), kAnyTime}, 0); break;
       case When::unchanged:
-        // No entry has version 0, and 0 would ask for any.
-        answer =
-            how.version == 0 ? Result<bool>(false) : rewrite(session, key, row, {kAnyTime, moment.wall()}, how.version);
+        answer = how.version == 0 ? write_if_vacant(session, key, row, moment)
+                                  : rewrite(session, key, row, {kAnyTime, moment.in_rows()}, how.version);
         break;
     }
     if (answer && answer->ok() && **answer) tidy(session, 1, moment);
@@ -263,21 +273,21 @@ Result<bool> DatabaseStore::put(const Key& key, const Entry& entry, const Write&
 }
 
 Result<bool> DatabaseStore::forget(const Key& key, const Forget& how) {
-  const Moment moment(clock_);
+  const Moment moment = now();
   return perform<bool>("forget", key.text(), Use::writing, moment, [&](Session& session) -> Answer<bool> {
     bool fresh = false;
     Run run(session, Query::forget);
     run.bind(1, session.place(key).id).bind(2, session.home(key.space())).bind(3, key.text());
     Step step = run.bind(4, static_cast<std::int64_t>(how.version)).step();
     const bool removed = step == Step::row;
-    if (removed) fresh = run->integer(0) > moment.wall(), step = run.step();
+    if (removed) fresh = run->integer(0) > moment.in_rows(), step = run.step();
     if (step == Step::failed || (!removed && session.schema_moved())) return std::nullopt;
     return Result<bool>(fresh);
   });
 }
 
 Result<bool> DatabaseStore::pull(const Key& key, const Read& how, Receiver found) {
-  const Moment moment(clock_);
+  const Moment moment = now();
   EntryCopy copy;
   auto pulled = perform<bool>("pull", key.text(), Use::writing, moment, [&](Session& session) -> Answer<bool> {
     const Place place = session.place(key);
@@ -304,14 +314,14 @@ Result<bool> DatabaseStore::pull(const Key& key, const Read& how, Receiver found
 }
 
 Result<bool> DatabaseStore::touch(const Key& key, const Expiry& expiry) {
-  const Moment moment(clock_);
+  const Moment moment = now();
   return perform<bool>("touch", key.text(), Use::writing, moment, [&](Session& session) -> Answer<bool> {
     const std::int64_t fresh_until = moment.to_row(expiry.fresh_until);
     const std::int64_t keep_until = moment.to_row(expiry.keep_until);
     Run run(session, Query::touch);
     run.bind(1, session.place(key).id).bind(2, session.home(key.space())).bind(3, key.text());
     run.bind(4, static_cast<std::int64_t>(random_bits())).bind(5, fresh_until).bind(6, keep_until);
-    run.bind(7, static_cast<std::int64_t>(proof_of_deadlines(fresh_until, keep_until))).bind(8, moment.wall());
+    run.bind(7, static_cast<std::int64_t>(proof_of_deadlines(fresh_until, keep_until))).bind(8, moment.in_rows());
     const std::int64_t written = run.write();
     if (written < 0 || (written == 0 && session.schema_moved())) return std::nullopt;
     return Result<bool>(written > 0);
@@ -320,7 +330,7 @@ Result<bool> DatabaseStore::touch(const Key& key, const Expiry& expiry) {
 
 Result<void> DatabaseStore::flush(const Scope& scope) {
   if (!scope.tags.empty()) return Error{Errc::unsupported, "tags are kept by the layer above", "database", "flush", {}};
-  const Moment moment(clock_);
+  const Moment moment = now();
   return perform<void>("flush", {}, Use::writing, moment, [&](Session& session) -> Answer<void> {
     Run run(session, Query::flush);
     const std::int64_t written = run.bind(1, session.home(Space::values)).bind(2, new_home()).write();

@@ -16,16 +16,17 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::database {
 
-/// One look at both clocks: moments inside the process, and the wall time that rows carry.
+/// One look at both clocks: moments inside the process, and the time that rows carry. That is wall time where they may
+/// outlive the process, and the steady line's own otherwise.
 class Moment {
  public:
-  explicit Moment(const Clock& clock) noexcept
+  Moment(const Clock& clock, bool steady_rows) noexcept
       : steady_(clock.now()),
-        wall_(clock.wall().time_since_epoch().count()),
-        offset_(wall_ - steady_.time_since_epoch().count()) {}
+        row_((steady_rows ? steady_.time_since_epoch() : clock.wall().time_since_epoch()).count()),
+        offset_(row_ - steady_.time_since_epoch().count()) {}
 
   Instant steady() const noexcept { return steady_; }
-  std::int64_t wall() const noexcept { return wall_; }
+  std::int64_t in_rows() const noexcept { return row_; }
   std::int64_t to_row(Instant moment) const noexcept {
     std::int64_t time = 0;
     if (moment == kNever || __builtin_add_overflow(moment.time_since_epoch().count(), offset_, &time)) return kForEver;
@@ -41,7 +42,7 @@ class Moment {
 
  private:
   Instant steady_;
-  std::int64_t wall_;
+  std::int64_t row_;
   std::int64_t offset_;
 };
 
@@ -54,7 +55,7 @@ struct Bounds {
   std::int64_t kept_after;
 };
 inline Bounds bounds_of(const Read& how, const Moment& moment) noexcept {
-  return how.stale ? Bounds{kAnyTime, moment.wall()} : Bounds{moment.wall(), kAnyTime};
+  return how.stale ? Bounds{kAnyTime, moment.in_rows()} : Bounds{moment.in_rows(), kAnyTime};
 }
 
 /// An entry as it is written.
@@ -96,6 +97,8 @@ class DatabaseStore final : public Store {
   Result<std::size_t> prune(std::size_t budget) override;
 
  private:
+  Moment now() const noexcept { return Moment(clock_, private_); }
+
   enum class Use : std::uint8_t { reading, writing };
 
   /// Runs `body(session)` on a connection; again where tables had to be made or found anew. A body may run twice, but
@@ -113,6 +116,8 @@ class DatabaseStore final : public Store {
   /// Writes where nothing fresher than `overwrite` stands. `alone`: outside a transaction.
   Answer<bool> write(Session& session, const Key& key, const Row& row, std::int64_t overwrite, const Moment& moment,
                      bool alone);
+  /// Writes only where nothing is kept, fresh or not.
+  Answer<bool> write_if_vacant(Session& session, const Key& key, const Row& row, const Moment& moment);
   Answer<bool> write_beside(Session& session, const Key& key, const Row& row, std::int64_t overwrite,
                             const Moment& moment);
   Answer<bool> rewrite(Session& session, const Key& key, const Row& row, const Bounds& bounds, std::uint64_t version);

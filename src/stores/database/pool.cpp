@@ -52,6 +52,7 @@ Lease::~Lease() {
 
 void Lease::drop() noexcept {
   session_->retired = true;
+  session_->connection().close_quickly();
   pool_->give_back(std::move(session_));
 }
 
@@ -88,7 +89,10 @@ Lease Pool::acquire(Instant now, Fault& fault) {
       if (now - session->checked >= options_.recheck || now < session->checked) [[unlikely]] {
         lock.unlock();
         ++held_here;
-        if (!session->connection().is_current()) session.reset();
+        if (!session->connection().is_current()) {
+          session->connection().close_quickly();
+          session.reset();
+        }
         --held_here;
         lock.lock();
         if (session == nullptr) {

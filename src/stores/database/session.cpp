@@ -65,6 +65,7 @@ bool Session::learn(bool& complete) {
 
 bool Session::settle() {
   clear_fault();
+  forget_statements();
   shared_ = connection_->is_shared();
   std::int64_t schema = 0;
   const Meta there = read_meta(kSchemaName, schema);
@@ -84,6 +85,10 @@ bool Session::settle() {
   return create() && learn(complete) && complete;
 }
 
+void Session::forget_statements() noexcept {
+  for (auto& statement : statements_) statement.reset();
+}
+
 bool Session::fits_queries() {
   if (statement(Query::get) != nullptr && statement(Query::put) != nullptr) return true;
   note_failure();
@@ -91,7 +96,6 @@ bool Session::fits_queries() {
 }
 
 bool Session::create() {
-  for (auto& statement : statements_) statement.reset();
   Transaction transaction(*this, Query::begin_write);
   if (transaction.is_open() && create_inside() && transaction.commit()) return true;
   note_failure();
@@ -115,7 +119,7 @@ bool Session::create_inside() {
   const bool anew = rows + meta > 0 && (there != Meta::found || schema < kSchema || (rows > 0 && !fits_queries()));
   clear_fault();
   if (anew) {
-    for (auto& statement : statements_) statement.reset();
+    forget_statements();
     for (const std::string& sql : queries_.drop)
       if (!connection_->run(sql)) return false;
   }

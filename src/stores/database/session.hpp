@@ -77,6 +77,7 @@ class Session {
   bool create();
   bool create_inside();
   bool fits_queries();
+  void forget_statements() noexcept;
   bool learn(bool& complete);
   void name_homes(std::uint64_t seed);
 

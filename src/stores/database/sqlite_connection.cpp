@@ -133,10 +133,15 @@ bool SqliteLink::schema_moved() noexcept { return std::exchange(schema_moved_, f
 int SqliteLink::table_exists(std::string_view table) {
   const std::size_t dot = table.find('.');
   const std::string schema(dot == table.npos ? "main" : table.substr(0, dot));
-  const std::string name(table.substr(dot == table.npos ? 0 : dot + 1));
-  const int code = sqlite3_table_column_metadata(database_, schema.c_str(), name.c_str(), nullptr, nullptr, nullptr,
-                                                 nullptr, nullptr, nullptr);
-  return code == SQLITE_OK ? 1 : code == SQLITE_ERROR ? 0 : -1;
+  const std::string_view name = table.substr(dot == table.npos ? 0 : dot + 1);
+  // A query, not a look into the connection's memory of the schema, which may be behind.
+  const std::string sql = "SELECT 1 FROM \"" + schema + "\".sqlite_master WHERE name=?1 COLLATE NOCASE";
+  sqlite3_stmt* query = nullptr;
+  if (sqlite3_prepare_v2(database_, sql.c_str(), -1, &query, nullptr) != SQLITE_OK) return -1;
+  sqlite3_bind_text(query, 1, name.data(), static_cast<int>(name.size()), SQLITE_STATIC);
+  const int code = sqlite3_step(query);
+  sqlite3_finalize(query);
+  return code == SQLITE_ROW ? 1 : code == SQLITE_DONE ? 0 : -1;
 }
 
 bool SqliteLink::is_shared() noexcept {
@@ -146,10 +151,16 @@ bool SqliteLink::is_shared() noexcept {
   return others != nullptr && others->step() == Step::row && others->integer(0) != 0;
 }
 
+void SqliteLink::allow_waiting(Duration length) noexcept {
+  patience_.allow(length);
+  if (log == 0 && file != 0 && !immutable) log = file_number(path + "-wal");
+}
+
 bool SqliteLink::is_current() noexcept {
   if (file == 0) return true;
-  if (!immutable && file_number(path) == file) return true;
-  if (!immutable) remove_leftovers(path, log);
+  if (immutable) return false;
+  if (file_number(path) == file) return file_size(path) != 0;
+  remove_leftovers(path, log);
   return false;
 }
 

@@ -44,7 +44,7 @@ class SqliteLink final : public Connection {
   bool schema_moved() noexcept override;
   int table_exists(std::string_view table) override;
   bool is_shared() noexcept override;
-  void allow_waiting(Duration length) noexcept override { patience_.allow(length); }
+  void allow_waiting(Duration length) noexcept override;
   bool is_current() noexcept override;
   void close_quickly() noexcept override;
 

@@ -48,12 +48,13 @@ class SqliteEngine final : public Engine {
       return nullptr;
     }
     if (!make_file(options_.database, fault)) return nullptr;
+    if (is_truncated(options_.database)) {
+      fault = {Trouble::corrupt, "the file was cut off at its beginning", file_number(options_.database)};
+      return nullptr;
+    }
     auto link = fresh_link(waiting);
     const bool opened = link->open(options_.database.c_str(), SQLITE_OPEN_READWRITE);
-    if (opened && sqlite3_db_readonly(link->database(), "main") == 0 && set_up(*link)) {
-      link->log = file_number(link->path + "-wal");
-      return link;
-    }
+    if (opened && sqlite3_db_readonly(link->database(), "main") == 0 && set_up(*link)) return link;
     fault = link->fault();
     if (opened && sqlite3_db_readonly(link->database(), "main") == 0 && fault.trouble != Trouble::lost &&
         fault.trouble != Trouble::read_only)

@@ -79,6 +79,10 @@ std::uint64_t file_size(const std::string& path) noexcept {
   return ::stat(path.c_str(), &there) == 0 ? static_cast<std::uint64_t>(there.st_size) : 0;
 }
 
+bool is_truncated(const std::string& path) noexcept {
+  return file_size(path + "-wal") != 0 && file_number(path) != 0 && file_size(path) == 0;  // in this order
+}
+
 bool make_file(const std::string& path, Fault& fault) {
   if (file_number(path) != 0) return true;
   const std::string directory = directory_of(path);

@@ -18,6 +18,8 @@ std::string default_path();
 std::uint64_t file_number(const std::string& path) noexcept;
 /// The size of a file; 0 where there is none.
 std::uint64_t file_size(const std::string& path) noexcept;
+/// An empty database beside a log that is not: somebody has cut it off, for its first page is written before its log.
+bool is_truncated(const std::string& path) noexcept;
 /// Makes an empty file for its owner alone, with its directories, where there is none. What a lost database of the same
 /// name left behind is removed first, for SQLite would take it for its own.
 bool make_file(const std::string& path, Fault& fault);

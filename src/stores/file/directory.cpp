@@ -136,7 +136,7 @@ Directory::Directory(std::string path, const std::string& prefix, bool allow_uns
 Directory::~Directory() {
   struct stat now {};
   const int fd = fd_.load();
-  if (fd >= 0 && ::fstat(fd, &now) == 0 && Identity{now.st_dev, now.st_ino} == folder_) ::close(fd);
+  if (fd >= 0 && ::fstat(fd, &now) == 0 && is_ours(now)) ::close(fd);
 }
 
 bool Directory::look_is_due() noexcept {
@@ -147,14 +147,12 @@ bool Directory::look_is_due() noexcept {
 
 bool Directory::stands() const noexcept {
   struct stat now {};
-  return ::fstat(fd(), &now) == 0 && now.st_nlink > 0;
+  return ::fstat(fd(), &now) == 0 && is_ours(now) && now.st_nlink > 0;
 }
 
 bool Directory::is_current() const noexcept {
-  struct stat root {
-  }, folder{};
-  return ::stat(path_.c_str(), &root) == 0 && Identity{root.st_dev, root.st_ino} == root_ &&
-         ::fstat(fd(), &folder) == 0 && Identity{folder.st_dev, folder.st_ino} == folder_ && folder.st_nlink > 0;
+  struct stat root {};
+  return ::stat(path_.c_str(), &root) == 0 && Identity{root.st_dev, root.st_ino} == root_ && stands();
 }
 
 Result<bool> Directory::open_again(Missing missing) {
@@ -207,10 +205,11 @@ Result<bool> Directory::open_slowly(Missing missing) {
 void Directory::adopt(Fd fresh) {
   struct stat now {};
   const int old = fd();
-  const bool is_ours = old >= 0 && ::fstat(old, &now) == 0 && Identity{now.st_dev, now.st_ino} == folder_;
+  const bool is_kept = old >= 0 && ::fstat(old, &now) == 0 && is_ours(now);
   ::fstat(fresh.get(), &now);
-  folder_ = {now.st_dev, now.st_ino};
-  if (is_ours && ::dup3(fresh.get(), old, O_CLOEXEC) >= 0) return;
+  device_ = now.st_dev;
+  inode_ = now.st_ino;
+  if (is_kept && ::dup3(fresh.get(), old, O_CLOEXEC) >= 0) return;
   fd_.store(fresh.release(), std::memory_order_relaxed);
 }
 

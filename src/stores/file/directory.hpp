@@ -56,7 +56,7 @@ class Directory {
 
   int fd() const noexcept { return fd_.load(std::memory_order_relaxed); }
   std::uint64_t seed() const noexcept { return seed_.load(std::memory_order_relaxed); }
-  /// False: it was removed since it was opened.
+  /// False: it was removed since it was opened, or somebody closed the descriptor behind our back.
   bool stands() const noexcept;
 
   const std::string& path() const noexcept { return path_; }
@@ -75,6 +75,7 @@ class Directory {
   Result<bool> read_marker(int root, Missing missing, std::uint64_t& seed) const;
   Result<bool> make_marker(int root, std::uint64_t& seed) const;
   void adopt(Fd fresh);
+  bool is_ours(const struct stat& what) const noexcept { return what.st_dev == device_ && what.st_ino == inode_; }
 
   const std::string path_;
   const std::string prefix_folder_;
@@ -88,8 +89,9 @@ class Directory {
   std::atomic<bool> usable_{false};
   std::atomic<std::int64_t> looked_at_{0};
   std::atomic<pid_t> opener_{0};  // the process that is opening; a parent's mark means nothing to its child
-  Identity root_{};               // both guarded by opener_
-  Identity folder_{};
+  Identity root_{};               // guarded by opener_
+  std::atomic<dev_t> device_{0};  // of what fd_ was opened on
+  std::atomic<ino_t> inode_{0};
   mutable std::atomic<bool> warned_{false};
 };
 

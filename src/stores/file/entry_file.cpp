@@ -45,12 +45,15 @@ bool make_folders(int directory, const EntryPath& path) noexcept {
   return make_folder(directory, tree) && make_folder(directory, shard);
 }
 
+// What it looks like when the directory is gone, or its descriptor means something else.
+bool is_missing(int error) noexcept { return error == ENOENT || error == ENOTDIR || error == EBADF; }
+
 bool is_planted(int error) noexcept { return error == ELOOP || error == ENXIO || error == EISDIR || error == ENOTDIR; }
 
 }  // namespace
 
 ReadState read_head(int file, ThreadBuffer& buffer, Found& found) noexcept {
-  const ssize_t size = read_at(file, buffer.data(), buffer.capacity(), 0);
+  const ssize_t size = read_at(file, buffer.data(), kFirstCapacity, 0);
   // A folder or a pipe in an entry's place cannot be read at an offset.
   if (size < 0) return errno == EISDIR || errno == ESPIPE || errno == EINVAL ? ReadState::absent : ReadState::failed;
   found.loaded = static_cast<std::size_t>(size);
@@ -61,7 +64,7 @@ ReadState read_head(int file, ThreadBuffer& buffer, Found& found) noexcept {
   }
   const std::size_t end = static_cast<std::size_t>(found.head.key_end());
   if (end > found.loaded) {
-    if (found.loaded < buffer.capacity()) return ReadState::broken;  // the file ends there
+    if (found.loaded < kFirstCapacity) return ReadState::broken;  // the file ends there
     if (!buffer.grow(end, found.loaded)) return errno = ENOMEM, ReadState::failed;
     const std::size_t rest = end - found.loaded;
     if (read_at(file, buffer.data() + found.loaded, rest, found.loaded) != static_cast<ssize_t>(rest))
@@ -114,13 +117,12 @@ Result<bool> LockedEntry::lock(Directory& directory, const Key& key, Absent abse
     file_ = open_below(directory.fd(), path_.text, O_RDWR | (makes ? O_CREAT : 0), makes ? 0600 : 0);
     if (!file_) {
       const int error = errno;
-      if (error == ENOENT) {
-        if (makes && make_folders(directory.fd(), path_)) continue;
-        if (makes && errno != ENOENT) return system_error(errno, "making the folder of an entry");
-        if (!makes && directory.stands()) return false;
+      if (is_missing(error) && !directory.stands()) {
         opened = directory.open_again(missing);
-      } else if (error == EBADF) {
-        opened = directory.open_again(missing);
+      } else if (error == ENOENT) {
+        if (!makes) return false;
+        if (!make_folders(directory.fd(), path_) && errno != ENOENT)
+          return system_error(errno, "making the folder of an entry");
       } else if (is_planted(error)) {
         if (!makes) return false;
         if (!clear_the_way(directory.fd(), path_)) return system_error(errno, "replacing what is no entry");

@@ -19,6 +19,13 @@ void link_restart();
 void link_processes();
 void link_model();
 
+void link_typed();
+void link_verbs();
+void link_verb_batches();
+void link_verb_loads();
+void link_verb_tags();
+void link_verb_faults();
+
 }  // namespace detail
 }  // namespace testing
 }  // namespace v1

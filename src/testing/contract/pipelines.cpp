@@ -17,7 +17,8 @@ using Wrap = StorePtr (*)(StorePtr inner, const Clock& clock);
 
 struct Layer {
   const char* name;
-  Wrap wrap;
+  Wrap wrap;  // answers null where the layer has no place over the store
+  const char* needs = "";
 };
 
 StorePtr at_border(StorePtr inner) {
@@ -30,8 +31,12 @@ constexpr std::array kLayers{
           [](StorePtr inner, const Clock&) -> StorePtr { return std::make_shared<Decorator>(std::move(inner)); }},
     Layer{"Chaos", [](StorePtr inner, const Clock&) -> StorePtr { return make_chaos(std::move(inner), {}); }},
     Layer{"Serialized", [](StorePtr inner, const Clock&) { return make_serialized(std::move(inner)); }},
-    Layer{"Tagged", [](StorePtr inner,
-                       const Clock& clock) { return make_tagged(at_border(std::move(inner)), {.clock = &clock}); }},
+    Layer{"Tagged",
+          [](StorePtr inner, const Clock& clock) -> StorePtr {
+            if (inner->traits().tags) return nullptr;
+            return make_tagged(at_border(std::move(inner)), {.clock = &clock});
+          },
+          "a store that leaves tags to the layer"},
 };
 
 }  // namespace
@@ -47,6 +52,7 @@ std::vector<ContractParam> pipelines_of(const ContractParam& bare) {
     };
     ContractParam param = bare;
     param.layers = layer.name;
+    if (param.needs.empty()) param.needs = layer.needs;
     param.make = under(bare.make);
     if (bare.again) param.again = under(bare.again);
     all.push_back(std::move(param));

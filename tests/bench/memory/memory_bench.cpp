@@ -347,7 +347,8 @@ int main(int argc, char** argv) {
 #endif
   if (wants("through") || wants("tail")) {
     with_wide([&](auto& cache) { read_through(cache, 1, 4'000'000); });
-    results.clear();
+    results["through 1"].clear();
+    results["ratio 1"].clear();
   }
 
   for (int round = 0; round < rounds; ++round) {

@@ -98,8 +98,9 @@ concept MapLike = RangeLike<T> && requires(T& map, typename T::key_type&& key, t
 };
 
 template <class T>
-concept SequenceLike = RangeLike<T> && !HasTupleSize<T> && !SetLike<T> && !MapLike<T> && requires(T & sequence) {
-  sequence.emplace_back();
+concept SequenceLike = RangeLike<T> && !HasTupleSize<T> && !SetLike<T> && !MapLike<T> &&
+                       requires(T & sequence, typename T::value_type&& item) {
+  sequence.push_back(std::move(item));
   sequence.clear();
 };
 

@@ -2,7 +2,7 @@
 //
 // The same bytes give the same number in every process, on every compiler, in every release: docs/formats/frame.md has
 // test vectors. The step is the 64 x 64 -> 128 bit multiply-and-fold of wyhash (Wang Yi, public domain) on little
-// endian words, in three lanes; the constants are our own (digits of sqrt 2, sqrt 3, ...). Not a cryptographic hash:
+// endian words, in six lanes; the constants are digits of square roots. Not a cryptographic hash:
 // who must not collide on purpose compares the full key too. For tables in memory use the keyed `detail/hash.hpp`.
 #pragma once
 #include <cstddef>
@@ -20,13 +20,15 @@ struct Hash128 {
 };
 
 struct StableConstants {
-  std::uint64_t a, b, c, d;
+  std::uint64_t a, b, c, d, e, f, g;
 };
-/// Fractional parts of the square roots of 2, 3, 5, 7, and of 11, 13, 17, 19; made odd.
+/// Fractional parts of the square roots of the primes 2 to 17, and 19 to 43; the last bit set.
 inline constexpr StableConstants kStableLow{0x6a09e667f3bcc909U, 0xbb67ae8584caa73bU, 0x3c6ef372fe94f82bU,
-                                            0xa54ff53a5f1d36f1U};
-inline constexpr StableConstants kStableHigh{0x510e527fade682d1U, 0x9b05688c2b3e6c1fU, 0x1f83d9abfb41bd6bU,
-                                             0x5be0cd19137e2179U};
+                                            0xa54ff53a5f1d36f1U, 0x510e527fade682d1U, 0x9b05688c2b3e6c1fU,
+                                            0x1f83d9abfb41bd6bU};
+inline constexpr StableConstants kStableHigh{0x5be0cd19137e2179U, 0xcbbb9d5dc1059ed9U, 0x629a292a367cd507U,
+                                             0x9159015a3070dd17U, 0x152fecd8f70e5939U, 0x67332667ffc00b31U,
+                                             0x8eb44a8768581511U};
 
 inline std::uint64_t stable_fold(std::uint64_t a, std::uint64_t b) noexcept {
   __extension__ using Wide = unsigned __int128;
@@ -66,17 +68,20 @@ inline std::uint64_t stable_hash_with(const StableConstants& k, const char* data
     }
   } else {
     std::size_t left = size;
-    if (left > 48) {
-      std::uint64_t second = seed, third = seed;
+    if (left > 96) {
+      std::uint64_t lanes[5] = {seed, seed, seed, seed, seed};
+      const auto word = [&](std::size_t at) { return load_little<std::uint64_t>(data + at); };
       do {
-        seed = stable_fold(load_little<std::uint64_t>(data) ^ k.b, load_little<std::uint64_t>(data + 8) ^ seed);
-        second =
-            stable_fold(load_little<std::uint64_t>(data + 16) ^ k.c, load_little<std::uint64_t>(data + 24) ^ second);
-        third = stable_fold(load_little<std::uint64_t>(data + 32) ^ k.d, load_little<std::uint64_t>(data + 40) ^ third);
-        data += 48;
-        left -= 48;
-      } while (left > 48);
-      seed ^= second ^ third;
+        seed = stable_fold(word(0) ^ k.b, word(8) ^ seed);
+        lanes[0] = stable_fold(word(16) ^ k.c, word(24) ^ lanes[0]);
+        lanes[1] = stable_fold(word(32) ^ k.d, word(40) ^ lanes[1]);
+        lanes[2] = stable_fold(word(48) ^ k.e, word(56) ^ lanes[2]);
+        lanes[3] = stable_fold(word(64) ^ k.f, word(72) ^ lanes[3]);
+        lanes[4] = stable_fold(word(80) ^ k.g, word(88) ^ lanes[4]);
+        data += 96;
+        left -= 96;
+      } while (left > 96);
+      seed ^= lanes[0] ^ lanes[1] ^ lanes[2] ^ lanes[3] ^ lanes[4];
     }
     while (left > 16) {
       seed = stable_fold(load_little<std::uint64_t>(data) ^ k.b, load_little<std::uint64_t>(data + 8) ^ seed);

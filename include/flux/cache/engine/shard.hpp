@@ -65,6 +65,7 @@ class alignas(64) Shard {
  public:
   static constexpr std::uint32_t kReclaimsPerCall = 64;
   static constexpr std::uint64_t kTooLarge = ~std::uint64_t{0};
+  static constexpr std::uint32_t kUnbounded = 0x3FFFFFFF;
   static constexpr std::size_t kOverhead = 16;  ///< index, queues and marks of an entry, charged with it
 
   struct Setup {
@@ -78,7 +79,7 @@ class alignas(64) Shard {
 
   Shard(Arena& arena, const Setup& setup)
       : slots_(arena), arena_(arena), setup_(setup), table_(Table::make(buckets_for(setup.expected))) {
-    const std::uint32_t batch = setup.max_items / 64;
+    const std::uint32_t batch = setup.max_items / 128;
     batch_ = batch < 16 ? 16 : batch > 256 ? 256 : batch;
     frame_.resize(setup.expected < 64 ? 64 : setup.expected, setup.policy == Policy::adaptive);
   }
@@ -312,7 +313,15 @@ class alignas(64) Shard {
            (sealed_.capacity() + open_.capacity() + sealed_rich_.capacity() + open_rich_.capacity()) * sizeof(Slot);
   }
   const Setup& setup() const noexcept { return setup_; }
-  FrameOrder& frame() noexcept { return frame_; }
+  /// The knobs as the study has chosen them.
+  void follow(const Setting& setting, std::uint32_t choice) noexcept {
+    if (choice == choice_) [[likely]]
+      return;
+    choice_ = choice;
+    frame_.use(setting);
+  }
+  std::uint64_t count() const noexcept { return count_; }
+  bool has_evicted() const noexcept { return figures_.evicted > 0; }
   /// Draws near what a write will need: the bucket before the lock, the slot under it.
   void prefetch_bucket(std::uint64_t hash) const noexcept {
     const Table& now = table();
@@ -368,7 +377,7 @@ class alignas(64) Shard {
   }
 
   static std::uint32_t buckets_for(std::uint64_t entries) noexcept {
-    const std::uint64_t buckets = entries * 100 / (Bucket::kWays * 78) + 1;
+    const std::uint64_t buckets = entries * 100 / (Bucket::kWays * 82) + 1;
     return buckets > 0xFFFFFFF ? 0xFFFFFFF : static_cast<std::uint32_t>(buckets);
   }
 
@@ -462,7 +471,7 @@ class alignas(64) Shard {
     if (setup_.policy == Policy::lru) {
       lru_.insert(host, slot, tick);
     } else {
-      frame_.insert(host, slot, tick);
+      frame_.insert(host, slot, tick, capacity(), setup_.policy == Policy::fifo);
     }
     ++count_;
     bytes_ += charge;
@@ -478,7 +487,7 @@ class alignas(64) Shard {
   void grow_if_needed() {
     const std::uint64_t ways = std::uint64_t{table().size()} * Bucket::kWays;
     if (grow_at_ == 0) {
-      grow_at_ = static_cast<std::uint32_t>(ways * 84 / 100);
+      grow_at_ = static_cast<std::uint32_t>(ways * 90 / 100);
       if (count_ < grow_at_) return;
     }
     const std::uint64_t doubled = (count_ + 1) * 2;
@@ -504,7 +513,7 @@ class alignas(64) Shard {
       }
     }
     table_.store(table, std::memory_order_release);
-    grow_at_ = static_cast<std::uint32_t>(std::uint64_t{table->size()} * Bucket::kWays * 84 / 100);
+    grow_at_ = static_cast<std::uint32_t>(std::uint64_t{table->size()} * Bucket::kWays * 90 / 100);
     free_old_tables();
     old_tables_.push_back(old);
     old_tables_stamp_ = epoch_domain.stamp();
@@ -515,6 +524,12 @@ class alignas(64) Shard {
     old_tables_.clear();
   }
 
+  /// How many entries the frame may count on: the bound, or what fits into the bytes as it looks now.
+  std::uint32_t capacity() const noexcept {
+    const std::uint64_t most = setup_.max_items < kUnbounded ? setup_.max_items : count_ + 1;
+    return static_cast<std::uint32_t>(setup_.max_bytes != ~std::uint64_t{0} && count_ + 1 < most ? count_ + 1 : most);
+  }
+
   /// Room for one more. False where nothing is left to evict.
   bool evict(Aftermath& aftermath) {
     if (flushed_ > 0) {
@@ -523,10 +538,8 @@ class alignas(64) Shard {
       if (budget == 0) return true;
     }
     Host host{*this};
-    const std::uint64_t capacity = count_ < setup_.max_items ? count_ : setup_.max_items;
-    const Slot slot = setup_.policy == Policy::lru
-                          ? lru_.victim()
-                          : frame_.victim(host, static_cast<std::uint32_t>(capacity), setup_.policy == Policy::fifo);
+    const Slot slot =
+        setup_.policy == Policy::lru ? lru_.victim() : frame_.victim(host, capacity(), setup_.policy == Policy::fifo);
     if (slot == 0) return false;
     Entry& entry = at(slot);
     const Table::Place place = table().find_slot(entry.hash, slot);
@@ -663,6 +676,7 @@ class alignas(64) Shard {
   Tick swept_ = 0;
   std::uint32_t grow_at_ = 0;
   std::uint32_t batch_ = 16;
+  std::uint32_t choice_ = ~0u;
   std::uint32_t patience_ = 0;
   bool has_deadlines_ = false;
   std::uint64_t stamp_ = 0;

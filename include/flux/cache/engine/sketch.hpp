@@ -22,11 +22,11 @@ class FrequencySketch {
  public:
   static constexpr std::uint32_t kLine = 8;  ///< 64-bit words of a line
 
-  /// `entries`: how many the cache holds; four bytes for each, ten samples for each between two halvings.
+  /// `entries`: how many the cache holds; six bytes for each, forty samples for each between two halvings.
   void resize(std::uint32_t entries) {
-    lines_ = entries / 16 + 1;
+    lines_ = entries / 10 + 1;
     words_.assign(std::size_t{lines_} * kLine, 0);
-    period_ = 10 * (entries < 16 ? 16 : entries);
+    period_ = 40 * (entries < 16 ? 16 : entries);
     added_ = 0;
   }
   bool empty() const noexcept { return words_.empty(); }
@@ -62,9 +62,7 @@ class FrequencySketch {
     if (++added_ >= period_) age();
   }
 
-  void prefetch(std::uint32_t hash) const noexcept {
-    __builtin_prefetch(&words_[line_of(spread(hash))]);
-  }
+  void prefetch(std::uint32_t hash) const noexcept { __builtin_prefetch(&words_[line_of(spread(hash))]); }
 
  private:
   std::size_t line_of(std::uint64_t mixed) const noexcept {
