@@ -82,6 +82,17 @@ void Fields::mistake(std::string_view name, std::string message) {
   reading_->problems.add(name.empty() ? pointer_ : pointer_to(name), at != nullptr ? at : from_, message);
 }
 
+void Fields::mistake(const Error& error) {
+  std::string_view name = error.key, message = error.message;
+  if (const std::size_t colon = message.find(": ");
+      colon != message.npos && (name.empty() || name == message.substr(0, colon))) {
+    name = message.substr(0, colon);
+    message.remove_prefix(colon + 2);
+  }
+  if (std::find(known_.begin(), known_.end(), name) != known_.end()) return mistake(name, std::string(message));
+  mistake("", name.empty() ? std::string(message) : std::string(name).append(": ").append(message));
+}
+
 void Fields::wrong(std::string_view name, const Settings& found, std::string_view wanted) {
   mistake(name, "expected " + std::string(wanted) + ", found " + described(found));
 }
@@ -191,13 +202,13 @@ void Fields::table(std::string_view name, std::string& value) {
   value = *found;
 }
 
-void Fields::word(std::string_view name, std::string& value, Words words) {
+void Fields::read_word(std::string_view name, std::string& value, const std::vector<std::string_view>& words) {
   write_text(name, value);
-  const std::string* const found = take_text(name, "one of " + detail::alternatives(views(words)));
-  if (found == nullptr || (to_ == nullptr && found->empty() && value.empty())) return;
+  const std::string* const found = take_text(name, "one of " + detail::alternatives(words));
+  if (found == nullptr || (found->empty() && value.empty())) return;
   if (std::find(words.begin(), words.end(), *found) == words.end())
-    return mistake(name, named(*from_->find(name)) + " is not one of " + detail::alternatives(views(words)) +
-                             detail::suggestion(*found, views(words)));
+    return mistake(name, named(*from_->find(name)) + " is not one of " + detail::alternatives(words) +
+                             detail::suggestion(*found, words));
   value = *found;
 }
 

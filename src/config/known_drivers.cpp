@@ -12,7 +12,9 @@ inline namespace v1 {
 namespace {
 
 using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""us;
 
+constexpr std::uint64_t kKibi = 1024;
 constexpr int kMostWeight = 1'000'000;
 
 /// Where a composite keeps locks and counters: one of its own stores.
@@ -44,9 +46,9 @@ void describe(Fields& fields, SerializeConfig& config) {
 }
 
 void describe(Fields& fields, LimitsConfig& config) {
-  fields.size("key", config.key, 1, 16 * 1024 * 1024);
+  fields.size("key", config.key, 1, 16 * kKibi * kKibi);
   fields.integer("tags", config.tags, 1, 10'000);
-  fields.size("tag", config.tag, 1, 64 * 1024);
+  fields.size("tag", config.tag, 1, 64 * kKibi);
 }
 
 void describe(Fields& fields, MemoryConfig& config) {
@@ -62,8 +64,6 @@ void describe(Fields& fields, MemoryConfig& config) {
 void describe(Fields& fields, FileConfig& config) {
   fields.driver("file");
   fields.path("path", config.path);
-  fields.duration("lock_timeout", config.lock_timeout, Duration(1));
-  fields.size("max_value_bytes", config.max_value_bytes, 1, std::uint64_t{1} << 30);
   fields.flag("allow_unsafe_directory", config.allow_unsafe_directory);
   fields.common(config);
 }
@@ -167,8 +167,8 @@ void know_drivers(DriverTable& table) {
   table.know<MemcachedConfig>("memcached");
   table.know<DistributedConfig>("distributed");
   table.know<TieredConfig>("tiered");
-  table.add_connection<SqliteConnection>("sqlite");
-  table.add_connection<RedisConnection>("redis");
+  table.know_connection<SqliteConnection>("sqlite");
+  table.know_connection<RedisConnection>("redis");
 }
 
 }  // namespace detail

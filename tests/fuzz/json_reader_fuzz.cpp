@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  flux::cache::detail::JsonReader json({reinterpret_cast<const char*>(data), size});
+  flux::cache::detail::JsonReader json(std::string_view(reinterpret_cast<const char*>(data), size));
   json.skip();
   const bool whole = json.finish();
   if (whole == json.failed() || json.offset() > size) std::abort();

@@ -195,7 +195,7 @@ TEST(FileUpkeep, ManyStoresThatOpenAtOnceAgreeOnOneMarker) {
 
 TEST(FileUpkeep, AWriteWaitsNoLongerThanItsLimitAndReadsGoOn) {
   FileCache cache;
-  const StoreProbe store(cache.open({.lock_timeout = 20ms}));
+  const StoreProbe store(cache.open({.timeout = 20ms}));
   store.put("k", text("v"));
   const int holder = ::open(cache.file().c_str(), O_RDWR | O_CLOEXEC);
   ASSERT_EQ(::flock(holder, LOCK_EX), 0);

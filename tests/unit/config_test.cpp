@@ -358,6 +358,31 @@ TEST(Config, NamesSerializersAndCompressorsThatItDoesNotKnow) {
             "/stores/a/options: the serializer is named twice"));
 }
 
+TEST(Config, ReadsTheOptionsOfASqliteConnection) {
+  const auto connection =
+      from_settings<SqliteConnection>(Settings::parse(R"({"driver": "sqlite", "database": "x.sqlite",
+      "busy_timeout": "2s", "synchronous": "full", "connections": 8, "on_corrupt": "refuse", "recheck": 0.5,
+      "cache_bytes": "1MiB", "checkpoint_pages": 100})"));
+  EXPECT_EQ(connection.database, "x.sqlite");
+  EXPECT_EQ(connection.busy_timeout, 2s);
+  EXPECT_EQ(connection.synchronous, Synchronous::full);
+  EXPECT_EQ(connection.connections, 8u);
+  EXPECT_EQ(connection.on_corrupt, OnCorrupt::refuse);
+  EXPECT_EQ(connection.recheck, 500ms);
+  EXPECT_EQ(connection.cache_bytes, 1u << 20);
+  EXPECT_EQ(connection.checkpoint_pages, 100u);
+  EXPECT_EQ(from_settings<SqliteConnection>(to_settings(connection)).on_corrupt, OnCorrupt::refuse);
+  EXPECT_TRUE(holds(refusal(R"({"connections": {"c": {"driver": "sqlite", "synchronous": "of"}}})"),
+                    "/connections/c/synchronous: \"of\" is not one of off, normal or full (did you mean \"off\"?)"));
+}
+
+TEST(Config, TakesALimitOnValuesForTheStoresOwn) {
+  EXPECT_EQ(read_store<FileConfig>(R"({"driver": "file", "max_value": "1MiB"})").max_value_bytes, 1u << 20);
+  EXPECT_EQ(read_store<FileConfig>(R"({"driver": "file", "max_value": 0})").max_value_bytes,
+            FileConfig{}.max_value_bytes);
+  EXPECT_EQ(read_store<DatabaseConfig>(R"({"driver": "database", "max_value": 5, "sweep": 7})").max_value_bytes, 5u);
+}
+
 TEST(Config, WantsAMemoryStoreToBeBounded) {
   EXPECT_TRUE(holds(refusal_of_store(R"("driver": "memory", "max_size": 0)"), "needs a bound"));
   EXPECT_EQ(refusal_of_store(R"("driver": "memory", "max_size": 0, "max_bytes": "64MiB")"), "");

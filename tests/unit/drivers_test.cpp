@@ -3,6 +3,7 @@
 #include <flux/cache/drivers.hpp>
 #include <flux/cache/stores/null.hpp>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -15,6 +16,8 @@ struct Retry {
   flux::cache::Duration pause{};
 };
 
+enum class Mood { calm, wild };
+
 struct MineConfig {
   std::string prefix{};
   std::string color = "red";
@@ -22,6 +25,17 @@ struct MineConfig {
   Retry last{};
   double part = 0.5;
   bool deep = false;
+  Mood mood = Mood::calm;
+  std::function<void()> listener{};
+
+  flux::cache::Result<void> validate() const {
+    if (color == "green" && part == 0)
+      return flux::cache::Error{flux::cache::Errc::bad_config, "green wants a part", {}, {}, "part"};
+    if (color == "green" && part == 1)
+      return flux::cache::Error{flux::cache::Errc::bad_config, "part: green wants less"};
+    if (last.times == 9) return flux::cache::Error{flux::cache::Errc::bad_config, "too much in all"};
+    return {};
+  }
 };
 
 void describe(flux::cache::Fields& fields, Retry& retry) {
@@ -36,6 +50,7 @@ void describe(flux::cache::Fields& fields, MineConfig& config) {
   fields.group("last", config.last);
   fields.real("part", config.part, 0, 1);
   fields.flag("deep", config.deep);
+  fields.choice("mood", config.mood, {{"calm", Mood::calm}, {"wild", Mood::wild}});
   fields.common(config);
 }
 
@@ -151,6 +166,48 @@ TEST(Drivers, WithAStructAreReadStrictly) {
                .color = "green", .retries = {{}, {.pause = 2s}}, .last = {.times = 4}, .part = 0.25, .deep = true}}}};
   config = checked(config);
   EXPECT_NE(drivers().make(context_of(config, "m")), nullptr);
+}
+
+TEST(Drivers, ReadWordsAsEnumerations) {
+  const auto mood = [](const char* json) { return from_settings<MineConfig>(Settings::parse(json)).mood; };
+  EXPECT_EQ(mood(R"({"mood": "wild"})"), drivers_test::Mood::wild);
+  EXPECT_EQ(mood("{}"), drivers_test::Mood::calm);
+  EXPECT_EQ(refusal([&] { (void)mood(R"({"mood": "wid"})"); }),
+            "/mood: \"wid\" is not one of calm or wild (did you mean \"wild\"?) (line 1)");
+  EXPECT_EQ(to_settings(MineConfig{.mood = drivers_test::Mood::wild}),
+            Settings::parse(R"({"driver": "mine", "mood": "wild"})"));
+  EXPECT_NE(refusal([] {
+              (void)from_settings<MineConfig>(to_settings(MineConfig{.mood = static_cast<drivers_test::Mood>(7)}));
+            }),
+            "");
+}
+
+TEST(Drivers, LetAStructValidateItself) {
+  const Extended mine("mine", [](DriverTable& table, const std::string& name) {
+    table.add<MineConfig>(name, [](const MineConfig&, const DriverContext&) { return make_null(); });
+  });
+  const auto message = [](const MineConfig& config) {
+    return refusal([&] { validate(Config{.stores = {{"m", config}}}); });
+  };
+  EXPECT_EQ(message({}), "");
+  EXPECT_EQ(message({.color = "green", .part = 0}), "/stores/m/part: green wants a part");
+  EXPECT_EQ(message({.color = "green", .part = 1}), "/stores/m/part: green wants less");
+  EXPECT_EQ(message({.last = {.times = 9}}), "/stores/m: too much in all");
+}
+
+TEST(Drivers, GetAStructWithAllThatCannotBeWrittenDown) {
+  int heard = 0;
+  const Extended mine("mine", [](DriverTable& table, const std::string& name) {
+    table.add<MineConfig>(name, [](const MineConfig& config, const DriverContext&) {
+      EXPECT_EQ(config.part, 0.125);
+      config.listener();
+      return make_null();
+    });
+  });
+  const Config config = checked(Config{.stores = {{"m", MineConfig{.part = 0.125, .listener = [&] { ++heard; }}}}});
+  EXPECT_NE(drivers().make(context_of(config, "m")), nullptr);
+  EXPECT_EQ(heard, 1);
+  EXPECT_EQ(config.stores.find("m")->given<RedisConfig>(), nullptr);
 }
 
 TEST(Drivers, ThatMakeNothingAreNamed) {

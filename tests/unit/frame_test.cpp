@@ -99,6 +99,16 @@ TEST(Frame, TextAndBytesStandInItAsTheyAre) {
   EXPECT_EQ(*opened<std::string>(framed(std::string())), "");
 }
 
+TEST(Frame, LooksLikeTheExampleInTheDocumentation) {
+  std::string shown;
+  for (const char c : framed(std::string("hi"))) {
+    char hex[4];
+    std::snprintf(hex, sizeof hex, "%02x ", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    shown += hex;
+  }
+  EXPECT_EQ(shown, "c1 01 00 00 01 00 00 00 18 43 18 97 c9 18 78 c9 30 4e 75 5e 92 81 83 57 68 69 ");
+}
+
 TEST(Frame, AnyBitThatFlipsIsNoticed) {
   std::string frame = framed(samples::product());
   for (std::size_t bit = 0; bit < frame.size() * 8; ++bit) {

@@ -246,6 +246,18 @@ TEST_P(EveryFormat, NoSettingGoesBelowTheCeilingOfTheDepth) {
   EXPECT_EQ(format().encode(type_of<Node>(), &deep, out, {.depth = 100'000}).error().code, Errc::too_large);
 }
 
+struct Walk {
+  int x = 0;
+  std::string name;
+  std::vector<short> path;
+};
+
+TEST(Native, LooksLikeTheExampleInTheDocumentation) {
+  EXPECT_EQ(encoded(native_format(), Walk{-3, "ab", {1, 256}}), std::string("\x05\x02"
+                                                                            "ab\x02\x01\x00\x00\x01",
+                                                                            9));
+}
+
 struct Grumpy {
   int value = 0;
 };

@@ -1,6 +1,7 @@
 // flux/cache/reader.hpp - puts values together from a document; formats implement it, codecs call it.
 #pragma once
 #include <flux/cache/detail/export.hpp>
+#include <flux/cache/detail/field_plan.hpp>
 #include <flux/cache/detail/walk.hpp>
 #include <flux/cache/reflect.hpp>
 
@@ -52,6 +53,9 @@ class FLUX_CACHE_TYPE Reader : public detail::Walk {
   virtual std::size_t next_field(FieldNames fields, std::size_t expected) = 0;
   /// Closes an object that was read by position.
   virtual void end_object() = 0;
+
+  /// A whole object, into the addresses of its fields; as `Writer::object`.
+  virtual void object(const detail::ObjectPlan& plan, void* const* fields);
 
   /// How many elements to reserve for a container that announced `count`, when each takes `size` bytes.
   std::size_t reservable(std::size_t count, std::size_t size) const noexcept {

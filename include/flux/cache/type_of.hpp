@@ -14,11 +14,6 @@ std::size_t weigh_object(const void* object) {
   return sizeof(T) + heap_of(*static_cast<const T*>(object));
 }
 
-template <class T>
-void save_erased(const void* object, Writer& out) {
-  save_value(*static_cast<const T*>(object), out);
-}
-
 /// The failure of a walk as an error; out of line, since it is rare.
 FLUX_CACHE_API Error walk_error(const Walk& walk);
 

@@ -1,6 +1,7 @@
 // flux/cache/writer.hpp - takes values apart into a document; formats implement it, codecs call it.
 #pragma once
 #include <flux/cache/detail/export.hpp>
+#include <flux/cache/detail/field_plan.hpp>
 #include <flux/cache/detail/walk.hpp>
 #include <flux/cache/reflect.hpp>
 
@@ -37,6 +38,10 @@ class FLUX_CACHE_TYPE Writer : public detail::Walk {
   virtual bool begin_object(FieldNames fields) = 0;
   virtual void field(std::string_view name) = 0;
   virtual void end_object() = 0;
+
+  /// A whole object, from the addresses of its fields. The formats here override it by the same walk over their own
+  /// functions, without virtual calls.
+  virtual void object(const detail::ObjectPlan& plan, const void* const* fields);
 
  protected:
   using Walk::Walk;

@@ -1,5 +1,6 @@
 // formats/json/json.cpp - values as JSON documents; the mapping is in docs/formats/json.md.
 #include <flux/cache/detail/base64.hpp>
+#include <flux/cache/detail/field_walk.hpp>
 #include <flux/cache/detail/json_reader.hpp>
 #include <flux/cache/detail/output.hpp>
 #include <flux/cache/format.hpp>
@@ -89,6 +90,10 @@ class JsonWriter final : public Writer {
     colon();
   }
   void end_object() override { close('}'); }
+
+  void object(const detail::ObjectPlan& plan, const void* const* fields) override {
+    detail::save_fields(*this, plan, fields);
+  }
 
   void finish(bool ok) {
     if (ok) {
@@ -299,6 +304,9 @@ class JsonValueReader final : public Reader {
     return fields.count;
   }
   void end_object() override {}
+  void object(const detail::ObjectPlan& plan, void* const* fields) override {
+    detail::load_fields(*this, plan, fields);
+  }
 
   /// True where the document ends with the value.
   bool finish() {

@@ -2,6 +2,7 @@
 //
 // Written through msgpack-c's packer, but for floating point, which it turns into integers where it can (and -0.0 with
 // them). Read by a pull parser of our own: msgpack-c reads into a tree first, and a tree is what hostile counts cost.
+#include <flux/cache/detail/field_walk.hpp>
 #include <flux/cache/detail/output.hpp>
 #include <flux/cache/format.hpp>
 #include <flux/cache/serial.hpp>
@@ -112,6 +113,10 @@ class MsgpackWriter final : public Writer {
   bool begin_object(FieldNames fields) override { return MsgpackWriter::begin_map(fields.count); }
   void field(std::string_view name) override { MsgpackWriter::text(name); }
   void end_object() override { leave(); }
+
+  void object(const detail::ObjectPlan& plan, const void* const* fields) override {
+    detail::save_fields(*this, plan, fields);
+  }
 
   void finish(bool ok) {
     if (ok) {
@@ -301,6 +306,9 @@ class MsgpackReader final : public Reader {
     return fields.count;
   }
   void end_object() override {}
+  void object(const detail::ObjectPlan& plan, void* const* fields) override {
+    detail::load_fields(*this, plan, fields);
+  }
 
   bool at_end() const noexcept { return at_ == end_; }
 

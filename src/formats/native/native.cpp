@@ -1,4 +1,5 @@
 // formats/native/native.cpp - the default format: little endian, varints, fields by position. docs/formats/native.md.
+#include <flux/cache/detail/field_walk.hpp>
 #include <flux/cache/detail/output.hpp>
 #include <flux/cache/format.hpp>
 #include <flux/cache/serial.hpp>
@@ -55,14 +56,8 @@ class NativeWriter final : public Writer {
     std::memcpy(&word, &value, sizeof word);
     fixed(word);
   }
-  void text(std::string_view value) override {
-    varint(value.size());
-    out_.append(value);
-  }
-  void bytes(const void* data, std::size_t size) override {
-    varint(size);
-    out_.append(data, size);
-  }
+  void text(std::string_view value) override { run(value.data(), value.size()); }
+  void bytes(const void* data, std::size_t size) override { run(data, size); }
   void numbers(NumberKind kind, const void* data, std::size_t count) override {
     varint(count);
     const std::size_t width = size_of(kind);
@@ -78,7 +73,7 @@ class NativeWriter final : public Writer {
   bool begin_array(std::size_t count) override { return begin(count); }
   void end_array() override { leave(); }
   bool begin_map(std::size_t count) override { return begin(count); }
-  void key(std::string_view name) override { NativeWriter::text(name); }
+  void key(std::string_view name) override { run(name.data(), name.size()); }
   void end_map() override { leave(); }
   bool begin_object(FieldNames fields) override {
     if (!enter()) return false;
@@ -87,6 +82,10 @@ class NativeWriter final : public Writer {
   }
   void field(std::string_view) override {}
   void end_object() override { leave(); }
+
+  void object(const detail::ObjectPlan& plan, const void* const* fields) override {
+    detail::save_fields(*this, plan, fields);
+  }
 
   void finish(bool ok) {
     if (ok) {
@@ -101,6 +100,17 @@ class NativeWriter final : public Writer {
     if (!enter()) return false;
     varint(count);
     return true;
+  }
+  void run(const void* data, std::size_t size) {
+    if (size < 0x80) {
+      char* at = out_.room(1 + size);
+      *at = static_cast<char>(size);
+      detail::copy_short(at + 1, static_cast<const char*>(data), size);
+      out_.advance(1 + size);
+    } else {
+      varint(size);
+      out_.append(data, size);
+    }
   }
   template <class Word>
   void fixed(Word word) {
@@ -172,6 +182,9 @@ class NativeReader final : public Reader {
     return fields.count;
   }
   void end_object() override { leave(); }
+  void object(const detail::ObjectPlan& plan, void* const* fields) override {
+    detail::load_fields(*this, plan, fields);
+  }
 
   bool at_end() const noexcept { return at_ == end_; }
 
@@ -214,16 +227,18 @@ class NativeReader final : public Reader {
     return long_varint();
   }
   [[gnu::noinline]] std::uint64_t long_varint() {
-    std::uint64_t value = 0;
     if (failed()) return 0;
-    for (unsigned shift = 0; at_ != end_; shift += 7) {
-      const auto byte = static_cast<unsigned char>(*at_++);
-      if (shift == 63 && byte > 1) break;
-      value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-      if (byte < 0x80) {
-        if (byte == 0 && shift != 0) break;  // one way to write a number, so that equal values are equal bytes
-        return value;
-      }
+    std::uint64_t value = 0;
+    const char* at = at_;
+    const char* const end = left() < 10 ? end_ : at_ + 10;
+    for (unsigned shift = 0; at != end; shift += 7) {
+      const std::uint64_t byte = static_cast<unsigned char>(*at++);
+      value |= (byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      // One way to write a number, so that equal values are equal bytes; and no bits beyond the 64th.
+      if ((byte == 0 && shift != 0) || (shift == 63 && byte > 1)) break;
+      at_ = at;
+      return value;
     }
     fail(Errc::corrupt, "a number that does not end");
     return 0;

@@ -201,6 +201,17 @@ Answer<bool> DatabaseStore::write(Session& session, const Key& key, const Row& r
   return answer;
 }
 
+Answer<bool> DatabaseStore::write_if_vacant(Session& session, const Key& key, const Row& row, const Moment& moment) {
+  Transaction transaction(session, Query::begin_write);
+  if (!transaction.is_open()) return std::nullopt;
+  const auto stands = is_there(session, key, {kAnyTime, moment.in_rows()});
+  if (!stands) return std::nullopt;
+  if (*stands) return Result<bool>(false);
+  auto answer = write(session, key, row, Moment::kForEver, moment, false);
+  if (answer && !transaction.commit()) return std::nullopt;
+  return answer;
+}
+
 Answer<bool> DatabaseStore::write_beside(Session& session, const Key& key, const Row& row, std::int64_t overwrite,
                                          const Moment& moment) {
   const auto stands = is_there(session, key, {overwrite, kAnyTime});
@@ -252,8 +263,7 @@ Result<bool> DatabaseStore::put(const Key& key, const Entry& entry, const Write&
       case When::absent: answer = write(session, key, row, moment.in_rows(), moment, true); break;
       case When::present: answer = rewrite(session, key, row, {moment.in_rows(), kAnyTime}, 0); break;
       case When::unchanged:
-        // No entry has version 0, and 0 would ask for any.
-        answer = how.version == 0 ? Result<bool>(false)
+        answer = how.version == 0 ? write_if_vacant(session, key, row, moment)
                                   : rewrite(session, key, row, {kAnyTime, moment.in_rows()}, how.version);
         break;
     }

@@ -116,6 +116,8 @@ class DatabaseStore final : public Store {
   /// Writes where nothing fresher than `overwrite` stands. `alone`: outside a transaction.
   Answer<bool> write(Session& session, const Key& key, const Row& row, std::int64_t overwrite, const Moment& moment,
                      bool alone);
+  /// Writes only where nothing is kept, fresh or not.
+  Answer<bool> write_if_vacant(Session& session, const Key& key, const Row& row, const Moment& moment);
   Answer<bool> write_beside(Session& session, const Key& key, const Row& row, std::int64_t overwrite,
                             const Moment& moment);
   Answer<bool> rewrite(Session& session, const Key& key, const Row& row, const Bounds& bounds, std::uint64_t version);

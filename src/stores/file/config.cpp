@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "home.hpp"
+#include "record.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -55,10 +56,9 @@ Result<void> FileConfig::validate() const {
       return wrong("path", "\"" + path + "\" is " + forbidden + "; a cache needs a directory of its own");
     if (!S_ISDIR(what.st_mode)) return wrong("path", "\"" + path + "\" is not a directory");
   }
-  if (lock_timeout <= Duration::zero())
-    return wrong("lock_timeout", "must be above 0, got " + std::to_string(lock_timeout.count()) + " us");
-  if (max_value_bytes == 0 || max_value_bytes > std::uint64_t{1} << 30)
-    return wrong("max_value_bytes", "must be from 1 byte to 1 GiB, got " + std::to_string(max_value_bytes));
+  if (timeout < Duration::zero()) return wrong("timeout", "is below 0: " + std::to_string(timeout.count()) + " us");
+  if (max_value > detail::file_store::kLargestValue)
+    return wrong("max_value", "is above 1 GiB: " + std::to_string(max_value) + " bytes");
   return {};
 }
 

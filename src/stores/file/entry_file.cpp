@@ -53,7 +53,7 @@ bool is_planted(int error) noexcept { return error == ELOOP || error == ENXIO ||
 }  // namespace
 
 ReadState read_head(int file, ThreadBuffer& buffer, Found& found) noexcept {
-  const ssize_t size = read_at(file, buffer.data(), buffer.capacity(), 0);
+  const ssize_t size = read_at(file, buffer.data(), kFirstCapacity, 0);
   // A folder or a pipe in an entry's place cannot be read at an offset.
   if (size < 0) return errno == EISDIR || errno == ESPIPE || errno == EINVAL ? ReadState::absent : ReadState::failed;
   found.loaded = static_cast<std::size_t>(size);
@@ -64,7 +64,7 @@ ReadState read_head(int file, ThreadBuffer& buffer, Found& found) noexcept {
   }
   const std::size_t end = static_cast<std::size_t>(found.head.key_end());
   if (end > found.loaded) {
-    if (found.loaded < buffer.capacity()) return ReadState::broken;  // the file ends there
+    if (found.loaded < kFirstCapacity) return ReadState::broken;  // the file ends there
     if (!buffer.grow(end, found.loaded)) return errno = ENOMEM, ReadState::failed;
     const std::size_t rest = end - found.loaded;
     if (read_at(file, buffer.data() + found.loaded, rest, found.loaded) != static_cast<ssize_t>(rest))

@@ -20,6 +20,7 @@ namespace {
 constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kFlushReclaims = 64;
 constexpr int kReadsWithoutLock = 4;
+constexpr Duration kUsualTimeout{1'000'000};
 
 // As it stands, but from the root and without a tail: "link/" would be followed where "link" is not.
 std::string absolute_path(const std::string& path) {
@@ -38,13 +39,14 @@ bool is_fresh(const Head* head, std::int64_t now) noexcept { return head != null
 
 }  // namespace
 
-FileStore::FileStore(FileConfig config)
-    : config_(std::move(config)),
-      clock_(config_.clock != nullptr ? *config_.clock : system_clock()),
-      directory_(absolute_path(config_.path), config_.prefix, config_.allow_unsafe_directory, config_.lock_timeout) {}
+FileStore::FileStore(const FileConfig& config)
+    : max_value_(config.max_value == 0 ? kLargestValue : std::min(config.max_value, kLargestValue)),
+      timeout_(config.timeout > Duration::zero() ? config.timeout : kUsualTimeout),
+      clock_(config.clock != nullptr ? *config.clock : system_clock()),
+      directory_(absolute_path(config.path), config.prefix, config.allow_unsafe_directory, timeout_) {}
 
 Traits FileStore::traits() const noexcept {
-  return {.kind = "file", .shared = true, .persistent = true, .max_value_bytes = config_.max_value_bytes};
+  return {.kind = "file", .shared = true, .persistent = true, .max_value_bytes = max_value_};
 }
 
 // Deadlines outlive the process, so they stand as wall time; sums that leave 64 bits mean for ever.
@@ -75,7 +77,7 @@ void FileStore::set_expiry(Head& head, const Expiry& expiry) const noexcept {
 
 Result<bool> FileStore::lock(LockedEntry& entry, const Key& key, LockedEntry::Absent absent) {
   if (key.text().empty() || key.text().size() > kLongestKey) return Error{Errc::bad_key, "a key has 1 byte to 16 MiB"};
-  return entry.lock(directory_, key, absent, config_.lock_timeout);
+  return entry.lock(directory_, key, absent, timeout_);
 }
 
 Result<bool> FileStore::read(const Key& key, bool stale, Part part, ThreadBuffer& buffer, Found& found) {
@@ -104,7 +106,7 @@ Result<bool> FileStore::read(const Key& key, bool stale, Part part, ThreadBuffer
       if (found.key == key.text()) {
         if (!(stale ? is_kept(&found.head, now) : is_fresh(&found.head, now))) return false;
         if (part == Part::head) return true;
-        state = read_record(file.get(), buffer, config_.max_value_bytes, found);
+        state = read_record(file.get(), buffer, max_value_, found);
         if (state == ReadState::good) return true;
       } else {
         if (checksum(found.key) == found.head.key_sum) return false;  // another key of the same 128 bits
@@ -131,7 +133,7 @@ Result<bool> FileStore::read_under_lock(const Key& key, bool stale, ThreadBuffer
   }
   if (state == ReadState::good) {
     if (!(stale ? is_kept(&found.head, now) : is_fresh(&found.head, now))) return false;
-    state = read_record(locked.fd(), buffer, config_.max_value_bytes, found);
+    state = read_record(locked.fd(), buffer, max_value_, found);
   }
   switch (state) {
     case ReadState::good: return true;
@@ -197,13 +199,14 @@ Result<bool> FileStore::put(const Key& key, const Entry& entry, const Write& how
     return placed({Errc::not_serializable, "files hold bytes, not objects of type " +
                                                std::string(entry.value.type != nullptr ? entry.value.type->name : "?")},
                   "put", &key);
-  if (entry.value.text.size() > config_.max_value_bytes)
+  if (entry.value.text.size() > max_value_)
     return placed({Errc::too_large, "the value has " + std::to_string(entry.value.text.size()) +
-                                        " bytes, the limit is " + std::to_string(config_.max_value_bytes)},
+                                        " bytes, the limit is " + std::to_string(max_value_)},
                   "put", &key);
   if (entry.tags.size() > std::numeric_limits<std::uint16_t>::max())
     return placed({Errc::too_large, "more than 65,535 tags on an entry"}, "put", &key);
-  const bool may_be_new = how.when == When::always || how.when == When::absent;
+  const bool may_be_new = how.when == When::always || how.when == When::absent ||
+                          (how.when == When::unchanged && how.version == 0);
   LockedEntry locked;
   auto there = lock(locked, key, may_be_new ? LockedEntry::Absent::is_made : LockedEntry::Absent::stays);
   if (!there.ok()) return placed(std::move(there.error()), "put", &key);
@@ -212,7 +215,7 @@ Result<bool> FileStore::put(const Key& key, const Entry& entry, const Write& how
   const Head* const old = locked.head();
   if (how.when == When::absent && is_fresh(old, now)) return false;
   if (how.when == When::present && !is_fresh(old, now)) return false;
-  if (how.when == When::unchanged && !(is_kept(old, now) && old->version == how.version)) return false;
+  if (how.when == When::unchanged && (is_kept(old, now) ? old->version : 0) != how.version) return false;
   auto written = write(locked, key, entry, "put");
   if (!written.ok() && !is_kept(old, now)) (void)locked.remove(directory_);
   return written;
@@ -241,7 +244,7 @@ Result<bool> FileStore::pull(const Key& key, const Read& how, Receiver found) {
     const std::int64_t now = wall();
     if (!*there || !(how.stale ? is_kept(locked.head(), now) : is_fresh(locked.head(), now))) return false;
     ReadState state = read_head(locked.fd(), buffer, seen);
-    if (state == ReadState::good) state = read_record(locked.fd(), buffer, config_.max_value_bytes, seen);
+    if (state == ReadState::good) state = read_record(locked.fd(), buffer, max_value_, seen);
     if (state == ReadState::failed) return placed(system_error(errno, "reading an entry"), "pull", &key);
     if (!locked.remove(directory_)) return placed(system_error(errno, "removing an entry"), "pull", &key);
     if (state != ReadState::good) return placed(corrupt(), "pull", &key);

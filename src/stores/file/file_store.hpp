@@ -13,7 +13,7 @@ namespace detail::file_store {
 
 class FileStore final : public Store {
  public:
-  explicit FileStore(FileConfig config);
+  explicit FileStore(const FileConfig& config);
 
   Traits traits() const noexcept override;
   Result<bool> get(const Key& key, const Read& how, Receiver found) override;
@@ -47,7 +47,8 @@ class FileStore final : public Store {
   bool prune_shard(int position, std::int64_t from, std::size_t budget, std::size_t& visits, std::size_t& gone);
   bool prune_file(int shard, const char* name, std::int64_t now) const;
 
-  const FileConfig config_;
+  const std::uint64_t max_value_;
+  const Duration timeout_;
   const Clock& clock_;
   Directory directory_;
   // Where the last prune stopped: a shard, and a place in it.

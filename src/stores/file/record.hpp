@@ -14,6 +14,8 @@ inline namespace v1 {
 namespace detail::file_store {
 
 inline constexpr std::size_t kHeadBytes = 104;
+/// One system call reads no more than 2 GiB.
+inline constexpr std::uint64_t kLargestValue = std::uint64_t{1} << 30;
 inline constexpr std::size_t kLongestKey = std::size_t{1} << 24;
 
 /// Says where the living record lies and all that has a fixed size. Rewritten in one piece, within one page.

@@ -24,7 +24,6 @@ namespace {
 // Old kernels and strict sandboxes lack openat2; then only the last step of a path is guarded.
 std::atomic<bool> has_openat2{true};
 
-constexpr std::size_t kFirstCapacity = 32 * 1024;
 constexpr std::size_t kLargestKept = 4 * 1024 * 1024;
 
 struct Kept {

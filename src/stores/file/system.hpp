@@ -68,6 +68,9 @@ std::string words(int error);
 /// What a failed system call means to the caller.
 Error system_error(int error, std::string_view doing);
 
+/// What every thread buffer has from the start.
+inline constexpr std::size_t kFirstCapacity = 32 * 1024;
+
 /// A buffer that its thread keeps for the next call. Nested calls get one of their own. Needs no thread-local
 /// destructor, so it works in static destruction and in threads that are ending.
 class ThreadBuffer {

@@ -117,6 +117,33 @@ void race_formats(const char* what, const T& value, int rounds, const char* nati
   Race{"json, decode", json_wanted, {decoding(*json), parse}}.run(rounds);
 }
 
+void race_with_names(int rounds) {
+  const Product value = product();
+  const Format& native = native_format();
+  const Format& msgpack = *formats().find("msgpack");
+  const std::string bytes = encode(native, value), ours = encode(msgpack, value), theirs = msgpack_encode_map(value);
+  std::printf("\n== the same product beside msgpack-c with field names (%zu B), and a plain copy\n", theirs.size());
+  Race{"encode",
+       "",
+       {{"plain copy", [&] { keep(std::make_shared<Product>(value).get()); }, {}},
+        {"native", [&] { keep(encode(native, value).data()); }, {}},
+        {"msgpack", [&] { keep(encode(msgpack, value).data()); }, {}},
+        {"msgpack-c, names", [&] { keep(msgpack_encode_map(value).data()); }, {}}}}
+      .run(rounds);
+  Race{"decode",
+       "",
+       {{"native", [&] { decode<Product>(native, bytes); }, {}},
+        {"msgpack", [&] { decode<Product>(msgpack, ours); }, {}},
+        {"msgpack-c, names",
+         [&] {
+           Product back;
+           msgpack_decode_map(theirs, back);
+           keep(&back);
+         },
+         {}}}}
+      .run(rounds);
+}
+
 void race_frames(std::size_t size, int rounds, const char* wanted) {
   const std::string text(size, 'x');
   const std::string frame = *encode_text_frame({}, text);
@@ -155,6 +182,7 @@ int main(int argc, char** argv) {
   std::vector<double> numbers;
   for (int i = 0; i < 1000; ++i) numbers.push_back(std::sqrt(static_cast<double>(i)) * 1.7);
   race_formats("product of 15 fields", product(), rounds, "0.50 x, and 400 / 1200 ns", "", "0.40 x");
+  race_with_names(rounds);
   race_formats("1,000 doubles", numbers, rounds, "", "0.10 x", "0.40 x");
   race_frames(100, rounds, "100 ns");
   race_frames(10'000, rounds, "1000 ns");

@@ -10,7 +10,12 @@ namespace {
 
 struct Packed : Product {
   MSGPACK_DEFINE(id, name, sku, description, price, weight, stock, active, tags, attributes, brand, category, rating,
-                 views, updated);
+                 views, updated)
+};
+
+struct Mapped : Product {
+  MSGPACK_DEFINE_MAP(id, name, sku, description, price, weight, stock, active, tags, attributes, brand, category,
+                     rating, views, updated)
 };
 
 template <class T>
@@ -32,4 +37,10 @@ void msgpack_decode(const std::string& bytes, Product& product) {
 void msgpack_decode(const std::string& bytes, std::vector<double>& numbers) {
   const auto handle = msgpack::unpack(bytes.data(), bytes.size());
   handle.get().convert(numbers);
+}
+
+std::string msgpack_encode_map(const Product& product) { return pack(static_cast<const Mapped&>(product)); }
+void msgpack_decode_map(const std::string& bytes, Product& product) {
+  const auto handle = msgpack::unpack(bytes.data(), bytes.size());
+  handle.get().convert(static_cast<Mapped&>(product));
 }

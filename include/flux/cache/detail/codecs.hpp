@@ -243,42 +243,81 @@ void load_variant(Reader& in, T& variant) {
 }
 
 template <class T>
-void save_object(const T& object, Writer& out) {
-  constexpr FieldNames names = field_names<T>();
-  if (!out.begin_object(names)) return;
-  visit_fields(object, [&](const auto&... fields) {
-    std::size_t i = 0;
-    (void)i;
-    ((out.field(names.names[i++]), save_value(fields, out)), ...);
-  });
-  out.end_object();
+void save_erased(const void* value, Writer& out) {
+  save_value(*static_cast<const T*>(value), out);
 }
-
-/// Reads one field of an object, by its number.
-using LoadField = void (*)(Reader& in, void* object, std::size_t field);
-
-/// Goes through an object's fields, by position or by name; `optional` has a bit for each field that may be missing.
-FLUX_CACHE_API void load_fields(Reader& in, FieldNames names, std::uint64_t optional, void* object, LoadField load);
 
 template <class T>
-void load_field(Reader& in, void* object, std::size_t field) {
-  visit_fields(*static_cast<T*>(object), [&](auto&... fields) {
-    std::size_t i = 0;
-    (void)((i++ == field ? (load_value(in, fields), true) : false) || ...);
-  });
+void load_into(Reader& in, void* value) {
+  load_value(in, *static_cast<T*>(value));
 }
 
+template <class T>
+consteval FieldKind field_kind() {
+  constexpr Shape shape = kShape<T>;
+  if constexpr (shape == Shape::enumeration) {
+    return field_kind<std::underlying_type_t<T>>();
+  } else if constexpr (shape == Shape::boolean) {
+    return FieldKind::boolean;
+  } else if constexpr (shape == Shape::integer) {
+    return sizeof(T) == 1   ? FieldKind::i8
+           : sizeof(T) == 2 ? FieldKind::i16
+           : sizeof(T) == 4 ? FieldKind::i32
+                            : FieldKind::i64;
+  } else if constexpr (shape == Shape::natural) {
+    return sizeof(T) == 1   ? FieldKind::u8
+           : sizeof(T) == 2 ? FieldKind::u16
+           : sizeof(T) == 4 ? FieldKind::u32
+                            : FieldKind::u64;
+  } else if constexpr (shape == Shape::number) {
+    return FieldKind::f64;
+  } else if constexpr (shape == Shape::number32) {
+    return FieldKind::f32;
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    return FieldKind::text;
+  } else {
+    return FieldKind::other;
+  }
+}
+
+template <class T>
+consteval FieldPlan plan_field() {
+  if constexpr (field_kind<T>() != FieldKind::other) {
+    return {field_kind<T>(), false, nullptr, nullptr};
+  } else {
+    return {FieldKind::other, kNullable<T>, save_erased<T>, load_into<T>};
+  }
+}
+
+template <std::size_t N>
+struct FieldPlans {
+  FieldPlan fields[N == 0 ? 1 : N];
+};
+
 template <class... Field>
-consteval std::uint64_t nullable_bits(const Types<Field...>*) {
-  std::uint64_t bits = 0, bit = 1;
-  ((bits |= kNullable<Field> ? bit : 0, bit <<= 1), ...);
-  return bits;
+consteval FieldPlans<sizeof...(Field)> plan_fields(const Types<Field...>*) {
+  return {{plan_field<Field>()...}};
+}
+
+template <class T>
+inline constexpr auto kFieldPlans = plan_fields(static_cast<const field_types<T>*>(nullptr));
+template <class T>
+inline constexpr ObjectPlan kObjectPlan{field_names<T>(), kFieldPlans<T>.fields};
+
+template <class T>
+void save_object(const T& object, Writer& out) {
+  visit_fields(object, [&](const auto&... fields) {
+    const void* const at[] = {std::addressof(fields)..., nullptr};
+    out.object(kObjectPlan<T>, at);
+  });
 }
 
 template <class T>
 void load_object(Reader& in, T& object) {
-  constexpr std::uint64_t optional = nullable_bits(static_cast<const field_types<T>*>(nullptr));
-  load_fields(in, field_names<T>(), optional, std::addressof(object), load_field<T>);
+  visit_fields(object, [&](auto&... fields) {
+    void* const at[] = {std::addressof(fields)..., nullptr};
+    in.object(kObjectPlan<T>, at);
+  });
 }
 
 template <class T>

@@ -9,6 +9,35 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail {
 
+/// Copies a few bytes without a call: two words that overlap in the middle.
+inline void copy_short(char* to, const char* from, std::size_t size) noexcept {
+  if (size > 32) {
+    std::memcpy(to, from, size);
+  } else if (size >= 16) {
+    char head[16], tail[16];
+    std::memcpy(head, from, 16);
+    std::memcpy(tail, from + size - 16, 16);
+    std::memcpy(to, head, 16);
+    std::memcpy(to + size - 16, tail, 16);
+  } else if (size >= 8) {
+    char head[8], tail[8];
+    std::memcpy(head, from, 8);
+    std::memcpy(tail, from + size - 8, 8);
+    std::memcpy(to, head, 8);
+    std::memcpy(to + size - 8, tail, 8);
+  } else if (size >= 4) {
+    char head[4], tail[4];
+    std::memcpy(head, from, 4);
+    std::memcpy(tail, from + size - 4, 4);
+    std::memcpy(to, head, 4);
+    std::memcpy(to + size - 4, tail, 4);
+  } else if (size != 0) {
+    to[0] = from[0];
+    to[size >> 1] = from[size >> 1];
+    to[size - 1] = from[size - 1];
+  }
+}
+
 /// Small pieces go into a fixed array, which goes to the string when full; large ones go there at once.
 class Output {
  public:
@@ -33,8 +62,7 @@ class Output {
   }
   void append(const void* data, std::size_t size) {
     if (size <= kRoom / 2) {
-      char* to = room(size);
-      if (size != 0) std::memcpy(to, data, size);
+      copy_short(room(size), static_cast<const char*>(data), size);
       at_ += size;
     } else {
       flush();

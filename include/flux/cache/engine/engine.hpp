@@ -2,6 +2,7 @@
 #pragma once
 #include <flux/cache/detail/hash.hpp>
 #include <flux/cache/engine/registry.hpp>
+#include <flux/cache/engine/shadow.hpp>
 #include <flux/cache/engine/shard.hpp>
 #include <flux/cache/engine/tally.hpp>
 
@@ -116,6 +117,8 @@ class Engine final : private Registered {
  public:
   explicit Engine(const Options& options) : options_(options), now_(options.clock), tally_(new Tally) {
     make_shards();
+    if (options_.policy == Policy::adaptive && options_.max_items > 0 && options_.max_bytes == 0)
+      begin_study(options_.max_items);
     enlist();
   }
   ~Engine() {
@@ -128,8 +131,9 @@ class Engine final : private Registered {
   const Now& now() const noexcept { return now_; }
   std::uint32_t shards() const noexcept { return shard_count_; }
 
-  /// Calls `f(const View&)` on the entry, if it is there; true if so. Where `f` answers a bool, false makes it a miss: a
-  /// caller that finds the labels outdated says so. Takes no lock and, for a hot key, writes nothing that others read.
+  /// Calls `f(const View&)` on the entry, if it is there; true if so. Where `f` answers a bool, false makes it a miss:
+  /// a caller that finds the labels outdated says so. Takes no lock and, for a hot key, writes nothing that others
+  /// read.
   template <class F>
   bool visit(std::string_view key, std::uint64_t hash, F&& f) {
     ThreadRecord& thread = this_thread();
@@ -137,7 +141,7 @@ class Engine final : private Registered {
     Shard& shard = shard_of(hash);
     const Slot slot = shard.find_live(key, hash);
     if (slot == 0) {
-      tally_->miss(thread.number);
+      missed(thread);
       return false;
     }
     return look(shard, slot, thread, std::forward<F>(f));
@@ -176,7 +180,7 @@ class Engine final : private Registered {
         Shard& shard = shard_of(batch[index].hash);
         const Slot slot = shard.find_live(batch[index].key, batch[index].hash);
         if (slot == 0) {
-          tally_->miss(thread.number);
+          missed(thread);
           continue;
         }
         hits += look(shard, slot, thread, [&](const View& view) { return f(from + index, view); });
@@ -191,7 +195,7 @@ class Engine final : private Registered {
     Aftermath aftermath;
     shard.prefetch_bucket(hash);
     void* const block = make_block(shard, key, draft);
-    bool written;
+    bool written, evicted;
     {
       Held held(shard.lock);
       shard.prefetch_slot(key, draft);
@@ -200,8 +204,10 @@ class Engine final : private Registered {
       written =
           shard.write(key, hash, place, place.slot == 0 ? Cause::replaced : cause_of_overwriting(shard, place.slot),
                       draft, block, aftermath);
+      evicted = shard.has_evicted();
     }
     settle(aftermath);
+    wrote(hash, evicted);
     return written;
   }
 
@@ -219,6 +225,7 @@ class Engine final : private Registered {
     Shard& shard = shard_of(hash);
     Aftermath aftermath;
     Outcome outcome = Outcome::kept;
+    bool wrote_one = false, evicted = false;
     {
       Held held(shard.lock);
       tidy(shard, aftermath);
@@ -263,8 +270,11 @@ class Engine final : private Registered {
       if (place.slot != 0 && !live && change.what_ != Change::What::write) {
         shard.drop(place, hash, gone, aftermath);  // it was in the way of nobody, but its time is up
       }
+      wrote_one = change.what_ == Change::What::write;
+      evicted = shard.has_evicted();
     }
     settle(aftermath);
+    if (wrote_one) wrote(hash, evicted);
     return outcome;
   }
 
@@ -274,6 +284,8 @@ class Engine final : private Registered {
       Held held(shards_[index].lock);
       shards_[index].flush();
     }
+    mortal_.store(true, std::memory_order_relaxed);
+    owed_.store(shard_count_, std::memory_order_relaxed);
   }
 
   /// Does what is due: at most `budget` reclaims in each of at most `most_shards` shards. True where nothing is left to
@@ -318,7 +330,10 @@ class Engine final : private Registered {
 
   Figures figures() {
     Figures sum;
-    sum.resident = arena_.bytes();
+    {
+      Held held(study_.lock());
+      sum.resident = arena_.bytes() + study_.bytes() + sizeof(Engine) + sizeof(Tally);
+    }
     for (std::uint32_t index = 0; index < shard_count_; ++index) {
       Held held(shards_[index].lock);
       const ShardFigures part = shards_[index].figures();
@@ -335,6 +350,13 @@ class Engine final : private Registered {
     }
     tally_->sum(sum.hits, sum.misses);
     return sum;
+  }
+
+  /// The hit ratios that half and twice the size would have had lately, and this size in the same miniature; empty
+  /// while too little was seen, and for other policies than `adaptive`.
+  std::vector<Estimate> estimates() {
+    Held held(study_.lock());
+    return study_.estimates();
   }
 
   /// Compares all books with one another; empty, or what is wrong. For tests; takes each shard's lock for long.
@@ -356,7 +378,7 @@ class Engine final : private Registered {
   bool look(Shard& shard, Slot slot, ThreadRecord& thread, F&& f) {
     Entry& entry = shard.at(slot);
     if (entry.has_deadline() && now_.reached(entry.keep())) [[unlikely]] {
-      tally_->miss(thread.number);
+      missed(thread);
       return false;
     }
     const std::uint8_t recency = entry.recency.load(std::memory_order_relaxed);
@@ -364,18 +386,82 @@ class Engine final : private Registered {
       entry.recency.store(static_cast<std::uint8_t>(recency + 1), std::memory_order_relaxed);
     if constexpr (std::is_same_v<std::invoke_result_t<F, View>, bool>) {
       if (!f(View(entry, now_))) {
-        tally_->miss(thread.number);
+        missed(thread);
         return false;
       }
     } else {
       f(View(entry, now_));
     }
-    tally_->hit(thread.number);
+    const std::uint32_t place = entry.hash;
+    const std::uint64_t count = tally_->hit(thread.number);
     if (options_.policy == Policy::lru) [[unlikely]] {
       Held held(shard.lock);
       shard.used(slot);
     }
+    if (study_.samples(place)) [[unlikely]]
+      seen(place);
+    if (mortal_.load(std::memory_order_relaxed)) help(count);
     return true;
+  }
+  void missed(const ThreadRecord& thread) {
+    const std::uint64_t count = tally_->miss(thread.number);
+    if (mortal_.load(std::memory_order_relaxed)) help(count);
+  }
+
+  /// Readers sweep too, so that what expires under a load of reads alone does not stay: one call in 256, one in 8 while
+  /// something is known to be left, a shard after the other, never waiting for a lock.
+  void help(std::uint64_t count) {
+    const bool owed = owed_.load(std::memory_order_relaxed) > 0;
+    if ((count & (owed ? 7 : 255)) == 0) [[unlikely]]
+      sweep_one();
+  }
+  [[gnu::noinline]] void sweep_one() {
+    Shard& shard = shards_[turn_.fetch_add(1, std::memory_order_relaxed) & (shard_count_ - 1)];
+    if (!shard.lock.try_lock()) return;
+    Aftermath aftermath;
+    {
+      Held held(shard.lock, true);
+      // Owed is a run of shards without a find: a full round of them pays the debt.
+      if (shard.tidy(Shard::kReclaimsPerCall, now_.coarse(), aftermath)) {
+        const std::uint32_t owed = owed_.load(std::memory_order_relaxed);
+        if (owed > 0) owed_.store(owed - 1, std::memory_order_relaxed);
+      } else {
+        owed_.store(shard_count_, std::memory_order_relaxed);
+      }
+      shard.reclaim(Shard::kReclaimsPerCall, aftermath);
+    }
+    settle(aftermath);
+  }
+
+  /// An access to one of the keys that stand for all.
+  void seen(std::uint32_t place) {
+    if (!study_.sees(place) || options_.max_bytes == 0) return;
+    // Bounded by bytes, the number of entries is a finding: where it has moved far, the miniatures start anew.
+    const std::uint64_t entries = about_entries();
+    if (entries > study_.entries() * 3 / 2 || entries < study_.entries() * 2 / 3) begin_study(entries);
+  }
+  std::uint64_t about_entries() {
+    Shard& shard = shards_[turn_.fetch_add(1, std::memory_order_relaxed) & (shard_count_ - 1)];
+    Held held(shard.lock);
+    return shard.count() * shard_count_;
+  }
+  void begin_study(std::uint64_t entries) {
+    Held held(study_.lock());
+    study_.begin(entries);
+    studied_.store(true, std::memory_order_relaxed);
+  }
+  /// What a writer does for the order under the lock: takes over the study's choice.
+  void follow(Shard& shard) noexcept {
+    const std::uint32_t choice = study_.chosen();
+    shard.follow(kSettings[choice], choice);
+  }
+  /// And after it: lets the study see the access, and begins it with the first eviction.
+  void wrote(std::uint64_t hash, bool evicted) {
+    if (options_.policy != Policy::adaptive) return;
+    if (study_.samples(place_of(hash))) [[unlikely]]
+      seen(place_of(hash));
+    if (evicted && !studied_.load(std::memory_order_relaxed)) [[unlikely]]
+      begin_study(about_entries());
   }
 
   Cause cause_of_overwriting(const Shard& shard, Slot slot) const noexcept {
@@ -396,8 +482,12 @@ class Engine final : private Registered {
 
   /// A writer's share of the sweeping; what has expired makes room before anything that lives.
   void tidy(Shard& shard, Aftermath& aftermath) {
-    if (shard.has_flushed() || shard.has_deadlines()) [[unlikely]]
-      shard.tidy(Shard::kReclaimsPerCall, now_.coarse(), aftermath);
+    follow(shard);
+    if (shard.has_flushed() || shard.has_deadlines()) [[unlikely]] {
+      if (!mortal_.load(std::memory_order_relaxed)) mortal_.store(true, std::memory_order_relaxed);
+      if (!shard.tidy(Shard::kReclaimsPerCall, now_.coarse(), aftermath))
+        owed_.store(shard_count_, std::memory_order_relaxed);
+    }
   }
   void settle(Aftermath& aftermath) noexcept {
     if (aftermath.advance != 0) epoch_domain.advance(aftermath.advance);
@@ -444,8 +534,10 @@ class Engine final : private Registered {
   void before_fork() noexcept override {
     for (std::uint32_t index = 0; index < shard_count_; ++index) shards_[index].lock.lock();
     arena_.lock().lock();
+    study_.lock().lock();
   }
   void after_fork() noexcept override {
+    study_.lock().unlock();
     arena_.lock().unlock();
     for (std::uint32_t index = shard_count_; index > 0; --index) shards_[index - 1].lock.unlock();
   }
@@ -456,7 +548,11 @@ class Engine final : private Registered {
   Shard* shards_ = nullptr;
   std::unique_ptr<Tally> tally_;
   Arena arena_;
+  Study study_;
+  std::atomic<bool> mortal_{false};  // something has a deadline or was flushed; read by every visit
+  std::atomic<bool> studied_{false};
   alignas(64) std::atomic<std::uint32_t> turn_{0};
+  std::atomic<std::uint32_t> owed_{0};  // shards that may still hold what has run out
 };
 
 }  // namespace engine

@@ -1,10 +1,11 @@
 // flux/cache/engine/shadow.hpp - which knobs fit this load? Ask small caches that try them all.
 //
-// A few hundred keys, chosen by their hashes, stand for all: a cache of a 256th of the size that sees a 256th of the keys
-// has about the same hit ratio as the whole. Seven such miniatures, each the frame of order.hpp under another setting,
-// see every access to a chosen key; after some of them the best one's setting becomes that of the shards. Two more, half
-// and twice as large, answer what another size would bring. A miniature keeps hashes, no values; an access that is not
-// sampled costs one test of its hash, one that is takes the study's lock if it is free and is dropped if it is not.
+// A few hundred keys, chosen by their hashes, stand for all: a cache of a 256th of the size that sees a 256th of the
+// keys has about the same hit ratio as the whole. Seven such miniatures, each the frame of order.hpp under another
+// setting, see every access to a chosen key; after some of them the best one's setting becomes that of the shards. Two
+// more, half and twice as large, answer what another size would bring. A miniature keeps hashes, no values; an access
+// that is not sampled costs one test of its hash, one that is takes the study's lock if it is free and is dropped if it
+// is not.
 //
 // Source: C. Waldspurger et al., "Cache Modeling and Optimization using Miniature Simulations", USENIX ATC 2017.
 #pragma once
@@ -20,8 +21,9 @@ namespace flux::cache {
 inline namespace v1 {
 namespace engine {
 
-/// The settings that are tried. The first fits most; a load's nature decides among the others: small windows without
-/// ghosts hold on to what they have (loops), large ones follow moving interest, admission protects what is often asked for.
+/// The settings that are tried. The first fits most, and caches too small to be sampled keep it; a load's nature
+/// decides among the others: small windows without ghosts hold on to what they have (loops), large ones follow moving
+/// interest, admission protects what is often asked for.
 inline constexpr Setting kSettings[] = {{300, true, false}, {10, false, false}, {10, false, true}, {100, true, true},
                                         {300, false, true}, {100, false, true}, {700, false, true}};
 inline constexpr std::uint32_t kSettingCount = sizeof kSettings / sizeof kSettings[0];
@@ -70,7 +72,9 @@ class Miniature {
     frame_.insert(host, at, kNoTick, capacity_, false);
     return false;
   }
-  std::uint64_t bytes() const noexcept { return cells_.capacity() * 4 + members_.capacity() * sizeof(Member) + frame_.bytes(); }
+  std::uint64_t bytes() const noexcept {
+    return cells_.capacity() * 4 + members_.capacity() * sizeof(Member) + frame_.bytes();
+  }
 
  private:
   struct Member {
@@ -122,8 +126,8 @@ struct Estimate {
 /// The miniatures of one engine and what they have seen.
 class Study {
  public:
-  static constexpr std::uint32_t kMostKeys = 512;    ///< a miniature's size at most
-  static constexpr std::uint32_t kSmallest = 512;    ///< entries; below, there is nothing to sample
+  static constexpr std::uint32_t kMostKeys = 512;  ///< a miniature's size at most
+  static constexpr std::uint32_t kSmallest = 512;  ///< entries; below, there is nothing to sample
   static constexpr std::uint32_t kFewestKeys = 64;
 
   /// Starts anew for a cache of so many entries. Not thread-safe against `sees` unless under the lock.
@@ -150,14 +154,16 @@ class Study {
   /// True for the hashes that the miniatures want to see.
   bool samples(std::uint32_t hash) const noexcept { return (hash & mask_.load(std::memory_order_relaxed)) == 0; }
 
-  /// An access to a sampled key. True where the choice has changed.
+  /// An access to a sampled key. True where a period has ended, and perhaps the choice has changed.
   [[gnu::noinline]] bool sees(std::uint32_t hash) {
     if (!lock_.try_lock()) return false;
     Held held(lock_, true);
     if (miniatures_.empty()) return false;
     for (std::uint32_t index = 0; index < kSettingCount; ++index) hits_[index] += miniatures_[index].access(hash);
     for (std::uint32_t index = 0; index < 2; ++index) size_hits_[index] += sizes_[index].access(hash);
-    return ++seen_ >= period_ && decide();
+    if (++seen_ < period_) return false;
+    decide();
+    return true;
   }
 
   std::uint32_t chosen() const noexcept { return chosen_.load(std::memory_order_relaxed); }
@@ -179,7 +185,7 @@ class Study {
  private:
   static constexpr double kFading = 0.9;  ///< what the past counts at each decision
 
-  bool decide() {
+  void decide() {
     weight_ = weight_ * kFading + seen_;
     for (std::uint32_t index = 0; index < kSettingCount; ++index) {
       scores_[index] = scores_[index] * kFading + hits_[index];
@@ -194,11 +200,10 @@ class Study {
     std::uint32_t best = 0;
     for (std::uint32_t index = 1; index < kSettingCount; ++index)
       if (scores_[index] > scores_[best]) best = index;
-    // Half a point of hit ratio must be gained, so that equals do not take turns.
-    if (best == now || scores_[best] - scores_[now] < weight_ * kWorthwhile) return false;
+    // Most of a point of hit ratio must be gained, so that equals do not take turns.
+    if (best == now || scores_[best] - scores_[now] < weight_ * kWorthwhile) return;
     chosen_.store(best, std::memory_order_relaxed);
     for (Miniature& each : sizes_) each.use(kSettings[best]);
-    return true;
   }
 
   static constexpr double kWorthwhile = 0.008;

@@ -313,7 +313,15 @@ class alignas(64) Shard {
            (sealed_.capacity() + open_.capacity() + sealed_rich_.capacity() + open_rich_.capacity()) * sizeof(Slot);
   }
   const Setup& setup() const noexcept { return setup_; }
-  FrameOrder& frame() noexcept { return frame_; }
+  /// The knobs as the study has chosen them.
+  void follow(const Setting& setting, std::uint32_t choice) noexcept {
+    if (choice == choice_) [[likely]]
+      return;
+    choice_ = choice;
+    frame_.use(setting);
+  }
+  std::uint64_t count() const noexcept { return count_; }
+  bool has_evicted() const noexcept { return figures_.evicted > 0; }
   /// Draws near what a write will need: the bucket before the lock, the slot under it.
   void prefetch_bucket(std::uint64_t hash) const noexcept {
     const Table& now = table();
@@ -530,8 +538,8 @@ class alignas(64) Shard {
       if (budget == 0) return true;
     }
     Host host{*this};
-    const Slot slot = setup_.policy == Policy::lru ? lru_.victim()
-                                                   : frame_.victim(host, capacity(), setup_.policy == Policy::fifo);
+    const Slot slot =
+        setup_.policy == Policy::lru ? lru_.victim() : frame_.victim(host, capacity(), setup_.policy == Policy::fifo);
     if (slot == 0) return false;
     Entry& entry = at(slot);
     const Table::Place place = table().find_slot(entry.hash, slot);
@@ -668,6 +676,7 @@ class alignas(64) Shard {
   Tick swept_ = 0;
   std::uint32_t grow_at_ = 0;
   std::uint32_t batch_ = 16;
+  std::uint32_t choice_ = ~0u;
   std::uint32_t patience_ = 0;
   bool has_deadlines_ = false;
   std::uint64_t stamp_ = 0;

@@ -62,9 +62,7 @@ class FrequencySketch {
     if (++added_ >= period_) age();
   }
 
-  void prefetch(std::uint32_t hash) const noexcept {
-    __builtin_prefetch(&words_[line_of(spread(hash))]);
-  }
+  void prefetch(std::uint32_t hash) const noexcept { __builtin_prefetch(&words_[line_of(spread(hash))]); }
 
  private:
   std::size_t line_of(std::uint64_t mixed) const noexcept {

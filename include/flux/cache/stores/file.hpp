@@ -18,14 +18,16 @@ class Fields;
 
 /// Where the files are, and on what terms.
 struct FileConfig {
-  std::string path{};         ///< the directory, made where it is missing; empty: `default_file_path()`
-  std::string prefix{};       ///< stands before each key, behind the global prefix; each has a folder of its own
-  std::string serializer{};   ///< native (alias pickle), msgpack, json; empty: what `serialize` says
-  std::string compression{};  ///< none, zstd, gzip, default; empty: what `serialize` says
-  std::optional<Ttl> ttl{};   ///< the lifetime of what is put without one; none: for ever
-  std::string on_error{};     ///< soft (reads miss, writes answer false) or throw; empty: soft
-  Duration lock_timeout{1'000'000};  ///< how long a write waits for another one to the same key; above 0
-  std::uint64_t max_value_bytes = std::uint64_t{1} << 30;  ///< longer values are refused; 1 byte to 1 GiB
+  std::string path{};           ///< the directory, made where it is missing; empty: `default_file_path()`
+  std::string prefix{};         ///< stands before each key, behind the global prefix; each has a folder of its own
+  std::string serializer{};     ///< native (alias pickle), msgpack, json; empty: what `serialize` says
+  std::string compression{};    ///< none, zstd, gzip, default; empty: what `serialize` says
+  std::optional<Ttl> ttl{};     ///< the lifetime of what is put without one; none: for ever
+  std::string on_error{};       ///< soft (reads miss, writes answer false) or throw; empty: soft
+  bool frame = true;            ///< false: values are the plain document, readable for other languages
+  std::uint64_t max_value = 0;  ///< bytes; larger values are refused; 0: 1 GiB, which is also the most
+  bool prohibit_flush = false;  ///< `flush` is refused
+  Duration timeout{0};          ///< how long a write waits for another one to the same key; 0: a second
   /// Also use a directory that belongs to somebody else, that others may write to, or that is a symbolic link. Whoever
   /// can write there can forge entries; each store that opens one says so on the standard error stream.
   bool allow_unsafe_directory = false;

@@ -50,6 +50,7 @@ class Recorder final : public Decorator {
     calls_.clear();
   }
 
+  Traits traits() const noexcept override { return inner().traits(); }
   Result<bool> get(const Key& key, const Read& how, Receiver found) override {
     return note("get", {&key, 1}, inner().get(key, how, found));
   }
