@@ -1,12 +1,15 @@
 // The protocol of epoch.hpp and of a bucket's slot, in a model that relacy runs through all schedules it can think of.
 //
 // Under relacy every atomic is its own, so the protocol is written here once more with the same operations in the same
-// order as in the ThreadSanitizer build (where readers and writers use sequentially consistent operations in place of the
-// kernel's barrier). A reader announces itself, follows the slot's number and reads the entry; a writer swaps the number,
-// stamps the old slot, advances the epoch and writes into the slot again once it is safe. Relacy reports a data race if a
-// reader could ever look at a slot while it is written anew. The second test leaves the margin out, and relacy must find
-// the fault: a proof that the first one looks where faults are.
+// order as where the kernel's barrier is missing and fences stand in for it. A reader announces itself, follows the
+// slot's number and reads the entry; a writer swaps the number, stamps the old slot, advances the epoch and writes into
+// the slot again once it is safe. Relacy reports a data race if a reader could ever look at a slot while it is written
+// anew. The second test leaves the margin out, and relacy must find the fault: a proof that the first one looks where
+// faults are.
 #include <relacy/relacy.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>
 
@@ -31,11 +34,11 @@ struct Protocol : rl::test_suite<Protocol<kMargin>, 3> {
   }
 
   void advance() {
-    const unsigned now = epoch($).fetch_add(1, rl::mo_seq_cst) + 1;
-    unsigned oldest = now + 1;
     epoch($).fetch_add(1, rl::mo_seq_cst);
+    rl::atomic_thread_fence(rl::mo_seq_cst, $);
+    unsigned oldest = epoch($).fetch_add(1, rl::mo_seq_cst) + 1;
     for (int reader = 0; reader < 2; ++reader) {
-      const unsigned announced = section[reader]($).load(rl::mo_seq_cst);
+      const unsigned announced = section[reader]($).load(rl::mo_acquire);
       if (announced != 0 && announced < oldest) oldest = announced;
     }
     safe($).store(oldest - (kMargin - 1), rl::mo_release);
@@ -43,7 +46,8 @@ struct Protocol : rl::test_suite<Protocol<kMargin>, 3> {
 
   void thread(unsigned index) {
     if (index < 2) {
-      section[index]($).exchange(epoch($).load(rl::mo_seq_cst), rl::mo_seq_cst);
+      section[index]($).store(epoch($).load(rl::mo_acquire), rl::mo_release);
+      rl::atomic_thread_fence(rl::mo_seq_cst, $);
       const unsigned at = number($).load(rl::mo_acquire);
       const int seen = slot[at]($);
       RL_ASSERT(seen == 1 || seen == 2);
@@ -53,26 +57,34 @@ struct Protocol : rl::test_suite<Protocol<kMargin>, 3> {
     // The writer: a new entry in slot 1, then slot 0 is retired and, once safe, written anew.
     slot[1]($) = 2;
     number($).store(1, rl::mo_release);
-    const unsigned stamp = epoch($).fetch_add(0, rl::mo_seq_cst);
+    rl::atomic_thread_fence(rl::mo_seq_cst, $);
+    const unsigned stamp = epoch($).load(rl::mo_acquire);
     advance();
     if (stamp < safe($).load(rl::mo_acquire)) slot[0]($) = 3;
   }
 };
 
+/// In a process of its own, because relacy does not clean up after a fault that it has found.
+bool finds_the_fault() {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (std::freopen("/dev/null", "w", stdout) == nullptr) ::_exit(0);
+    rl::test_params params;
+    params.iteration_count = 20000;
+    ::_exit(rl::simulate<Protocol<-8>>(params) ? 0 : 1);
+  }
+  int status = 0;
+  return child > 0 && ::waitpid(child, &status, 0) == child && status != 0;
+}
+
 }  // namespace
 
 int main() {
-  rl::test_params params;
-  params.iteration_count = 20000;
-  params.search_type = rl::random_scheduler_type;
-  if (!rl::simulate<Protocol<2>>(params)) return 1;
-  rl::test_params broken;
-  broken.iteration_count = 20000;
-  std::ostringstream silence;
-  broken.output_stream = &silence;
-  if (rl::simulate<Protocol<-8>>(broken)) {
+  if (!finds_the_fault()) {
     std::puts("the model without a margin must fail");
     return 1;
   }
-  return 0;
+  rl::test_params params;
+  params.iteration_count = 50000;
+  return rl::simulate<Protocol<2>>(params) ? 0 : 1;
 }
