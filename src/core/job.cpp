@@ -123,11 +123,6 @@ Job::Claim Job::claim() {
   return Claim::won;
 }
 
-void Job::do_without_claim() noexcept {
-  claimed_ = false;
-  flight_->begin(0);
-}
-
 void Job::unlock() {
   if (!locked_) return;
   locked_ = false;

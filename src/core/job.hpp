@@ -56,8 +56,6 @@ class Job : public std::enable_shared_from_this<Job> {
   };
   /// Makes the store show our ticket.
   Claim claim();
-  /// Goes on without a ticket: nothing will be stored.
-  void do_without_claim() noexcept;
   /// Runs the loader, stores its answer where the ticket still stands, and lands the flight. Never throws.
   void run(LoaderRef load);
   /// Gives the claim back, and lands the flight with what came of it otherwise.

@@ -16,8 +16,6 @@ namespace detail {
 namespace {
 
 using Steady = std::chrono::steady_clock;
-/// A key that others keep changing is loaded without a claim: its answer goes to those who wait, and is not stored.
-constexpr int kMaxOvertaken = 100;
 constexpr auto kForEver = Steady::time_point::max();
 
 Steady::time_point in(const std::optional<Duration>& length) {
@@ -171,9 +169,8 @@ LoadStatus Call::go(bool even_if_fresh) {
 std::optional<LoadStatus> Call::wait_for_claim(const std::shared_ptr<Job>& job, bool even_if_fresh) {
   const auto hard = in(wishes_.hard);
   Duration pause = std::chrono::milliseconds(1);
-  for (int overtaken = 0;;) {
+  for (;;) {
     const auto claim = job->claim();
-    if (claim == Job::Claim::changed && ++overtaken >= kMaxOvertaken) return job->do_without_claim(), std::nullopt;
     if (claim == Job::Claim::won) return std::nullopt;
     if (claim == Job::Claim::elsewhere) {
       if (even_if_fresh && job->snapshot().fresh && request_.take(job->snapshot().entry.view().value))

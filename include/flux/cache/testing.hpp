@@ -6,6 +6,7 @@
 #pragma once
 #include <flux/cache/layers/chaos.hpp>
 #include <flux/cache/testing/crowd.hpp>
+#include <flux/cache/testing/fake.hpp>
 #include <flux/cache/testing/fake_clock.hpp>
 #include <flux/cache/testing/recorder.hpp>
 #include <flux/cache/testing/reference_store.hpp>

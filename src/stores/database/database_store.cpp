@@ -286,12 +286,12 @@ Result<bool> DatabaseStore::forget(const Key& key, const Forget& how) {
   });
 }
 
-Result<bool> DatabaseStore::pull(const Key& key, const Read& how, Receiver found) {
+Result<bool> DatabaseStore::pull(const Key& key, const Read&, Receiver found) {
   const Moment moment = now();
   EntryCopy copy;
   auto pulled = perform<bool>("pull", key.text(), Use::writing, moment, [&](Session& session) -> Answer<bool> {
     const Place place = session.place(key);
-    const Bounds bounds = bounds_of(how, moment);
+    const Bounds bounds = bounds_of({}, moment);  // of what lives, however it is read
     Run run(session, Query::pull);
     run.bind(1, place.id).bind(2, session.home(key.space())).bind(3, key.text());
     Step step = run.bind(4, bounds.fresh_after).bind(5, bounds.kept_after).step();

@@ -233,7 +233,7 @@ Result<bool> FileStore::forget(const Key& key, const Forget& how) {
   return is_fresh(old, now);
 }
 
-Result<bool> FileStore::pull(const Key& key, const Read& how, Receiver found) {
+Result<bool> FileStore::pull(const Key& key, const Read&, Receiver found) {
   ThreadBuffer buffer;
   if (buffer.data() == nullptr) return placed({Errc::unavailable, "no memory"}, "pull", &key);
   Found seen;
@@ -242,7 +242,7 @@ Result<bool> FileStore::pull(const Key& key, const Read& how, Receiver found) {
     auto there = lock(locked, key, LockedEntry::Absent::stays);
     if (!there.ok()) return placed(std::move(there.error()), "pull", &key);
     const std::int64_t now = wall();
-    if (!*there || !(how.stale ? is_kept(locked.head(), now) : is_fresh(locked.head(), now))) return false;
+    if (!*there || !is_fresh(locked.head(), now)) return false;
     ReadState state = read_head(locked.fd(), buffer, seen);
     if (state == ReadState::good) state = read_record(locked.fd(), buffer, max_value_, seen);
     if (state == ReadState::failed) return placed(system_error(errno, "reading an entry"), "pull", &key);

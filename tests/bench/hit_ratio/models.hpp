@@ -188,7 +188,8 @@ class WTinyLfu {
 };
 
 /// L. Belady, 1966: gives up what is needed again last. Answers the misses of a whole trace.
-inline std::uint64_t optimum_misses(const std::vector<std::uint32_t>& requests, std::uint32_t keys, std::uint32_t capacity) {
+inline std::uint64_t optimum_misses(const std::vector<std::uint32_t>& requests, std::uint32_t keys,
+                                    std::uint32_t capacity) {
   constexpr std::uint32_t kNever = 0xFFFFFFFF;
   std::vector<std::uint32_t> next(requests.size(), kNever), last(keys, kNever);
   for (std::size_t at = requests.size(); at-- > 0;) {

@@ -44,7 +44,8 @@ inline std::vector<Trace> recorded(const std::string& folder) {
     std::vector<std::uint32_t> raw;
     unsigned char bytes[4];
     while (std::fread(bytes, 1, 4, pipe) == 4)
-      raw.push_back(std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 | bytes[3]);
+      raw.push_back(std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 |
+                    bytes[3]);
     ::pclose(pipe);
     traces.push_back(dense(path.stem().stem().string(), raw));
   }
@@ -109,8 +110,10 @@ inline std::vector<Trace> generated() {
     for (std::uint32_t at = 0; at < 60'000; ++at) {
       switch (phase % 4) {
         case 0: raw.push_back(at % kKeys); break;
-        case 1: raw.push_back(static_cast<std::uint32_t>(5'000'000 + phase * 100'000 + at / 10 + 2000 -
-                                                         std::min(2000.0, age(random)))); break;
+        case 1:
+          raw.push_back(
+              static_cast<std::uint32_t>(5'000'000 + phase * 100'000 + at / 10 + 2000 - std::min(2000.0, age(random))));
+          break;
         case 2: raw.push_back(2'000'000 + phase * 100'000 + other[at + phase * 1000]); break;
         default: raw.push_back(at % 3 == 0 ? 9'000'000 + phase * 100'000 + at : other[at]); break;
       }

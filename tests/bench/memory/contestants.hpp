@@ -8,11 +8,11 @@
 #include <mutex>
 #include <optional>
 
-#if __has_include(<rocksdb/cache.h>)
+#if __has_include(<rocksdb/cache.h>) && !defined(BENCH_WITHOUT_ROCKSDB)
 #include <rocksdb/cache.h>
 #define BENCH_ROCKSDB 1
 #endif
-#if __has_include(<oneapi/tbb/concurrent_lru_cache.h>)
+#if __has_include(<oneapi/tbb/concurrent_lru_cache.h>) && !defined(BENCH_WITHOUT_TBB)
 #define TBB_PREVIEW_CONCURRENT_LRU_CACHE 1
 #include <oneapi/tbb/concurrent_lru_cache.h>
 #define BENCH_TBB 1
@@ -54,6 +54,7 @@ class Flux {
   void put(const Key& key, const char* value) {
     engine_.put(key.view(), hash_key(key.view()), engine::Draft::of(std::string_view(value, kValueSize)));
   }
+  void overwrite(const Key& key, const char* value) { put(key, value); }
   template <class F>
   void many(const Key* const* keys, std::size_t count, F&& f) {
     engine::Probe probes[32];
@@ -90,6 +91,7 @@ class ShardedLru {
   bool borrow(const Key& key, std::uint64_t& id) {
     return with(key, [&id](const Node& node) { std::memcpy(&id, node.value.data(), 8); });
   }
+  void overwrite(const Key& key, const char* value) { put(key, value); }
   void put(const Key& key, const char* value) {
     write(key, [value](Node& node) { node.value.assign(value, kValueSize); });
   }
@@ -249,6 +251,11 @@ class RocksDb {
     (void)cache_->Insert(slice(key), copy, 1,
                          [](const rocksdb::Slice&, void* old) { delete[] static_cast<char*>(old); });
   }
+  /// HyperClockCache keeps the old value where the key is there already; to write the new one takes an erasure first.
+  void overwrite(const Key& key, const char* value) {
+    if constexpr (kClock) cache_->Erase(slice(key));
+    put(key, value);
+  }
   void put_object(const Key& key, std::shared_ptr<const Record> record) {
     auto* const held = new std::shared_ptr<const Record>(std::move(record));
     (void)cache_->Insert(slice(key), held, 1, [](const rocksdb::Slice&, void* old) {
@@ -304,7 +311,9 @@ class Tbb {
 
  private:
   static inline thread_local const char* loading = nullptr;
-  static std::string load(std::string) { return loading != nullptr ? std::string(loading, kValueSize) : std::string(kValueSize, 0); }
+  static std::string load(std::string) {
+    return loading != nullptr ? std::string(loading, kValueSize) : std::string(kValueSize, 0);
+  }
   using Load = std::string (*)(std::string);
   tbb::concurrent_lru_cache<std::string, std::string, Load> cache_;
 };

@@ -33,7 +33,8 @@ inline std::vector<Key> make_keys(std::size_t count) {
   std::vector<Key> keys(count);
   for (std::size_t id = 0; id < count; ++id) {
     char text[32];
-    std::snprintf(text, sizeof text, "user:%015llu", static_cast<unsigned long long>(id * 2654435761u % 999999999989ULL));
+    std::snprintf(text, sizeof text, "user:%015llu",
+                  static_cast<unsigned long long>(id * 2654435761u % 999999999989ULL));
     std::memcpy(keys[id].bytes, text, kKeySize);
   }
   return keys;
@@ -62,7 +63,8 @@ inline std::vector<std::uint32_t> zipf(std::size_t keys, std::size_t requests, s
   std::uniform_real_distribution<double> uniform(0, sum);
   std::vector<std::uint32_t> sequence(requests);
   for (auto& request : sequence)
-    request = place[static_cast<std::size_t>(std::lower_bound(sums.begin(), sums.end(), uniform(random)) - sums.begin())];
+    request =
+        place[static_cast<std::size_t>(std::lower_bound(sums.begin(), sums.end(), uniform(random)) - sums.begin())];
   return sequence;
 }
 

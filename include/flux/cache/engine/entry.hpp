@@ -124,7 +124,7 @@ struct Entry {
   }
   char* far_rest() const noexcept {
     char* here = bytes() + rest_offset();
-    if ((shape & kOutside) != 0) std::memcpy(&here, here, sizeof here);
+    if ((shape & kOutside) != 0) std::memcpy(&here, static_cast<const void*>(here), sizeof here);
     return here;
   }
   std::string_view labels() const noexcept {
