@@ -26,15 +26,6 @@ void authority(Fields& fields, Config& config) {
     fields.mistake("authority", "is none of the stores");
 }
 
-/// An enumerator by its word; the words stand in the order of the enumerators, from 0.
-template <class Enum>
-void one_of(Fields& fields, std::string_view name, Enum& value, Fields::Words words) {
-  std::string word(words.begin()[static_cast<std::size_t>(value)]);
-  fields.word(name, word, words);
-  const auto found = std::find(words.begin(), words.end(), word);
-  if (found != words.end()) value = static_cast<Enum>(found - words.begin());
-}
-
 }  // namespace
 
 void describe(Fields& fields, SerializeConfig& config) {
@@ -71,12 +62,14 @@ void describe(Fields& fields, FileConfig& config) {
 void describe(Fields& fields, SqliteConnection& connection) {
   fields.driver("sqlite");
   fields.path("database", connection.database);
-  fields.duration("busy_timeout", connection.busy_timeout, Duration(1));
-  one_of(fields, "synchronous", connection.synchronous, {"off", "normal", "full"});
+  fields.duration("busy_timeout", connection.busy_timeout, 1us);
+  fields.choice("synchronous", connection.synchronous,
+                {{"off", Synchronous::off}, {"normal", Synchronous::normal}, {"full", Synchronous::full}});
   fields.integer("connections", connection.connections, 1, 64);
-  one_of(fields, "on_corrupt", connection.on_corrupt, {"set_aside", "refuse"});
-  fields.duration("recheck", connection.recheck, Duration(1));
-  fields.size("cache_bytes", connection.cache_bytes, 64 * 1024, std::uint64_t{4} << 30);
+  fields.choice("on_corrupt", connection.on_corrupt,
+                {{"set_aside", OnCorrupt::set_aside}, {"refuse", OnCorrupt::refuse}});
+  fields.duration("recheck", connection.recheck, 1us);
+  fields.size("cache_bytes", connection.cache_bytes, 64 * kKibi, 4 * kKibi * kKibi * kKibi);
   fields.integer("checkpoint_pages", connection.checkpoint_pages, 1, 1'000'000);
 }
 
@@ -85,7 +78,6 @@ void describe(Fields& fields, DatabaseConfig& config) {
   fields.table("table", config.table);
   fields.connection("connection", config.connection, {"sqlite"});
   fields.integer("sweep", config.sweep, 0, 1'000);
-  fields.size("max_value_bytes", config.max_value_bytes, 1, 900'000'000);
   fields.common(config);
 }
 
