@@ -8,14 +8,13 @@ struct User {
   int id = 0;
   std::string name;
 };
-User load_user(int id) {
-  std::cout << "  (asking the database)\n";
-  return {id, "Ada"};
-}
 
 int main() {
   for (int visit = 1; visit <= 3; ++visit) {
-    const User user = Cache::remember("user_7", {.minutes = 10, .tags = {"users"}}, [] { return load_user(7); });
+    const User user = Cache::remember("user_7", {.minutes = 10, .tags = {"users"}}, [] {
+      std::cout << "  (asking the database)\n";
+      return User{7, "Ada"};
+    });
     std::cout << "visit " << visit << ": hello, " << user.name << '\n';
     if (visit == 2) Cache::tags({"users"}).flush();  // somebody was renamed
   }

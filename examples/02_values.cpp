@@ -92,7 +92,8 @@ int main() {
   // [presence]
   // Presence decides, never truth: false, 0 and "" are values like any other.
   Cache::put("newsletter_7", false, 1h);
-  std::cout << "newsletter: " << (Cache::has("newsletter_7") ? "answered" : "never asked") << '\n';
+  const auto newsletter = Cache::get<bool>("newsletter_7");
+  std::cout << "newsletter: " << (newsletter ? "answered" : "never asked") << '\n';
   // [/presence]
 
   // [mismatch]
@@ -103,7 +104,14 @@ int main() {
   const std::optional<long long> wide = Cache::get<long long>("age");
   // [/mismatch]
 
-  const bool held = found && found->time_on_site == 95s && shared && shared->discounts.at("books") == 0.1 &&
-                    Cache::get<bool>("newsletter_7") == false && !wrong.ok() && wide == 36;
+  const bool there = Cache::has("customer_7");
+  // [let-go]
+  Cache::forget("customer_7");     // one
+  Cache::tags({"users"}).flush();  // what carries a label
+  Cache::flush();                  // all
+  // [/let-go]
+
+  const bool held = there && Cache::missing("home_7") && found && found->time_on_site == 95s && shared &&
+                    shared->discounts.at("books") == 0.1 && newsletter == false && !wrong.ok() && wide == 36;
   return held ? 0 : 1;
 }

@@ -98,13 +98,13 @@ class Demonstration {
     if (caches.far) {
       Caches anew(store, options_);
       forget_carts(anew);
-      measured("warm, after a restart", anew);
+      measured("after a restart", anew);
     }
     empty();
     const Warmed warmed = Service(database_, caches.near, caches.far).warm(catalogue_.products.size() / 20);
-    measured("cold, but warmed up", caches);
+    measured("after warming up", caches);
     show_savings(without_, warm);
-    say("  \"cold, but warmed up\" began with " + grouped(warmed.pages) + " pages and the " + grouped(warmed.products) +
+    say("  Warming up had brought in " + grouped(warmed.pages) + " pages and the " + grouped(warmed.products) +
         " most popular products.");
     if (warm.statements >= without_.statements) fail("the warm cache saved no statements");
     change_price(caches);

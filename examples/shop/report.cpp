@@ -34,12 +34,14 @@ void Progress::show(std::size_t done) {
   constexpr int kWidth = 40;
   const auto now = std::chrono::steady_clock::now();
   const bool end = total_ != 0 && done >= total_;
+  if (done == shown_) return;
   if (!end && now - last_ < std::chrono::milliseconds(terminal_ ? 50 : 2000)) return;
   if (!terminal_ && last_ == std::chrono::steady_clock::time_point() && !end) {
     last_ = now;  // what is over in a moment is not worth a line
     return;
   }
   last_ = now;
+  shown_ = done;
   if (!terminal_) {
     std::printf("%s: %s\n", what_.c_str(), grouped(done).c_str());
   } else if (total_ == 0) {
@@ -101,6 +103,7 @@ void show_traffic(const Traffic& traffic) {
   std::string shares;
   for (std::size_t i = 0; i < std::size(kShares); ++i)
     shares.append(i == 0 ? "" : ", ").append(kNames[i]).append(printed(" %d %%", kShares[i]));
+  heading("The customers");
   say(grouped(traffic.size) + " requests by " + std::to_string(traffic.lanes.size()) +
       " threads, in each run the same; popular products are asked for most (Zipf):\n  " + shares + '.');
 }

@@ -27,6 +27,7 @@ class Progress {
   const std::size_t total_;
   const bool terminal_;
   std::chrono::steady_clock::time_point last_;
+  std::size_t shown_ = 0;
 };
 
 /// A row of a table: a run, and what its caches and its database had to do.
