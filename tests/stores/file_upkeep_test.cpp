@@ -58,6 +58,21 @@ TEST(FileUpkeep, AnExpiredEntryThatIsForgottenLeavesNoBytes) {
   EXPECT_TRUE(cache.files().empty());
 }
 
+TEST(FileUpkeep, ALockThatIsLetGoLeavesAnEmptyFileToTheNextHolderAndPruneTakesIt) {
+  FileCache cache;
+  const At lock{"lock", Space::locks};
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(cache.add(lock, integer(i)));
+    EXPECT_FALSE(cache.add(lock, integer(i)));
+    EXPECT_TRUE(cache.forget(lock, cache.version(lock)));
+    EXPECT_FALSE(cache.forget(lock));
+    EXPECT_EQ(cache.got(lock), kMiss);
+  }
+  EXPECT_EQ(cache.files().size(), 1U);
+  EXPECT_EQ(cache.prune(), 1U);
+  EXPECT_TRUE(cache.files().empty());
+}
+
 TEST(FileUpkeep, AFlushOfManyEntriesTouchesNoneOfThem) {
   FileCache cache(memory_backed_directory());
   for (int i = 0; i < 2000; ++i) cache.put("k" + std::to_string(i), integer(i));

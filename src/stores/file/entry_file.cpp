@@ -194,12 +194,11 @@ bool LockedEntry::write(Head fresh, std::string_view key, std::string_view meta,
       return true;
     }
   } else {
-    const char zeros[kHeadBytes] = {};
-    iovec blank[] = {part_of({zeros, kHeadBytes})};
-    if (!is_blank_ && !write_at(file_.get(), blank, 0)) return false;
+    if (!is_blank_ && !blank()) return false;
     fresh.key_sum = checksum(key);
     fresh.offset = low;
     encode_head(fresh, head);
+    const char zeros[kAlign] = {};
     const std::string_view gap(zeros, static_cast<std::size_t>(low - fresh.key_end()));
     iovec parts[] = {part_of({head, kHeadBytes}), part_of(key), part_of(gap), part_of(meta), part_of(text)};
     iovec top[] = {parts[0]};
@@ -213,10 +212,8 @@ bool LockedEntry::write(Head fresh, std::string_view key, std::string_view meta,
     }
   }
   const int error = errno;
-  const char zeros[kHeadBytes] = {};
-  iovec blank[] = {part_of({zeros, kHeadBytes})};
   if (size_ > 0) {
-    (void)write_at(file_.get(), blank, 0);
+    (void)blank();
   } else {
     (void)::ftruncate(file_.get(), 0);  // the room it got is better given back
   }
@@ -242,6 +239,12 @@ bool LockedEntry::write_head(const Head& fresh) noexcept {
   char head[kHeadBytes];
   encode_head(fresh, head);
   iovec part[] = {part_of({head, kHeadBytes})};
+  return write_at(file_.get(), part, 0);
+}
+
+bool LockedEntry::blank() noexcept {
+  char zeros[kHeadBytes] = {};
+  iovec part[] = {part_of({zeros, kHeadBytes})};
   return write_at(file_.get(), part, 0);
 }
 

@@ -61,6 +61,9 @@ class LockedEntry {
   bool write(Head fresh, std::string_view key, std::string_view meta, std::string_view text) noexcept;
   /// Writes a head alone, for changes that leave the record as it is. False: errno, and nothing changed.
   bool write_head(const Head& fresh) noexcept;
+  /// Gives up the entry and leaves its file to the next one: half the cost of removing it and making another. For names
+  /// that come again and again, such as those of locks. False: errno.
+  bool blank() noexcept;
   /// Takes the file away. False: errno.
   bool remove(const Directory& directory) noexcept;
 

@@ -205,8 +205,8 @@ Result<bool> FileStore::put(const Key& key, const Entry& entry, const Write& how
                   "put", &key);
   if (entry.tags.size() > std::numeric_limits<std::uint16_t>::max())
     return placed({Errc::too_large, "more than 65,535 tags on an entry"}, "put", &key);
-  const bool may_be_new = how.when == When::always || how.when == When::absent ||
-                          (how.when == When::unchanged && how.version == 0);
+  const bool may_be_new =
+      how.when == When::always || how.when == When::absent || (how.when == When::unchanged && how.version == 0);
   LockedEntry locked;
   auto there = lock(locked, key, may_be_new ? LockedEntry::Absent::is_made : LockedEntry::Absent::stays);
   if (!there.ok()) return placed(std::move(there.error()), "put", &key);
@@ -229,7 +229,9 @@ Result<bool> FileStore::forget(const Key& key, const Forget& how) {
   const std::int64_t now = wall();
   const Head* const old = locked.head();
   if (how.version != 0 && !(is_kept(old, now) && old->version == how.version)) return false;
-  if (!locked.remove(directory_)) return placed(system_error(errno, "removing an entry"), "forget", &key);
+  const bool comes_again = key.space() == Space::locks;
+  const bool gone = comes_again ? locked.blank() : locked.remove(directory_);
+  if (!gone) return placed(system_error(errno, "removing an entry"), "forget", &key);
   return is_fresh(old, now);
 }
 
