@@ -68,14 +68,13 @@ int main() {
   // [not-modified]
   // A loader may look at the old value and say that nothing changed: it gets a new lifetime.
   auto page = [&] {
-    return Cache::remember("page", {.minutes = 1, .fail_safe = 1h},
-                           [](cache::Load<std::string>& load) -> std::string {
-                             if (load.stale()) {  // such as a 304 of HTTP
-                               load.not_modified();
-                               return {};
-                             }
-                             return "<html>";
-                           });
+    return Cache::remember("page", {.minutes = 1, .fail_safe = 1h}, [](cache::Load<std::string>& load) -> std::string {
+      if (load.stale()) {  // such as a 304 of HTTP
+        load.not_modified();
+        return {};
+      }
+      return "<html>";
+    });
   };
   // [/not-modified]
   page();
