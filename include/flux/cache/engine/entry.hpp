@@ -123,9 +123,11 @@ struct Entry {
     return far_rest();
   }
   char* far_rest() const noexcept {
-    char* here = bytes() + rest_offset();
-    if ((shape & kOutside) != 0) std::memcpy(&here, here, sizeof here);
-    return here;
+    char* const here = bytes() + rest_offset();
+    if ((shape & kOutside) == 0) return here;
+    char* block;
+    std::memcpy(&block, here, sizeof block);
+    return block;
   }
   std::string_view labels() const noexcept {
     if ((shape & kLabels) == 0) return {};
