@@ -30,7 +30,7 @@ struct Snapshot {
   bool readable = true;  ///< false: the store gave no answer
   bool kept = false;
   bool fresh = false;
-  bool usable = false;   ///< a value of the wanted type, under the wanted tags
+  bool usable = false;  ///< a value of the wanted type, under the wanted tags
   EntryCopy entry;
   Notes notes;
 

@@ -14,8 +14,8 @@ class FLUX_CACHE_TYPE Decorator : public Store {
  public:
   explicit Decorator(StorePtr inner) : inner_(std::move(inner)) {}
 
-  /// Those of the store below, but for `atomic_batches`: what writes item by item cannot promise all or nothing. A layer
-  /// that forwards `put_many` says so itself.
+  /// Those of the store below, but for `atomic_batches`: what writes item by item cannot promise all or nothing. A
+  /// layer that forwards `put_many` says so itself.
   Traits traits() const noexcept override {
     Traits traits = inner_->traits();
     traits.atomic_batches = false;

@@ -36,7 +36,7 @@ inline constexpr std::size_t kMaxKeySize = 0x1FFFF;
 /// Longest text in bytes.
 inline constexpr std::size_t kMaxTextSize = 0xFFFFFFFF;
 /// Longest label block in bytes.
-inline constexpr std::size_t kMaxLabelsSize = 0x1FFFF;
+inline constexpr std::size_t kMaxLabelsSize = 0xFFFF;
 
 /// A moment as the entry keeps it: microseconds on the steady line.
 using Micros = std::int64_t;
@@ -123,9 +123,11 @@ struct Entry {
     return far_rest();
   }
   char* far_rest() const noexcept {
-    char* here = bytes() + rest_offset();
-    if ((shape & kOutside) != 0) std::memcpy(&here, static_cast<const void*>(here), sizeof here);
-    return here;
+    char* const here = bytes() + rest_offset();
+    if ((shape & kOutside) == 0) return here;
+    char* block;
+    std::memcpy(&block, here, sizeof block);
+    return block;
   }
   std::string_view labels() const noexcept {
     if ((shape & kLabels) == 0) return {};
