@@ -3,27 +3,27 @@
 // How it works, in plain words. Each part has a file of its own with its details and sources; docs/design/engine.md has
 // the reasons and what was tried.
 //
-// Reading. A key's 64-bit hash, computed once by the caller, names a shard, a bucket in the shard's table and a one-byte
-// tag. The bucket is one cache line of twelve tags and slot numbers (index.hpp). A reader compares all tags at once,
-// follows the number that matches to the entry (entry.hpp), and compares the key there: two dependent cache misses for
-// an unpredictable key, which is what the time of a hit consists of. A reader takes no lock. It writes its own thread's
-// record (epoch.hpp), its own thread's counters (tally.hpp), and the entry's two-bit recency until that is full, so a
-// hot key's lines stay shared by all cores.
+// Reading. A key's 64-bit hash, computed once by the caller, names a shard, a bucket in the shard's table and a
+// one-byte tag. The bucket is one cache line of twelve tags and slot numbers (index.hpp). A reader compares all tags at
+// once, follows the number that matches to the entry (entry.hpp), and compares the key there: two dependent cache
+// misses for an unpredictable key, which is what the time of a hit consists of. A reader takes no lock. It writes its
+// own thread's record (epoch.hpp), its own thread's counters (tally.hpp), and the entry's two-bit recency until that is
+// full, so a hot key's lines stay shared by all cores.
 //
 // Writing. A writer takes the lock of one shard (lock.hpp), builds the new entry in a free slot (arena.hpp) and swaps
 // its number into the bucket by one store: a reader sees the old entry or the new one, whole. Entries do not change
 // after that, but for an integer counted in place with its version and the deadlines of a touch. Reading, deciding and
-// writing under the lock, `update` is what everything conditional is built of. Per key, all operations are linearizable:
-// a write takes effect at its store into the bucket, a read at its load from there, a flush at its store of the shard's
-// floor, the version up to which entries no longer count.
+// writing under the lock, `update` is what everything conditional is built of. Per key, all operations are
+// linearizable: a write takes effect at its store into the bucket, a read at its load from there, a flush at its store
+// of the shard's floor, the version up to which entries no longer count.
 //
 // Reclaiming. A slot that was taken out of the table may still be under a reader's eyes. It waits, stamped with an
 // epoch, until every reader that could have found it has left; then it is free again, a few with each write. A writer
 // never waits for readers, a reader never for anybody. Objects are destroyed and listeners called after the lock is let
 // go; the listener's keys were copied, so that a slow one holds nothing back.
 //
-// Evicting. Where a bound is reached, the shard's order (order.hpp) names a victim: a window for newcomers, a main clock
-// with the two-bit recency, ghosts of those who left, a sketch of frequencies. Its knobs are turned by a study of
+// Evicting. Where a bound is reached, the shard's order (order.hpp) names a victim: a window for newcomers, a main
+// clock with the two-bit recency, ghosts of those who left, a sketch of frequencies. Its knobs are turned by a study of
 // miniature caches on a sample of the keys (shadow.hpp), which also answers what another size would bring.
 //
 // Expiring. An entry whose deadline has come is a miss at once, because each visit compares; entries without deadline
@@ -33,8 +33,8 @@
 //
 // Bounds. Each shard has its share of the items and of the bytes and never passes it, so the sums are never passed
 // either; below 4,096 items there is one shard and the bound is exact. Room is made before an entry comes in. Bytes are
-// what an entry really takes (slot, block, an object's weight) plus 16 for index and order. What is larger than an eighth
-// of a shard's bytes is refused, and what it was to replace is gone, so that nothing outdated stays.
+// what an entry really takes (slot, block, an object's weight) plus 16 for index and order. What is larger than an
+// eighth of a shard's bytes is refused, and what it was to replace is gone, so that nothing outdated stays.
 //
 // Forks, ends. Before a fork all locks are taken (registry.hpp), so the child finds whole engines. Thread-local and
 // static destructors may use an engine that still lives.
