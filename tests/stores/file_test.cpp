@@ -14,7 +14,10 @@ namespace {
 std::unique_ptr<ScratchDirectory> contract_directory;
 
 StorePtr open_again(const Clock& clock) {
-  return make_file({.path = *contract_directory / "cache", .prefix = "contract:", .clock = &clock});
+  return make_file({.path = *contract_directory / "cache",
+                    .prefix = "contract:",
+                    .clock = &clock,
+                    .lock_timeout = std::chrono::seconds(60)});
 }
 
 StorePtr make_anew(const Clock& clock) {

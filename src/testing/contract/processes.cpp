@@ -37,16 +37,31 @@ TEST_P(StoreContract, AddSucceedsForExactlyOneOfSixteenProcesses) {
 TEST_P(StoreContract, CountersAreExactOverTwoProcessesOfEightThreads) {
   FLUX_CACHE_NEEDS_PROCESSES();
   const int each = rounds(5'000);
-  const long faults = run_in_processes(2, [&] {
+  // A crowd this dense may keep one writer out past its limit; whoever is told so asks again. Only a timeout leaves it
+  // open whether the write was made.
+  constexpr long kOpen = 1, kFault = 1'000'000'000;
+  const long told = run_in_processes(2, [&] {
     const StorePtr mine = again();
     return run_on_threads(8, [&] {
-      long faults = 0;
-      for (int i = 0; i < each; ++i) faults += !mine->increment(Key("n"), 1, {}).ok();
-      return faults;
+      long told = 0;
+      for (int i = 0, refused = 0; i < each;) {
+        const auto answer = mine->increment(Key("n"), 1, {});
+        if (answer.ok()) {
+          ++i;
+        } else if (!is_transient(answer.error().code) || ++refused > 1'000) {
+          return kFault;
+        } else if (answer.error().code == Errc::timeout) {
+          told += kOpen;
+        }
+      }
+      return told;
     });
   });
-  EXPECT_EQ(faults, 0);
-  EXPECT_EQ(got("n"), "integer " + std::to_string(16 * each));
+  ASSERT_GE(told, 0);
+  ASSERT_LT(told, kFault) << "an error that is not transient, or too many that are";
+  const std::int64_t counted = increment("n", 0);
+  EXPECT_GE(counted, 16 * each);
+  EXPECT_LE(counted, 16 * each + told);
 }
 
 TEST_P(StoreContract, PullHandsTheValueToExactlyOneOfEightProcesses) {
