@@ -12,6 +12,8 @@
 #include <flux/cache/drivers.hpp>
 #include <flux/cache/manager.hpp>
 #include <flux/cache/memo.hpp>
+#include <flux/cache/patterns/warmer.hpp>
+#include <flux/cache/patterns/write_behind.hpp>
 #include <flux/cache/repository.hpp>
 
 #include <initializer_list>

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "config/secrets.hpp"
 #include "config/settings_access.hpp"
 #include "config/tree.hpp"
 #include "config/utf8.hpp"
@@ -130,7 +131,7 @@ void check_default(Reading& reading, Config& config) {
           "missing: which of the stores is the default? There are " + detail::alternatives(names_of(config.stores)));
   } else if (config.stores.find(config.default_store) == nullptr) {
     reading.problems.add("/default", nullptr,
-                         "there is no store " + detail::shown(config.default_store) +
+                         "there is no store " + detail::shown(detail::without_secrets(config.default_store)) +
                              detail::suggestion(config.default_store, names_of(config.stores)));
   }
 }

@@ -141,27 +141,20 @@ DriverTable& drivers() {
 DriverContext::DriverContext(std::string name, const Config& config, const Clock& clock, StoreLookup stores)
     : name_(std::move(name)),
       config_(&config),
-      settings_(nullptr),
+      store_(config.stores.find(name_)),
       clock_(&clock),
       stores_(std::move(stores)),
       rules_(rules_of(config, name_)) {
-  const StoreConfig* const found = config.stores.find(name_);
-  if (found == nullptr) refuse("there is no store " + detail::shown(name_));
-  settings_ = &found->settings();
-}
-
-std::string_view DriverContext::driver() const noexcept {
-  const Settings* const driver = settings_->find("driver");
-  return driver != nullptr ? std::string_view(driver->text()) : std::string_view();
+  if (store_ == nullptr) refuse("there is no store " + detail::shown(name_));
 }
 
 std::string DriverContext::pointer() const { return detail::join_pointer("/stores", name_); }
 
-const Settings* DriverContext::connection(std::string_view name) const {
+const ConnectionConfig* DriverContext::connection(std::string_view name) const {
   const ConnectionConfig* const found = config_->connections.find(name.empty() ? "default" : name);
   if (found == nullptr && !name.empty())
     refuse(pointer() + "/connection: there is no connection " + detail::shown(name));
-  return found != nullptr ? &found->settings() : nullptr;
+  return found;
 }
 
 }  // namespace v1

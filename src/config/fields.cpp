@@ -1,12 +1,12 @@
-// The strict reading: each kind of field, both ways.
+// The strict reading, both ways: texts, names and what is nested. Numbers are in number_fields.cpp.
 #include <flux/cache/fields.hpp>
 
 #include <flux/cache/drivers.hpp>
 
 #include <algorithm>
 
-#include "config/quantity.hpp"
 #include "config/reading.hpp"
+#include "config/secrets.hpp"
 #include "config/settings_access.hpp"
 #include "config/utf8.hpp"
 
@@ -14,6 +14,7 @@ namespace flux::cache {
 inline namespace v1 {
 
 using detail::described;
+using detail::is_variable;
 using detail::named;
 
 namespace {
@@ -30,9 +31,6 @@ std::string_view kind_name(const Settings& found) {
   }
   return "something else";
 }
-
-/// A variable's value may be a number or a bool spelled out; what stands in the configuration itself may not.
-bool is_variable(const Settings& found) { return found.is_text() && found.origin() != Settings::Origin::written; }
 
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) {
@@ -59,12 +57,6 @@ bool is_table(std::string_view text) {
   return dot == text.npos ? is_word(text) : is_word(text.substr(0, dot)) && is_word(text.substr(dot + 1));
 }
 
-std::string range_of(std::string_view what, std::int64_t least, std::int64_t most) {
-  std::string wanted(what);
-  if (most == Fields::kMaxInteger) return wanted.append(" of at least ").append(std::to_string(least));
-  return wanted.append(" from ").append(std::to_string(least)).append(" to ").append(std::to_string(most));
-}
-
 template <class Things>
 std::vector<std::string_view> views(const Things& things) {
   return {things.begin(), things.end()};
@@ -75,36 +67,6 @@ std::vector<std::string_view> names_of(const Named<T>& things) {
   std::vector<std::string_view> names;
   for (const auto& thing : things) names.emplace_back(thing.first);
   return names;
-}
-
-std::optional<Duration> duration_from(const Settings& found) {
-  if (found.kind() == Settings::Kind::integer || found.kind() == Settings::Kind::real)
-    return detail::duration_of_seconds(found.real());
-  if (!found.is_text()) return std::nullopt;
-  if (is_variable(found))
-    if (const auto seconds = detail::parse_real(found.text())) return detail::duration_of_seconds(*seconds);
-  return detail::parse_duration(found.text());
-}
-
-constexpr std::string_view kDurationForm =
-    "a duration: seconds, or text with its unit such as \"200ms\", \"5m\", \"2d\"";
-constexpr std::string_view kLifetimeForm =
-    "a lifetime above zero: seconds, or text such as \"90s\", \"5m\", \"forever\"";
-constexpr std::string_view kSizeForm = "a size: bytes, or text with its unit such as \"64MiB\", \"10kB\"";
-
-/// Nothing where it is no lifetime; the inner optional is empty for null.
-std::optional<std::optional<Ttl>> lifetime_from(const Settings& found) {
-  using Found = std::optional<std::optional<Ttl>>;
-  if (found.is_null()) return Found(std::in_place);
-  if (found.is_text() && found.text() == "forever") return Found(Ttl::forever());
-  const auto length = duration_from(found);
-  if (!length || *length <= Duration(0)) return std::nullopt;
-  return Found(Ttl(*length));
-}
-
-Settings settings_from(const std::optional<Ttl>& value) {
-  if (!value) return {};
-  return value->is_forever() ? std::string("forever") : detail::format_duration(value->length());
 }
 
 }  // namespace
@@ -118,6 +80,17 @@ void Fields::mistake(std::string_view name, std::string message) {
   if (reading_ == nullptr) return;
   const Settings* const at = name.empty() ? nullptr : from_->find(name);
   reading_->problems.add(name.empty() ? pointer_ : pointer_to(name), at != nullptr ? at : from_, message);
+}
+
+void Fields::mistake(const Error& error) {
+  std::string_view name = error.key, message = error.message;
+  if (const std::size_t colon = message.find(": ");
+      colon != message.npos && (name.empty() || name == message.substr(0, colon))) {
+    name = message.substr(0, colon);
+    message.remove_prefix(colon + 2);
+  }
+  if (std::find(known_.begin(), known_.end(), name) != known_.end()) return mistake(name, std::string(message));
+  mistake("", name.empty() ? std::string(message) : std::string(name).append(": ").append(message));
 }
 
 void Fields::wrong(std::string_view name, const Settings& found, std::string_view wanted) {
@@ -137,7 +110,8 @@ const std::string* Fields::take_text(std::string_view name, std::string_view wan
   const Settings* const found = take(name);
   if (found == nullptr) return nullptr;
   if (found->is_text()) return &found->text();
-  wrong(name, *found, wanted);
+  // The kind alone: a number may be somebody's password.
+  mistake(name, "expected " + std::string(wanted) + ", found " + std::string(kind_name(*found)));
   return nullptr;
 }
 
@@ -228,13 +202,13 @@ void Fields::table(std::string_view name, std::string& value) {
   value = *found;
 }
 
-void Fields::word(std::string_view name, std::string& value, Words words) {
+void Fields::read_word(std::string_view name, std::string& value, const std::vector<std::string_view>& words) {
   write_text(name, value);
-  const std::string* const found = take_text(name, "one of " + detail::alternatives(views(words)));
-  if (found == nullptr || (to_ == nullptr && found->empty() && value.empty())) return;
+  const std::string* const found = take_text(name, "one of " + detail::alternatives(words));
+  if (found == nullptr || (found->empty() && value.empty())) return;
   if (std::find(words.begin(), words.end(), *found) == words.end())
-    return mistake(name, named(*from_->find(name)) + " is not one of " + detail::alternatives(views(words)) +
-                             detail::suggestion(*found, views(words)));
+    return mistake(name, named(*from_->find(name)) + " is not one of " + detail::alternatives(words) +
+                             detail::suggestion(*found, words));
   value = *found;
 }
 
@@ -324,125 +298,6 @@ void Fields::connection(std::string_view name, std::string& value, Words drivers
   }
 }
 
-void Fields::flag(std::string_view name, bool& value) {
-  if (to_ != nullptr) return void(to_->set(name, value));
-  const Settings* const found = take(name);
-  if (found == nullptr) return;
-  if (found->kind() == Settings::Kind::boolean) return void(value = found->boolean());
-  if (is_variable(*found)) {
-    if (found->text() == "true" || found->text() == "1") return void(value = true);
-    if (found->text() == "false" || found->text() == "0") return void(value = false);
-  }
-  wrong(name, *found, "true or false");
-}
-
-void Fields::read_integer(std::string_view name, std::int64_t& value, std::int64_t least, std::int64_t most) {
-  if (to_ != nullptr) return void(to_->set(name, value));
-  const Settings* const found = take(name);
-  if (found == nullptr) return;
-  if (const auto number = integer_from(*found); number && *number >= least && *number <= most)
-    value = *number;
-  else
-    wrong(name, *found, range_of("an integer", least, most));
-}
-
-std::optional<std::int64_t> Fields::integer_from(const Settings& found) {
-  if (found.kind() == Settings::Kind::integer) return found.integer();
-  return is_variable(found) ? detail::parse_integer(found.text()) : std::nullopt;
-}
-
-void Fields::read_integers(std::string_view name, std::vector<std::int64_t>& value, std::int64_t least,
-                           std::int64_t most) {
-  if (to_ != nullptr) {
-    Settings& list = to_->set(name, Settings::list());
-    for (const std::int64_t number : value) list.push(number);
-    return;
-  }
-  const Settings* const found = take(name);
-  if (found == nullptr) return;
-  if (!found->is_list()) return wrong(name, *found, "a list of integers");
-  value.clear();
-  for (std::size_t i = 0; i < found->size() && !reading_->problems.full(); ++i) {
-    const auto number = integer_from((*found)[i]);
-    if (number && *number >= least && *number <= most)
-      value.push_back(*number);
-    else
-      reading_->problems.add(pointer_to(name) + "/" + std::to_string(i), &(*found)[i],
-                             "expected " + range_of("an integer", least, most) + ", found " + described((*found)[i]));
-  }
-}
-
-void Fields::real(std::string_view name, double& value, double least, double most) {
-  if (to_ != nullptr) return void(to_->set(name, value));
-  const Settings* const found = take(name);
-  if (found == nullptr) return;
-  std::optional<double> number;
-  if (found->kind() == Settings::Kind::integer || found->kind() == Settings::Kind::real)
-    number = found->real();
-  else if (is_variable(*found))
-    number = detail::parse_real(found->text());
-  if (number && *number >= least && *number <= most)
-    value = *number;
-  else
-    wrong(name, *found, "a number from " + Settings(least).to_json() + " to " + Settings(most).to_json());
-}
-
-void Fields::read_size(std::string_view name, std::uint64_t& value, std::uint64_t least, std::uint64_t most) {
-  if (to_ != nullptr)
-    return void(to_->set(name, static_cast<std::int64_t>(std::min<std::uint64_t>(value, kMaxInteger))));
-  const Settings* const found = take(name);
-  if (found == nullptr) return;
-  std::optional<std::uint64_t> bytes;
-  if (found->kind() == Settings::Kind::integer && found->integer() >= 0)
-    bytes = static_cast<std::uint64_t>(found->integer());
-  else if (found->is_text() && (is_variable(*found) || !detail::parse_integer(found->text())))
-    bytes = detail::parse_size(found->text());
-  if (!bytes) return wrong(name, *found, kSizeForm);
-  if (*bytes >= least && *bytes <= most) return void(value = *bytes);
-  mistake(name, *bytes < least ? "at least " + detail::format_size(least) + " is needed"
-                               : "at most " + detail::format_size(most) + " is possible");
-}
-
-void Fields::read_duration(std::string_view name, Duration& value, Duration least, Duration most) {
-  if (to_ != nullptr) return void(to_->set(name, detail::format_duration(value)));
-  const Settings* const found = take(name);
-  if (found == nullptr) return;
-  const auto length = duration_from(*found);
-  if (!length) return wrong(name, *found, kDurationForm);
-  if (*length >= least && *length <= most) return void(value = *length);
-  mistake(name, *length < least ? "at least " + detail::format_duration(least) + " is needed"
-                                : "at most " + detail::format_duration(most) + " is possible");
-}
-
-void Fields::lifetime(std::string_view name, std::optional<Ttl>& value) {
-  if (to_ != nullptr) return void(to_->set(name, settings_from(value)));
-  const Settings* const found = take(name);
-  if (found == nullptr) return;
-  if (const auto length = lifetime_from(*found))
-    value = *length;
-  else
-    wrong(name, *found, kLifetimeForm);
-}
-
-void Fields::lifetimes(std::string_view name, std::vector<std::optional<Ttl>>& value) {
-  if (to_ != nullptr) {
-    Settings& list = to_->set(name, Settings::list());
-    for (const auto& length : value) list.push(settings_from(length));
-    return;
-  }
-  const Settings* const found = take(name);
-  if (found == nullptr) return;
-  if (!found->is_list()) return wrong(name, *found, "a list of lifetimes");
-  value.clear();
-  for (std::size_t i = 0; i < found->size() && !reading_->problems.full(); ++i) {
-    if (const auto length = lifetime_from((*found)[i]))
-      value.push_back(*length);
-    else
-      reading_->problems.add(pointer_to(name) + "/" + std::to_string(i), &(*found)[i],
-                             "expected " + std::string(kLifetimeForm) + ", found " + described((*found)[i]));
-  }
-}
-
 void Fields::read_group(std::string_view name, detail::FunctionRef<void(Fields&)> describe) {
   if (to_ != nullptr) {
     Fields inner(to_->set(name, Settings::map()));
@@ -490,7 +345,7 @@ std::string described(const Settings& found) {
 }
 
 std::string named(const Settings& found) {
-  return is_variable(found) ? std::string("the variable's value") : shown(found.text());
+  return is_variable(found) ? std::string("the variable's value") : shown(without_secrets(found.text()));
 }
 
 void Reading::read(const Settings& settings, std::string_view pointer, FunctionRef<void(Fields&)> describe) {

@@ -47,7 +47,8 @@ class Interpolation {
   void rewrite(Settings& node, const std::string& pointer) {
     const std::string_view text = node.text();
     std::string out;
-    auto origin = Settings::Origin::written;
+    auto from = Settings::Origin::written;
+    bool alone = false;  // the whole text is one variable, whose origin is then the node's
     std::size_t at = 0;
     while (at < text.size()) {
       const std::size_t dollar = text.find('$', at);
@@ -60,10 +61,9 @@ class Interpolation {
         const std::size_t close = text.find('}', dollar);
         if (close == std::string_view::npos)
           return problems_.add(pointer, &node, "\"${\" without its \"}\"; write $${ for the characters themselves");
-        Settings::Origin from;
         if (!replace(text.substr(dollar + 2, close - dollar - 2), out, from, node, pointer)) return;
         at = close + 1;
-        if (dollar == 0 && at == text.size()) origin = from;
+        alone = dollar == 0 && at == text.size();
       } else {
         out += '$';
         at = dollar + 1;
@@ -72,7 +72,7 @@ class Interpolation {
         return problems_.add(pointer, &node, "the variables make the configuration larger than 16 MiB");
     }
     spent_ += out.size();
-    SettingsAccess::rewrite(node, std::move(out), origin);
+    SettingsAccess::rewrite(node, std::move(out), alone ? from : Settings::Origin::written);
   }
 
   bool replace(std::string_view inside, std::string& out, Settings::Origin& from, const Settings& node,

@@ -12,7 +12,9 @@ inline namespace v1 {
 namespace {
 
 using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""us;
 
+constexpr std::uint64_t kKibi = 1024;
 constexpr int kMostWeight = 1'000'000;
 
 /// Where a composite keeps locks and counters: one of its own stores.
@@ -35,9 +37,9 @@ void describe(Fields& fields, SerializeConfig& config) {
 }
 
 void describe(Fields& fields, LimitsConfig& config) {
-  fields.size("key", config.key, 1, 16 * 1024 * 1024);
+  fields.size("key", config.key, 1, 16 * kKibi * kKibi);
   fields.integer("tags", config.tags, 1, 10'000);
-  fields.size("tag", config.tag, 1, 64 * 1024);
+  fields.size("tag", config.tag, 1, 64 * kKibi);
 }
 
 void describe(Fields& fields, MemoryConfig& config) {
@@ -53,19 +55,29 @@ void describe(Fields& fields, MemoryConfig& config) {
 void describe(Fields& fields, FileConfig& config) {
   fields.driver("file");
   fields.path("path", config.path);
+  fields.flag("allow_unsafe_directory", config.allow_unsafe_directory);
   fields.common(config);
 }
 
 void describe(Fields& fields, SqliteConnection& connection) {
   fields.driver("sqlite");
   fields.path("database", connection.database);
-  fields.duration("busy_timeout", connection.busy_timeout);
+  fields.duration("busy_timeout", connection.busy_timeout, 1us);
+  fields.choice("synchronous", connection.synchronous,
+                {{"off", Synchronous::off}, {"normal", Synchronous::normal}, {"full", Synchronous::full}});
+  fields.integer("connections", connection.connections, 1, 64);
+  fields.choice("on_corrupt", connection.on_corrupt,
+                {{"set_aside", OnCorrupt::set_aside}, {"refuse", OnCorrupt::refuse}});
+  fields.duration("recheck", connection.recheck, 1us);
+  fields.size("cache_bytes", connection.cache_bytes, 64 * kKibi, 4 * kKibi * kKibi * kKibi);
+  fields.integer("checkpoint_pages", connection.checkpoint_pages, 1, 1'000'000);
 }
 
 void describe(Fields& fields, DatabaseConfig& config) {
   fields.driver("database");
   fields.table("table", config.table);
   fields.connection("connection", config.connection, {"sqlite"});
+  fields.integer("sweep", config.sweep, 0, 1'000);
   fields.common(config);
 }
 
@@ -147,8 +159,8 @@ void know_drivers(DriverTable& table) {
   table.know<MemcachedConfig>("memcached");
   table.know<DistributedConfig>("distributed");
   table.know<TieredConfig>("tiered");
-  table.add_connection<SqliteConnection>("sqlite");
-  table.add_connection<RedisConnection>("redis");
+  table.know_connection<SqliteConnection>("sqlite");
+  table.know_connection<RedisConnection>("redis");
 }
 
 }  // namespace detail

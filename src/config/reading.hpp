@@ -15,6 +15,11 @@ struct Config;
 
 namespace detail {
 
+/// A variable's value may be a number or a bool spelled out; what stands in the configuration itself may not.
+inline bool is_variable(const Settings& found) {
+  return found.is_text() && found.origin() != Settings::Origin::written;
+}
+
 /// What was found, for a message: numbers as they are, texts by their kind alone, since one may be a secret.
 std::string described(const Settings& found);
 /// A name that a configuration uses, in quotes; a variable's value is not shown.

@@ -1,13 +1,14 @@
 // The tree of a configuration: looking up, comparing, writing as JSON.
 #include <flux/cache/settings.hpp>
 
+#include <flux/cache/detail/json_reader.hpp>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
 
 #include "config/settings_access.hpp"
-#include "config/utf8.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -106,7 +107,7 @@ void write_text(std::string& out, std::string_view text) {
   out += '"';
   const char* const end = text.data() + text.size();
   for (const char* at = text.data(); at != end;) {
-    const std::size_t length = detail::utf8_length(at, end);
+    const std::size_t length = detail::utf8_sequence(at, end);
     if (length != 1) {
       length == 0 ? out.append("\\ufffd") : out.append(at, length);  // bytes that are no text: U+FFFD
       at += length == 0 ? 1 : length;

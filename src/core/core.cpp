@@ -453,6 +453,8 @@ Result<std::size_t> Core::prune(std::size_t budget) {
 
 // --- statistics and events
 
+bool Core::idle() const { return flights_->size() == 0; }
+
 Stats Core::stats() const {
   const auto sums = counters_.sums();
   const auto of = [&](Count what) { return sums[static_cast<std::size_t>(what)]; };

@@ -1,6 +1,6 @@
-#include <flux/cache/executor.hpp>
 #include <pthread.h>
 #include <unistd.h>
+#include <flux/cache/executor.hpp>
 
 #include <atomic>
 #include <condition_variable>

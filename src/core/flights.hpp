@@ -52,9 +52,9 @@ class Flight {
   std::condition_variable landed_;
   bool done_ = false;
   Landing landing_;
-  std::atomic<std::uint64_t> began_{0};   // the moment its loader began; 0: not yet
+  std::atomic<std::uint64_t> began_{0};  // the moment its loader began; 0: not yet
   std::atomic<std::uint64_t> ticket_{0};
-  ThreadOfLoads* pilot_ = nullptr;        // who runs the loader; under the graph's mutex
+  ThreadOfLoads* pilot_ = nullptr;  // who runs the loader; under the graph's mutex
 };
 
 /// A moment on the process's own sequence, to tell what began before what.

@@ -13,6 +13,10 @@ namespace {
 
 constexpr Duration kThrottle = std::chrono::seconds(30);
 
+/// So often a store may refuse a placeholder where it shows nothing. Then it keeps nothing, as the null store, and the
+/// value is handed on without.
+constexpr int kPatience = 4;
+
 /// Roughly what `take` would answer: a kept value that cannot be converted after all is found out by the reader.
 bool fits(const ValueView& value, const Type& as) {
   switch (value.kind) {
@@ -101,16 +105,17 @@ Job::Claim Job::claim() {
     const std::string notes = Notes{.placeholder = true, .token = token_}.encode();
     const auto labels = stamps();
     auto written = store.put(key, {.expiry = {Instant{}, lease}, .tags = labels, .notes = notes}, {When::unchanged, 0});
-    if (written.ok() && !*written) return Claim::changed;
-    claimed_ = written.ok();
+    if (written.ok() && !*written && ++refused_ < kPatience) return Claim::changed;
+    claimed_ = written.ok() && *written;
     flight_->begin(claimed_ ? token_ : 0);
     return Claim::won;
   }
   token_ = 0;
   if (store.traits().shared) {
     const std::string lock = "load:" + key_;
-    auto taken = store.put(Key(lock, Space::locks), {.value = {.kind = Kind::text, .text = "load"}, .expiry = Expiry::at(lease)},
-                           {When::absent});
+    auto taken =
+        store.put(Key(lock, Space::locks), {.value = {.kind = Kind::text, .text = "load"}, .expiry = Expiry::at(lease)},
+                  {When::absent});
     if (taken.ok() && !*taken) return Claim::elsewhere;
     locked_ = taken.ok();
   }
@@ -178,7 +183,7 @@ void Job::throttle() {
 bool Job::succeeded(const Value& answer, LoadSaid& said, Duration took) {
   if (!claimed_) return false;
   const Lifetime life{said.ttl ? said.ttl : ttl_, &options_};
-  if (said.skip_store) return release(), false;
+  if (said.skip_store || options_.skip_store) return release(), false;
   if (answer.kind() == Kind::none) {
     if (!options_.negative || *options_.negative <= Duration::zero()) {
       if (token_ == 0) (void)core_->store()->forget(Key(key_), {snapshot_.entry.view().version});

@@ -30,7 +30,7 @@ struct Snapshot {
   bool readable = true;  ///< false: the store gave no answer
   bool kept = false;
   bool fresh = false;
-  bool usable = false;   ///< a value of the wanted type, under the wanted tags
+  bool usable = false;  ///< a value of the wanted type, under the wanted tags
   EntryCopy entry;
   Notes notes;
 
@@ -92,6 +92,7 @@ class Job : public std::enable_shared_from_this<Job> {
   std::uint64_t token_ = 0;  ///< of our placeholder; 0: the ticket is the kept entry's version
   bool claimed_ = false;
   bool locked_ = false;
+  int refused_ = 0;
 };
 
 }  // namespace detail

@@ -229,6 +229,7 @@ void Call::refresh_behind(Snapshot seen) {
 LoadStatus Core::load(const LoadRequest& request) {
   if (auto wrong = check(request.key, "remember")) raise(*wrong);
   const Options* const options = request.life.options;
+  if (options != nullptr && options->skip_read) return Call(*this, request).go(true);
   const bool early = options != nullptr && (options->beta > 0 || (options->eager > 0 && options->eager < 1));
   bool fits = false;
   bool tagged = true;

@@ -30,8 +30,7 @@ class PilotingAll {
 Options flexible_options(const Fresh& lives) {
   const Duration fresh = lives.fresh.length();
   const Duration stale = lives.stale.length();
-  if (fresh > stale)
-    throw std::invalid_argument("flux::cache: flexible: the fresh life is longer than the stale one");
+  if (fresh > stale) throw std::invalid_argument("flux::cache: flexible: the fresh life is longer than the stale one");
   Options options{.ttl = lives.fresh};
   options.stale = lives.stale.is_forever() ? Duration::max() : stale - fresh;
   return options;
@@ -75,10 +74,17 @@ void Core::load_many(const BatchLoadRequest& request) {
       }
       const LoadRequest one{request.tags, key, request.as, request.life, true, never, no_loader, no_copy};
       led.emplace_back(i, std::make_shared<Job>(shared_from_this(), one, flight, std::move(seen)));
-      if (led.back().second->claim() == Job::Claim::won) {
+      Job& job = *led.back().second;
+      Job::Claim claim = job.claim();
+      while (claim == Job::Claim::changed) {
+        job.see(Job::look(*this, request.tags, key, request.as));
+        if (job.snapshot().kept) break;
+        claim = job.claim();
+      }
+      if (claim == Job::Claim::won) {
         names.emplace_back(key);
       } else {
-        led.back().second->settle({.look_again = true});
+        job.settle({.look_again = true});
         led.pop_back();
         others.push_back(i);
       }
@@ -113,7 +119,8 @@ void Core::load_many(const BatchLoadRequest& request) {
     if (answer != answers.end()) answers.erase(answer);
   }
   if (failure && led.empty()) std::rethrow_exception(failure);
-  for (const auto& [key, value] : answers) settle(put(request.tags, key, value.view(), request.life, When::always), false);
+  for (const auto& [key, value] : answers)
+    settle(put(request.tags, key, value.view(), request.life, When::always), false);
 
   for (const std::size_t i : others) {
     const std::vector<std::string> name{std::string(request.keys[i])};

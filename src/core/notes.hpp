@@ -16,11 +16,11 @@ inline namespace v1 {
 namespace detail {
 
 struct Notes {
-  bool placeholder = false;          ///< no value yet: a loader is at work, and the entry's `keep_until` is its lease
-  bool negative = false;             ///< no value: the loader's answer was that there is nothing
-  std::uint64_t token = 0;           ///< which load the placeholder belongs to
-  std::int64_t throttle_until = 0;   ///< wall time before which a failed load is not tried again
-  std::int64_t cost = 0;             ///< how long the load took, in microseconds
+  bool placeholder = false;         ///< no value yet: a loader is at work, and the entry's `keep_until` is its lease
+  bool negative = false;            ///< no value: the loader's answer was that there is nothing
+  std::uint64_t token = 0;          ///< which load the placeholder belongs to
+  std::int64_t throttle_until = 0;  ///< wall time before which a failed load is not tried again
+  std::int64_t cost = 0;            ///< how long the load took, in microseconds
 
   std::string encode() const {
     std::string out{'\1', static_cast<char>((placeholder ? 1 : 0) | (negative ? 2 : 0) | (token != 0 ? 4 : 0) |

@@ -38,7 +38,7 @@ Result<bool> Store::has(const Key& key) {
 Result<bool> Store::pull(const Key& key, const Read& how, Receiver found) {
   for (int attempt = 0; attempt < kMaxSwapAttempts; ++attempt) {
     EntryCopy copy;
-    auto there = get(key, how, [&](const Entry& entry) { copy = EntryCopy(entry); });
+    auto there = get(key, {.as = how.as}, [&](const Entry& entry) { copy = EntryCopy(entry); });
     if (!there.ok() || !*there) return there;
     auto removed = forget(key, {.version = copy.view().version});
     if (!removed.ok()) return removed;

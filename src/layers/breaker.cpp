@@ -9,6 +9,7 @@ class BreakerStore final : public Decorator {
  public:
   BreakerStore(StorePtr inner, const BreakerOptions& options) : Decorator(std::move(inner)), breaker_(options) {}
 
+  Traits traits() const noexcept override { return inner().traits(); }
   Result<bool> get(const Key& key, const Read& how, Receiver found) override {
     return guarded("get", [&] { return inner().get(key, how, found); });
   }

@@ -68,6 +68,15 @@ class SerializedStore final : public Decorator {
     return Decorator::increment(key, by, if_new);
   }
 
+  /// What does not check out is passed over: a walk is no read.
+  Result<void> scan(Space space, Visitor visit) override {
+    return inner().scan(space, [&](std::string_view key, const Entry& entry) {
+      bool go_on = true;
+      (void)open(entry, {}, [&](const Entry& live) { go_on = visit(key, live); });
+      return go_on;
+    });
+  }
+
   Result<bool> has(const Key& key) override { return inner().has(key); }
   Result<bool> touch(const Key& key, const Expiry& expiry) override { return inner().touch(key, expiry); }
   Result<std::size_t> forget_many(std::span<const Key> keys) override { return inner().forget_many(keys); }

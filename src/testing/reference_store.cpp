@@ -46,7 +46,7 @@ class ReferenceStore final : public Store {
         break;
       case When::unchanged: {
         const auto there = kept(key);
-        if (there == entries_.end() || there->second.view().version != how.version) return false;
+        if ((there == entries_.end() ? 0 : there->second.view().version) != how.version) return false;
         break;
       }
     }

@@ -470,6 +470,60 @@ TEST_F(EngineTest, AVisitorMayVisitAndWriteWithinAVisit) {
   });
 }
 
+TEST_F(EngineTest, ReadersAloneSweepWhatHasExpired) {
+  Engine& engine = make({.max_items = 50'000});
+  for (int index = 0; index < 20'000; ++index) {
+    const std::string key = "k" + std::to_string(index);
+    engine.put(key, hash(key), Draft::of("v").until(clock_.now() + 1s));
+  }
+  put(engine, "stays", "v");
+  clock_.advance(2s);
+  for (int index = 0; index < 100'000; ++index) has(engine, "stays");
+  EXPECT_LE(engine.figures().entries, 500u);
+}
+
+TEST_F(EngineTest, AScanOfOneTimeKeysKeepsMostOfAHotSet) {
+  Engine& engine = make({.max_items = 1000});
+  const auto read_through = [&](const std::string& key) {
+    if (has(engine, key)) return true;
+    put(engine, key, "v");
+    return false;
+  };
+  for (int round = 0; round < 20; ++round)
+    for (int index = 0; index < 500; ++index) read_through("hot" + std::to_string(index));
+  for (int index = 0; index < 200'000; ++index) {
+    read_through("once" + std::to_string(index));
+    if (index % 4 == 0) read_through("hot" + std::to_string(index / 4 % 500));
+  }
+  int kept = 0;
+  for (int index = 0; index < 500; ++index) kept += has(engine, "hot" + std::to_string(index));
+  EXPECT_GE(kept, 400);
+}
+
+TEST_F(EngineTest, TheStudyTellsWhatOtherSizesWouldBring) {
+  Engine& engine = make({.max_items = 4000});
+  std::uint64_t state = 1;
+  for (int index = 0; index < 400'000; ++index) {
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    const std::string key = std::to_string((state >> 33) % 12'000);
+    if (!has(engine, key)) put(engine, key, "v");
+  }
+  const std::vector<engine::Estimate> estimates = engine.estimates();
+  ASSERT_EQ(estimates.size(), 3u);
+  // Keys asked for evenly: the hit ratio is the share of them that fits.
+  EXPECT_NEAR(estimates[0].hit_ratio, 2000.0 / 12'000, 0.08);
+  EXPECT_NEAR(estimates[1].hit_ratio, 4000.0 / 12'000, 0.08);
+  EXPECT_NEAR(estimates[2].hit_ratio, 8000.0 / 12'000, 0.08);
+}
+
+TEST_F(EngineTest, AVisitorThatSaysNoMakesAMiss) {
+  Engine& engine = make();
+  put(engine, "k", "v");
+  EXPECT_FALSE(engine.visit("k", hash("k"), [](const View&) { return false; }));
+  EXPECT_EQ(engine.figures().misses, 1u);
+  EXPECT_EQ(engine.figures().hits, 0u);
+}
+
 TEST(EngineClock, TheMachinesClockExpiresEntries) {
   Engine engine({});
   timespec at{};

@@ -37,6 +37,10 @@ class Clock;
 
 namespace detail {
 
+/// Its address tells one type from another.
+template <class T>
+inline char type_mark = 0;
+
 /// A driver's struct of any type, as settings; shared and immutable, so copying one costs little.
 class FLUX_CACHE_API AnyConfig {
  public:
@@ -45,9 +49,23 @@ class FLUX_CACHE_API AnyConfig {
   const Settings& settings() const noexcept { return *settings_; }
   /// The name under "driver"; empty where there is none.
   std::string_view driver() const noexcept;
+  /// The struct it was made of, with what cannot be written down, such as a listener; null where it is another's.
+  template <class Struct>
+  const Struct* given() const noexcept {
+    return mark_ == &type_mark<Struct> ? static_cast<const Struct*>(given_.get()) : nullptr;
+  }
+
+ protected:
+  template <class Struct>
+  explicit AnyConfig(const Struct* given) : AnyConfig(to_settings(*given)) {
+    given_ = std::make_shared<const Struct>(*given);
+    mark_ = &type_mark<Struct>;
+  }
 
  private:
   std::shared_ptr<const Settings> settings_;
+  std::shared_ptr<const void> given_;
+  const char* mark_ = nullptr;
 };
 
 }  // namespace detail
@@ -58,7 +76,7 @@ class StoreConfig : public detail::AnyConfig {
   StoreConfig() : AnyConfig(Settings::map()) {}
   explicit StoreConfig(Settings settings) : AnyConfig(std::move(settings)) {}
   template <Described Config>
-  StoreConfig(const Config& config) : AnyConfig(to_settings(config)) {}
+  StoreConfig(const Config& config) : AnyConfig(&config) {}
 };
 
 /// The configuration of one connection: SqliteConnection, RedisConnection, or settings.
@@ -67,7 +85,7 @@ class ConnectionConfig : public detail::AnyConfig {
   ConnectionConfig() : AnyConfig(Settings::map()) {}
   explicit ConnectionConfig(Settings settings) : AnyConfig(std::move(settings)) {}
   template <Described Config>
-  ConnectionConfig(const Config& config) : AnyConfig(to_settings(config)) {}
+  ConnectionConfig(const Config& config) : AnyConfig(&config) {}
 };
 
 /// Things by name, in the order in which they were written. Looks up in linear time: there are few.

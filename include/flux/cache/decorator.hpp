@@ -14,7 +14,13 @@ class FLUX_CACHE_TYPE Decorator : public Store {
  public:
   explicit Decorator(StorePtr inner) : inner_(std::move(inner)) {}
 
-  Traits traits() const noexcept override { return inner_->traits(); }
+  /// Those of the store below, but for `atomic_batches`: what writes item by item cannot promise all or nothing. A
+  /// layer that forwards `put_many` says so itself.
+  Traits traits() const noexcept override {
+    Traits traits = inner_->traits();
+    traits.atomic_batches = false;
+    return traits;
+  }
   Result<bool> get(const Key& key, const Read& how, Receiver found) override { return inner_->get(key, how, found); }
   Result<bool> put(const Key& key, const Entry& entry, const Write& how) override {
     return inner_->put(key, entry, how);

@@ -28,9 +28,9 @@ class FLUX_CACHE_API DriverContext {
   /// The store's configured name.
   const std::string& name() const noexcept { return name_; }
   /// The driver's name.
-  std::string_view driver() const noexcept;
+  std::string_view driver() const noexcept { return store_->driver(); }
   /// The store's own settings, as they were written.
-  const Settings& settings() const noexcept { return *settings_; }
+  const Settings& settings() const noexcept { return store_->settings(); }
   /// Whose time the store goes by.
   const Clock& clock() const noexcept { return *clock_; }
   /// What every store may be told, resolved; layers for most of it are put on by the manager.
@@ -39,19 +39,23 @@ class FLUX_CACHE_API DriverContext {
   const std::string& prefix() const noexcept { return rules_.prefix; }
   /// Another configured store, under its own prefix and with the layers that keep its promises. Throws ConfigError.
   StorePtr store(std::string_view name) const { return stores_(name); }
-  /// The connection that the store names, else "default", else null: then the driver's own defaults hold.
-  const Settings* connection(std::string_view name) const;
+  /// The connection of that name, or "default" where the name is empty; null where there is no default: then the
+  /// driver's own defaults hold. Throws ConfigError where there is none of that name.
+  const ConnectionConfig* connection(std::string_view name) const;
 
   /// The store's settings as the struct they belong to.
   template <Described Config>
   Config read() const {
-    return from_settings<Config>(*settings_, pointer());
+    const Config* const given = store_->given<Config>();
+    return given != nullptr ? *given : from_settings<Config>(settings(), pointer());
   }
   /// A connection's settings as the struct they belong to; a struct as it is born where there is no such connection.
   template <Described Connection>
   Connection read_connection(std::string_view name) const {
-    const Settings* const found = connection(name);
-    return found != nullptr ? from_settings<Connection>(*found, "/connections") : Connection{};
+    const ConnectionConfig* const found = connection(name);
+    if (found == nullptr) return Connection{};
+    const Connection* const given = found->given<Connection>();
+    return given != nullptr ? *given : from_settings<Connection>(found->settings(), pointer() + "/connection");
   }
 
  private:
@@ -59,7 +63,7 @@ class FLUX_CACHE_API DriverContext {
 
   std::string name_;
   const Config* config_;
-  const Settings* settings_;
+  const StoreConfig* store_;
   const Clock* clock_;
   StoreLookup stores_;
   StoreRules rules_;
@@ -89,7 +93,8 @@ class FLUX_CACHE_API DriverTable {
   void set(std::string name, Driver driver);
   /// A driver whose settings nobody checks but itself.
   void extend(std::string name, StoreFactory factory) { set(std::move(name), {{}, std::move(factory)}); }
-  /// A driver with a struct: its settings are read strictly, and the factory gets `(Config, const DriverContext&)`.
+  /// A driver with a struct: its settings are read strictly and, where the struct has `Result<void> validate() const`,
+  /// validated; the factory gets `(Config, const DriverContext&)`.
   template <Described Config, class Factory>
   void add(std::string name, Factory factory) {
     set(std::move(name), {check_of<Config>(), [factory = std::move(factory)](const DriverContext& context) {
@@ -99,16 +104,20 @@ class FLUX_CACHE_API DriverTable {
   /// A driver whose settings are known, but whose stores this build cannot make.
   template <Described Config>
   void know(std::string name) {
-    set(std::move(name), {check_of<Config>(), {}});
+    set(std::move(name), {reading_of<Config>(), {}});
   }
   /// Takes a driver out; false: it was not there.
   bool forget(std::string_view name);
 
-  /// A driver of connections.
+  /// A driver of connections, likewise: for the stores that speak over them to read.
   void set_connection(std::string name, Driver::Check check);
   template <Described Connection>
   void add_connection(std::string name) {
     set_connection(std::move(name), check_of<Connection>());
+  }
+  template <Described Connection>
+  void know_connection(std::string name) {
+    set_connection(std::move(name), reading_of<Connection>());
   }
   /// Lets configurations name a serializer or a compressor beside the library's own.
   void allow_serializer(std::string name);
@@ -131,11 +140,20 @@ class FLUX_CACHE_API DriverTable {
  private:
   struct Tables;
 
-  template <Described Config>
+  template <Described Struct>
+  static Driver::Check reading_of() {
+    return [](Fields& fields) {
+      Struct read{};
+      describe(fields, read);
+    };
+  }
+  template <Described Struct>
   static Driver::Check check_of() {
     return [](Fields& fields) {
-      Config config{};
-      describe(fields, config);
+      Struct read{};
+      describe(fields, read);
+      if constexpr (requires { read.validate().error(); })
+        if (const auto valid = read.validate(); !valid.ok()) fields.mistake(valid.error());
     };
   }
 

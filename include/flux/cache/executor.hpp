@@ -19,8 +19,8 @@ class FLUX_CACHE_TYPE Executor {
 
 /// Limits of the library's own pool.
 struct ExecutorOptions {
-  std::size_t max_threads = 8;        ///< started when needed, ended when idle for 10 s; 1 to 1,024
-  std::size_t max_queued = 10'000;    ///< tasks beyond are refused
+  std::size_t max_threads = 8;               ///< started when needed, ended when idle for 10 s; 1 to 1,024
+  std::size_t max_queued = 10'000;           ///< tasks beyond are refused
   Duration drain = std::chrono::seconds(5);  ///< how long the end of the program waits for what is queued
 };
 

@@ -15,6 +15,7 @@
 // and `StoreConfig(MineConfig{...})`. A null in JSON is as if the key were not there.
 #pragma once
 #include <flux/cache/detail/function_ref.hpp>
+#include <flux/cache/error.hpp>
 #include <flux/cache/options.hpp>
 #include <flux/cache/settings.hpp>
 
@@ -25,6 +26,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace flux::cache {
@@ -64,7 +66,22 @@ class FLUX_CACHE_API Fields {
   /// The name of an SQL table: letters, digits and underscores, with at most one schema and its dot; 1 to 128 bytes.
   void table(std::string_view name, std::string& value);
   /// One of the words.
-  void word(std::string_view name, std::string& value, Words words);
+  void word(std::string_view name, std::string& value, Words words) {
+    read_word(name, value, {words.begin(), words.end()});
+  }
+  /// One of the words, each for a value of an enumeration.
+  template <class Enum>
+  void choice(std::string_view name, Enum& value, std::initializer_list<std::pair<std::string_view, Enum>> choices) {
+    std::vector<std::string_view> words;
+    std::string chosen;
+    for (const auto& [word, meaning] : choices) {
+      words.push_back(word);
+      if (meaning == value) chosen = word;
+    }
+    read_word(name, chosen, words);
+    for (const auto& [word, meaning] : choices)
+      if (word == chosen) value = meaning;
+  }
   /// A serializer's name: native (or pickle), msgpack, json, or one that was added.
   void serializer(std::string_view name, std::string& value);
   /// A compressor's name: none, zstd, gzip, or one that was added; "default" is what `serialize` says. True and false
@@ -133,39 +150,34 @@ class FLUX_CACHE_API Fields {
   template <class Config>
   void common(Config& config) {
     Common rest;
-    prefix("prefix", either(
-                         config, [](auto& c) -> decltype((c.prefix)) { return c.prefix; }, rest.prefix));
+    prefix("prefix", either(config, rest.prefix, [](auto& c) -> decltype((c.prefix)) { return c.prefix; }));
     serializer("serializer",
-               either(
-                   config, [](auto& c) -> decltype((c.serializer)) { return c.serializer; }, rest.serializer));
+               either(config, rest.serializer, [](auto& c) -> decltype((c.serializer)) { return c.serializer; }));
     compression("compression",
-                either(
-                    config, [](auto& c) -> decltype((c.compression)) { return c.compression; }, rest.compression));
-    flag("frame", either(
-                      config, [](auto& c) -> decltype((c.frame)) { return c.frame; }, rest.frame));
-    lifetime("ttl", either(
-                        config, [](auto& c) -> decltype((c.ttl)) { return c.ttl; }, rest.ttl));
+                either(config, rest.compression, [](auto& c) -> decltype((c.compression)) { return c.compression; }));
+    flag("frame", either(config, rest.frame, [](auto& c) -> decltype((c.frame)) { return c.frame; }));
+    lifetime("ttl", either(config, rest.ttl, [](auto& c) -> decltype((c.ttl)) { return c.ttl; }));
     rules(config);
   }
   /// The part of them that a composite has too: on_error, max_value, prohibit_flush and timeout.
   template <class Config>
   void rules(Config& config) {
     Common rest;
-    word("on_error",
-         either(
-             config, [](auto& c) -> decltype((c.on_error)) { return c.on_error; }, rest.on_error),
+    word("on_error", either(config, rest.on_error, [](auto& c) -> decltype((c.on_error)) { return c.on_error; }),
          {"soft", "throw"});
-    size("max_value", either(
-                          config, [](auto& c) -> decltype((c.max_value)) { return c.max_value; }, rest.max_value));
+    if constexpr (requires { config.max_value_bytes; })
+      max_value(config.max_value_bytes);
+    else
+      max_value(either(config, rest.max_value, [](auto& c) -> decltype((c.max_value)) { return c.max_value; }));
     flag("prohibit_flush",
-         either(
-             config, [](auto& c) -> decltype((c.prohibit_flush)) { return c.prohibit_flush; }, rest.prohibit_flush));
-    duration("timeout", either(
-                            config, [](auto& c) -> decltype((c.timeout)) { return c.timeout; }, rest.timeout));
+         either(config, rest.prohibit_flush, [](auto& c) -> decltype((c.prohibit_flush)) { return c.prohibit_flush; }));
+    duration("timeout", either(config, rest.timeout, [](auto& c) -> decltype((c.timeout)) { return c.timeout; }));
   }
 
   /// Reports a mistake of one's own about a field, such as two that exclude each other. Ignored while writing.
   void mistake(std::string_view name, std::string message);
+  /// Likewise from a struct's own `validate`: the error's key, or what stands before a colon, is the field.
+  void mistake(const Error& error);
 
  private:
   friend struct detail::Reading;
@@ -182,13 +194,21 @@ class FLUX_CACHE_API Fields {
   explicit Fields(Settings& to) : to_(&to) {}
 
   /// The member where the struct has it, the stand-in otherwise.
-  template <class Config, class Member, class Field>
-  static auto& either(Config& config, Member member, Field& stand_in) {
+  template <class Config, class Field, class Member>
+  static auto& either(Config& config, Field& stand_in, Member member) {
     if constexpr (std::invocable<Member, Config&>)
       return member(config);
     else
       return stand_in;
   }
+  /// 0 leaves the struct's own limit.
+  template <class Size>
+  void max_value(Size& value) {
+    const Size own = value;
+    size("max_value", value);
+    if (value == 0) value = own;
+  }
+  void read_word(std::string_view name, std::string& value, const std::vector<std::string_view>& words);
   void read_integer(std::string_view name, std::int64_t& value, std::int64_t least, std::int64_t most);
   void read_integers(std::string_view name, std::vector<std::int64_t>& value, std::int64_t least, std::int64_t most);
   void read_size(std::string_view name, std::uint64_t& value, std::uint64_t least, std::uint64_t most);

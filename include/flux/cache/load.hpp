@@ -14,11 +14,17 @@ namespace flux::cache {
 inline namespace v1 {
 
 /// The wait was over before the loader was; its late result is still stored.
-struct FLUX_CACHE_TYPE LoadTimeout : Exception { using Exception::Exception; };
+struct FLUX_CACHE_TYPE LoadTimeout : Exception {
+  using Exception::Exception;
+};
 /// A loader asked for the key that it is loading, by itself or through others.
-struct FLUX_CACHE_TYPE RecursiveLoad : Exception { using Exception::Exception; };
+struct FLUX_CACHE_TYPE RecursiveLoad : Exception {
+  using Exception::Exception;
+};
 /// The loader called `fail`.
-struct FLUX_CACHE_TYPE LoadFailed : Exception { using Exception::Exception; };
+struct FLUX_CACHE_TYPE LoadFailed : Exception {
+  using Exception::Exception;
+};
 
 namespace detail {
 
@@ -87,8 +93,8 @@ struct LoaderOf {
   static constexpr bool takes_load = !std::is_invocable_v<F&>;
   static_assert(std::is_invocable_v<F&> || std::is_invocable_v<F&, AnyLoad>,
                 "flux::cache: a loader is called with nothing, or with a flux::cache::Load<T>&");
-  using Answer = std::decay_t<typename std::conditional_t<takes_load, std::invoke_result<F&, AnyLoad>,
-                                                          std::invoke_result<F&>>::type>;
+  using Answer = std::decay_t<
+      typename std::conditional_t<takes_load, std::invoke_result<F&, AnyLoad>, std::invoke_result<F&>>::type>;
   static constexpr bool may_be_empty = is_optional<Answer>;
   template <class A>
   struct Inner {

@@ -83,6 +83,8 @@ struct Options {
   std::optional<Duration> negative{};      ///< an empty answer of the loader is remembered so long
   double eager = 0;                        ///< a read past this part of the life (0 to 1) starts one refresh
   double beta = 0;                         ///< probabilistic early recomputation; 0 never, 1 the paper's choice
+  bool skip_read = false;                  ///< `remember` runs its loader although a value is there
+  bool skip_store = false;                 ///< `remember` stores nothing
 
   /// The lifetime asked for, or nothing where the call leaves it to the store.
   constexpr std::optional<Ttl> lifetime() const noexcept {

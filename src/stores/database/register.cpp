@@ -6,6 +6,7 @@ namespace detail {
 
 void register_store_database(DriverTable& table);
 void register_store_database(DriverTable& table) {
+  table.add_connection<SqliteConnection>("sqlite");
   table.add<DatabaseConfig>("database", [](DatabaseConfig config, const DriverContext& context) {
     config.prefix = context.prefix();
     config.clock = &context.clock();

@@ -32,7 +32,11 @@ engine::Options options_of(const MemoryConfig& config, const MemoryConfig& lasti
 }
 
 Error refused(const Key& key, const char* operation) {
-  return {Errc::too_large, "the entry is larger than the bounds of the store allow", {}, operation, std::string(key.text())};
+  return {Errc::too_large,
+          "the entry is larger than the bounds of the store allow",
+          {},
+          operation,
+          std::string(key.text())};
 }
 
 }  // namespace
@@ -107,8 +111,7 @@ std::string MemoryStore::labels_of(const Entry& entry) {
   return pack_labels(marks.data(), marks.size(), entry.notes);
 }
 
-Result<MemoryStore::Written> MemoryStore::draft_of(const Entry& entry) {
-  Written out;
+Result<void> MemoryStore::draft_of(const Entry& entry, Written& out) {
   switch (entry.value.kind) {
     case Kind::none:
     case Kind::text:
@@ -118,12 +121,13 @@ Result<MemoryStore::Written> MemoryStore::draft_of(const Entry& entry) {
     case Kind::object: out.draft = engine::Draft::of(*entry.value.object, *entry.value.type); break;
   }
   if (config_.max_value != 0 && entry.value.text.size() + out.draft.weight > config_.max_value)
-    return Error{Errc::too_large, "the value is larger than max_value, " + std::to_string(config_.max_value) + " bytes"};
+    return Error{Errc::too_large,
+                 "the value is larger than max_value, " + std::to_string(config_.max_value) + " bytes"};
   out.draft.user_kind = static_cast<std::uint8_t>(entry.value.kind);
   out.draft.until(entry.expiry.fresh_until, entry.expiry.keep_until);
   out.labels = labels_of(entry);
   out.draft.labels = out.labels;
-  return out;
+  return {};
 }
 
 // --- reading
@@ -194,9 +198,9 @@ Result<void> MemoryStore::get_many(std::span<const Key> keys, const Read& how, B
 
 Result<bool> MemoryStore::put(const Key& key, const Entry& entry, const Write& how) {
   if (how.when != When::always) return put_if(key, entry, how);
-  auto out = draft_of(entry);
-  if (!out.ok()) return Result<bool>(out.take_error());
-  const bool fits = engine_of(key.space()).put(key.text(), key.hash(), out->draft);
+  Written out;
+  if (auto drafted = draft_of(entry, out); !drafted.ok()) return Result<bool>(drafted.take_error());
+  const bool fits = engine_of(key.space()).put(key.text(), key.hash(), out.draft);
   written(key);
   if (tags_.wants_sweep()) [[unlikely]]
     sweep_behind();
@@ -207,9 +211,9 @@ Result<bool> MemoryStore::put_if(const Key& key, const Entry& entry, const Write
   const bool placeholder = entry.value.kind == Kind::none && key.space() == Space::values &&
                            how.when == When::unchanged && detail::Notes::decode(entry.notes).placeholder;
   if (placeholder) return reserve(key, entry, how);
-  auto out = draft_of(entry);
-  if (!out.ok()) return Result<bool>(out.take_error());
-  if (how.when == When::unchanged && (how.version >> 63) != 0) return fulfil(key, out->draft, how.version);
+  Written out;
+  if (auto drafted = draft_of(entry, out); !drafted.ok()) return Result<bool>(drafted.take_error());
+  if (how.when == When::unchanged && (how.version >> 63) != 0) return fulfil(key, out.draft, how.version);
   if (how.when == When::unchanged && how.version == 0 && key.space() == Space::values && reservations_.any() &&
       get_reserved(key, [](const Entry&) {}))
     return false;
@@ -224,7 +228,7 @@ Result<bool> MemoryStore::put_if(const Key& key, const Entry& entry, const Write
         agreed = view != nullptr ? view->version() == how.version : how.version == 0;
         break;
     }
-    return agreed ? engine::Change::write(out->draft) : engine::Change::keep();
+    return agreed ? engine::Change::write(out.draft) : engine::Change::keep();
   });
   if (!agreed) return false;
   written(key);
@@ -280,21 +284,21 @@ Result<bool> MemoryStore::touch(const Key& key, const Expiry& expiry) {
 Result<std::int64_t> MemoryStore::increment(const Key& key, std::int64_t by, const Entry& if_new) {
   Entry initial = if_new;
   initial.value = {.kind = Kind::integer, .number = by};
-  auto first = draft_of(initial);
-  if (!first.ok()) return Result<std::int64_t>(first.take_error());
+  Written first;
+  if (auto drafted = draft_of(initial, first); !drafted.ok()) return Result<std::int64_t>(drafted.take_error());
   Result<std::int64_t> answer = by;
   engine::Draft changed;
   const auto outcome = engine_of(key.space()).update(key.text(), key.hash(), [&](const engine::View* view) {
     view = fresh(view);
-    if (view == nullptr) return engine::Change::write(first->draft);
+    if (view == nullptr) return engine::Change::write(first.draft);
     hand_over(*view, [&](const Entry& entry) { answer = detail::add_to_counter(entry.value, by); });
     if (!answer.ok()) return engine::Change::keep();
     if (view->kind() == engine::Kind::integer) return engine::Change::count(*answer);
     changed = engine::Draft::of(*answer);
     changed.until(view->fresh_until(), view->keep_until());
     changed.user_kind = static_cast<std::uint8_t>(Kind::integer);
-    first->labels = view->labels();
-    changed.labels = first->labels;
+    first.labels = view->labels();
+    changed.labels = first.labels;
     return engine::Change::write(changed);
   });
   written(key);

@@ -31,14 +31,16 @@ class MemoryStore final : public Store, public std::enable_shared_from_this<Memo
   Result<std::size_t> prune(std::size_t budget) override;
 
  private:
-  /// A draft with what it borrows.
+  /// A draft with what it borrows; stays where it is.
   struct Written {
     engine::Draft draft;
     std::string labels;
   };
 
-  engine::Engine& engine_of(Space space) noexcept { return space == Space::values ? values_ : *others_[static_cast<std::size_t>(space) - 1]; }
-  Result<Written> draft_of(const Entry& entry);
+  engine::Engine& engine_of(Space space) noexcept {
+    return space == Space::values ? values_ : *others_[static_cast<std::size_t>(space) - 1];
+  }
+  Result<void> draft_of(const Entry& entry, Written& out);
   std::string labels_of(const Entry& entry);
   /// The engine's view of a kept entry that no flush has hit; null otherwise.
   const engine::View* kept(const engine::View* view) const;

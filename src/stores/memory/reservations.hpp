@@ -54,7 +54,8 @@ class Reservations {
     return gone;
   }
 
-  /// Runs `f(Reservation* kept)` under the key's lock; null where none is. What it answers is done: 'k' keeps, 'd' drops.
+  /// Runs `f(Reservation* kept)` under the key's lock; null where none is. What it answers is done: 'k' keeps, 'd'
+  /// drops.
   template <class F>
   void with(const Key& key, F&& f) {
     Shard& shard = of(key);

@@ -12,11 +12,19 @@ void link_lifetimes();
 void link_counters();
 void link_batches();
 void link_spaces();
+void link_tags();
 void link_keys();
 void link_threads();
 void link_restart();
 void link_processes();
 void link_model();
+
+void link_typed();
+void link_verbs();
+void link_verb_batches();
+void link_verb_loads();
+void link_verb_tags();
+void link_verb_faults();
 
 }  // namespace detail
 }  // namespace testing

@@ -128,6 +128,20 @@ TEST_P(StoreContract, WhenUnchangedTakesWhatIsNoLongerKeptForAbsent) {
   EXPECT_EQ(stale("k"), kMiss);
 }
 
+TEST_P(StoreContract, WhenUnchangedFromVersionZeroWritesOnlyWhereNothingIsKept) {
+  const Write from_nothing{When::unchanged, 0};
+  EXPECT_TRUE(put("k", text("first"), in(kLife, kGrace), from_nothing));
+  EXPECT_FALSE(put("k", text("second"), {}, from_nothing));
+  advance(kLife);
+  EXPECT_FALSE(put("k", text("second"), {}, from_nothing));
+  EXPECT_EQ(stale("k"), R"(text "first")");
+  forget("k");
+  EXPECT_TRUE(put("k", text("second"), in(kLife), from_nothing));
+  advance(kLife);
+  EXPECT_TRUE(put("k", text("third"), {}, from_nothing));
+  EXPECT_EQ(got("k"), R"(text "third")");
+}
+
 TEST_P(StoreContract, ACounterChangesTheVersion) {
   increment("n");
   const std::uint64_t old = version("n");

@@ -103,6 +103,15 @@ TEST_P(StoreContract, PastItsLifeAnEntryIsKeptForStaleReadsAlone) {
   EXPECT_FALSE(has("k"));
 }
 
+TEST_P(StoreContract, PullGoesByTheLifeHoweverItReads) {
+  put("k", text("v"), in(2s, 100s));
+  advance(2s);
+  const auto there = store().pull(Key("k"), {.stale = true}, [](const Entry&) {});
+  ASSERT_TRUE(there.ok()) << there.error().to_string();
+  EXPECT_FALSE(*there);
+  EXPECT_EQ(stale("k"), R"(text "v")");
+}
+
 TEST_P(StoreContract, WhatIsKeptGoesAtItsSecondDeadline) {
   FLUX_CACHE_SKIP_UNLESS(!GetParam().real_time, kExact);
   put("k", text("v"), in(2s, 3s));

@@ -1,6 +1,8 @@
 // The layers that must not show: under each of them a store passes what it passes bare.
 #include <flux/cache/decorator.hpp>
 #include <flux/cache/layers/chaos.hpp>
+#include <flux/cache/layers/serialized.hpp>
+#include <flux/cache/layers/tagged.hpp>
 #include <flux/cache/testing/store_contract.hpp>
 
 #include <array>
@@ -15,14 +17,26 @@ using Wrap = StorePtr (*)(StorePtr inner, const Clock& clock);
 
 struct Layer {
   const char* name;
-  Wrap wrap;
+  Wrap wrap;  // answers null where the layer has no place over the store
+  const char* needs = "";
 };
+
+StorePtr at_border(StorePtr inner) {
+  return inner->traits().objects ? std::move(inner) : make_serialized(std::move(inner));
+}
 
 // A plain Decorator runs every compound operation through the five: it proves them, and the contract's own defaults.
 constexpr std::array kLayers{
     Layer{"PassThrough",
           [](StorePtr inner, const Clock&) -> StorePtr { return std::make_shared<Decorator>(std::move(inner)); }},
     Layer{"Chaos", [](StorePtr inner, const Clock&) -> StorePtr { return make_chaos(std::move(inner), {}); }},
+    Layer{"Serialized", [](StorePtr inner, const Clock&) { return make_serialized(std::move(inner)); }},
+    Layer{"Tagged",
+          [](StorePtr inner, const Clock& clock) -> StorePtr {
+            if (inner->traits().tags) return nullptr;
+            return make_tagged(at_border(std::move(inner)), {.clock = &clock});
+          },
+          "a store that leaves tags to the layer"},
 };
 
 }  // namespace
@@ -38,6 +52,7 @@ std::vector<ContractParam> pipelines_of(const ContractParam& bare) {
     };
     ContractParam param = bare;
     param.layers = layer.name;
+    if (param.needs.empty()) param.needs = layer.needs;
     param.make = under(bare.make);
     if (bare.again) param.again = under(bare.again);
     all.push_back(std::move(param));

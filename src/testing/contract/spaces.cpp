@@ -117,8 +117,8 @@ TEST_P(StoreContract, ScanListsTheKeptEntriesOfOneSpace) {
   put({"lock", Space::locks}, text("5"));
   advance(1s);
   using Row = std::pair<std::string, std::string>;
-  EXPECT_EQ(*list(), (std::vector<Row>{{"a", R"(text "1")"}, {"b", "integer 2"}, {"kept", R"(text "3")"}}));
-  EXPECT_EQ(*list(Space::locks), (std::vector<Row>{{"lock", R"(text "5")"}}));
+  EXPECT_EQ(*list(), (std::vector<Row>{{"a", raw("a")}, {"b", "integer 2"}, {"kept", raw("kept")}}));
+  EXPECT_EQ(*list(Space::locks), (std::vector<Row>{{"lock", raw({"lock", Space::locks})}}));
   EXPECT_TRUE(list(Space::tags)->empty());
 }
 

@@ -13,7 +13,7 @@ namespace testing {
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StoreContract);
 
 int detail::link_store_contract() {
-  link_values(), link_conditions(), link_lifetimes(), link_counters(), link_batches(), link_spaces();
+  link_values(), link_conditions(), link_lifetimes(), link_counters(), link_batches(), link_spaces(), link_tags();
   link_keys(), link_threads(), link_restart(), link_processes(), link_model();
   return 0;
 }
@@ -61,7 +61,7 @@ void StoreContract::check_invariants() const {
     keys.emplace_back(key);
     const auto copy = entry(key, true);
     ASSERT_TRUE(copy) << "scan lists what a read does not find: " << key;
-    EXPECT_EQ(show(copy->view()), shown) << "scan and get differ about " << key;
+    EXPECT_EQ(raw(key), shown) << "scan and get differ about " << key;
     EXPECT_NE(copy->view().version, 0u) << key;
     EXPECT_EQ(has(key), copy->view().expiry.is_fresh(now())) << "has and the deadline differ about " << key;
   }

@@ -87,6 +87,13 @@ std::string StoreProbe::stale(const At& at) const {
   return copy ? show(copy->view().value) : std::string(kMiss);
 }
 
+std::string StoreProbe::raw(const At& at) const {
+  std::string shown(kMiss);
+  settled(store().get(at.key, {.stale = true}, [&](const Entry& entry) { shown = show(entry); }), "get", &at.key,
+          false);
+  return shown;
+}
+
 std::uint64_t StoreProbe::version(const At& at) const {
   const auto copy = entry(at, true);
   return copy ? copy->view().version : 0;
@@ -146,6 +153,19 @@ std::size_t StoreProbe::forget_many(const std::vector<At>& keys) const {
 void StoreProbe::flush() const {
   const auto done = store().flush({});
   EXPECT_TRUE(done.ok()) << "flush: " << done.error().to_string();
+}
+
+void StoreProbe::flush_tags(const std::vector<std::string_view>& tags, bool any) const {
+  const auto done = store().flush({tags, any});
+  EXPECT_TRUE(done.ok()) << "flush of tags: " << done.error().to_string();
+}
+
+std::vector<std::uint64_t> StoreProbe::epochs(const std::vector<std::string_view>& tags) const {
+  auto epochs = store().epochs(tags);
+  EXPECT_TRUE(epochs.ok()) << "epochs: " << epochs.error().to_string();
+  if (epochs.ok() && epochs->size() == tags.size()) return *std::move(epochs);
+  EXPECT_FALSE(epochs.ok()) << "one epoch for each tag asked for";
+  return std::vector<std::uint64_t>(tags.size(), 0);
 }
 
 std::optional<std::vector<std::pair<std::string, std::string>>> StoreProbe::list(Space space) const {

@@ -178,6 +178,20 @@ TEST_P(StoreContract, SixtyFourTagsComeBack) {
   for (std::size_t i = 0; i < 64; ++i) EXPECT_EQ(there->view().tags[i].name, names[i]);
 }
 
+TEST_P(StoreContract, TheMostTagsAndTheLongestNotesComeBackTogether) {
+  std::vector<std::string> names;
+  std::vector<TagStamp> tags;
+  for (int i = 0; i < 64; ++i) names.push_back(std::to_string(100 + i) + std::string(253, 't'));
+  for (const std::string& name : names) tags.push_back({name, 0});
+  const std::string notes(64 * 1024, 'n');
+  put("k", {.value = text("v"), .tags = tags, .notes = notes});
+  const auto there = entry("k");
+  ASSERT_TRUE(there);
+  EXPECT_EQ(there->view().tags.size(), 64u);
+  EXPECT_EQ(there->view().notes.size(), notes.size());
+  EXPECT_EQ(got("k"), R"(text "v")");
+}
+
 TEST_P(StoreContract, NotesComeBackUpToTheirLimit) {
   std::string notes;
   for (int i = 0; i < 64 * 1024; ++i) notes += static_cast<char>(i * 7);

@@ -108,6 +108,8 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
     return otherwise;
   }
 
+  /// No load is in progress.
+  bool idle() const;
   Stats stats() const;
   void reset_stats();
   Listening listen(Listener listener);

@@ -18,10 +18,10 @@ struct LoadRequest {
   std::string_view key;
   const Type& as;
   Lifetime life;
-  bool may_be_empty;                ///< the caller can be told that there is nothing
-  Take take;                        ///< hands the answer to the caller; false: another type
-  LoaderRef load;                   ///< the loader, in the caller's thread
-  FunctionRef<OwnedLoader()> own;   ///< a copy of it, for work that outlives the call
+  bool may_be_empty;               ///< the caller can be told that there is nothing
+  Take take;                       ///< hands the answer to the caller; false: another type
+  LoaderRef load;                  ///< the loader, in the caller's thread
+  FunctionRef<OwnedLoader()> own;  ///< a copy of it, for work that outlives the call
 };
 
 /// Takes one answer of a loader of many.

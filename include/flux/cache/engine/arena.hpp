@@ -81,7 +81,7 @@ class Arena {
   static constexpr std::uint32_t kChunks = 1u << 15;  // 64 GiB
   static constexpr std::uint32_t kChunkShift = 17;    // units of a chunk
   static constexpr std::uint32_t kPageShift = 10;     // units of a page
-  static constexpr std::uint32_t kHugeFrom = 8;       ///< huge pages are asked for from this chunk on
+  static constexpr std::uint32_t kHugeFrom = 32;      ///< huge pages are asked for from this chunk on
 
   /// One page's books; a cache line.
   struct alignas(64) Page {
@@ -232,7 +232,7 @@ class Slots {
     if (--page.live == 0) {
       unlist(page);
       --pages_;
-      if (spare_ == 0) {
+      if (spare_ == 0 && pages_ >= 64) {
         spare_ = number;  // one stays at hand, so that a slot that comes and goes does not move pages
       } else {
         arena_.give_page(number);

@@ -1,7 +1,47 @@
 // flux/cache/engine/engine.hpp - the memory machine: many shards behind one door.
+//
+// How it works, in plain words. Each part has a file of its own with its details and sources; docs/design/engine.md has
+// the reasons and what was tried.
+//
+// Reading. A key's 64-bit hash, computed once by the caller, names a shard, a bucket in the shard's table and a
+// one-byte tag. The bucket is one cache line of twelve tags and slot numbers (index.hpp). A reader compares all tags at
+// once, follows the number that matches to the entry (entry.hpp), and compares the key there: two dependent cache
+// misses for an unpredictable key, which is what the time of a hit consists of. A reader takes no lock. It writes its
+// own thread's record (epoch.hpp), its own thread's counters (tally.hpp), and the entry's two-bit recency until that is
+// full, so a hot key's lines stay shared by all cores.
+//
+// Writing. A writer takes the lock of one shard (lock.hpp), builds the new entry in a free slot (arena.hpp) and swaps
+// its number into the bucket by one store: a reader sees the old entry or the new one, whole. Entries do not change
+// after that, but for an integer counted in place with its version and the deadlines of a touch. Reading, deciding and
+// writing under the lock, `update` is what everything conditional is built of. Per key, all operations are
+// linearizable: a write takes effect at its store into the bucket, a read at its load from there, a flush at its store
+// of the shard's floor, the version up to which entries no longer count.
+//
+// Reclaiming. A slot that was taken out of the table may still be under a reader's eyes. It waits, stamped with an
+// epoch, until every reader that could have found it has left; then it is free again, a few with each write. A writer
+// never waits for readers, a reader never for anybody. Objects are destroyed and listeners called after the lock is let
+// go; the listener's keys were copied, so that a slow one holds nothing back.
+//
+// Evicting. Where a bound is reached, the shard's order (order.hpp) names a victim: a window for newcomers, a main
+// clock with the two-bit recency, ghosts of those who left, a sketch of frequencies. Its knobs are turned by a study of
+// miniature caches on a sample of the keys (shadow.hpp), which also answers what another size would bring.
+//
+// Expiring. An entry whose deadline has come is a miss at once, because each visit compares; entries without deadline
+// read no clock, and for the others the coarse clock suffices unless the deadline is within its grain. The room comes
+// back by ticks kept beside the queues (deadlines.hpp): each write sweeps its own shard before it evicts anything that
+// lives, readers help now and then, `maintain` does it for who wants to; no call reclaims more than 64.
+//
+// Bounds. Each shard has its share of the items and of the bytes and never passes it, so the sums are never passed
+// either; below 4,096 items there is one shard and the bound is exact. Room is made before an entry comes in. Bytes are
+// what an entry really takes (slot, block, an object's weight) plus 16 for index and order. What is larger than an
+// eighth of a shard's bytes is refused, and what it was to replace is gone, so that nothing outdated stays.
+//
+// Forks, ends. Before a fork all locks are taken (registry.hpp), so the child finds whole engines. Thread-local and
+// static destructors may use an engine that still lives.
 #pragma once
 #include <flux/cache/detail/hash.hpp>
 #include <flux/cache/engine/registry.hpp>
+#include <flux/cache/engine/shadow.hpp>
 #include <flux/cache/engine/shard.hpp>
 #include <flux/cache/engine/tally.hpp>
 
@@ -11,6 +51,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -115,6 +156,8 @@ class Engine final : private Registered {
  public:
   explicit Engine(const Options& options) : options_(options), now_(options.clock), tally_(new Tally) {
     make_shards();
+    if (options_.policy == Policy::adaptive && options_.max_items > 0 && options_.max_bytes == 0)
+      begin_study(options_.max_items);
     enlist();
   }
   ~Engine() {
@@ -127,8 +170,9 @@ class Engine final : private Registered {
   const Now& now() const noexcept { return now_; }
   std::uint32_t shards() const noexcept { return shard_count_; }
 
-  /// Calls `f(const View&)` on the entry, if it is there; true if so. Takes no lock and, for a hot key, writes nothing
-  /// that other threads read.
+  /// Calls `f(const View&)` on the entry, if it is there; true if so. Where `f` answers a bool, false makes it a miss:
+  /// a caller that finds the labels outdated says so. Takes no lock and, for a hot key, writes nothing that others
+  /// read.
   template <class F>
   bool visit(std::string_view key, std::uint64_t hash, F&& f) {
     ThreadRecord& thread = this_thread();
@@ -136,7 +180,7 @@ class Engine final : private Registered {
     Shard& shard = shard_of(hash);
     const Slot slot = shard.find_live(key, hash);
     if (slot == 0) {
-      tally_->miss(thread.number);
+      missed(thread);
       return false;
     }
     return look(shard, slot, thread, std::forward<F>(f));
@@ -175,10 +219,10 @@ class Engine final : private Registered {
         Shard& shard = shard_of(batch[index].hash);
         const Slot slot = shard.find_live(batch[index].key, batch[index].hash);
         if (slot == 0) {
-          tally_->miss(thread.number);
+          missed(thread);
           continue;
         }
-        hits += look(shard, slot, thread, [&](const View& view) { f(from + index, view); });
+        hits += look(shard, slot, thread, [&](const View& view) { return f(from + index, view); });
       }
     }
     return hits;
@@ -188,17 +232,21 @@ class Engine final : private Registered {
   bool put(std::string_view key, std::uint64_t hash, const Draft& draft) {
     Shard& shard = shard_of(hash);
     Aftermath aftermath;
+    shard.prefetch_bucket(hash);
     void* const block = make_block(shard, key, draft);
-    bool written;
+    bool written, evicted;
     {
       Held held(shard.lock);
+      shard.prefetch_slot(key, draft);
       tidy(shard, aftermath);
       const Table::Place place = shard.find(key, hash);
       written =
           shard.write(key, hash, place, place.slot == 0 ? Cause::replaced : cause_of_overwriting(shard, place.slot),
                       draft, block, aftermath);
+      evicted = shard.has_evicted();
     }
     settle(aftermath);
+    wrote(hash, evicted);
     return written;
   }
 
@@ -216,6 +264,7 @@ class Engine final : private Registered {
     Shard& shard = shard_of(hash);
     Aftermath aftermath;
     Outcome outcome = Outcome::kept;
+    bool wrote_one = false, evicted = false;
     {
       Held held(shard.lock);
       tidy(shard, aftermath);
@@ -260,8 +309,11 @@ class Engine final : private Registered {
       if (place.slot != 0 && !live && change.what_ != Change::What::write) {
         shard.drop(place, hash, gone, aftermath);  // it was in the way of nobody, but its time is up
       }
+      wrote_one = change.what_ == Change::What::write;
+      evicted = shard.has_evicted();
     }
     settle(aftermath);
+    if (wrote_one) wrote(hash, evicted);
     return outcome;
   }
 
@@ -271,6 +323,8 @@ class Engine final : private Registered {
       Held held(shards_[index].lock);
       shards_[index].flush();
     }
+    mortal_.store(true, std::memory_order_relaxed);
+    owed_.store(shard_count_, std::memory_order_relaxed);
   }
 
   /// Does what is due: at most `budget` reclaims in each of at most `most_shards` shards. True where nothing is left to
@@ -315,7 +369,10 @@ class Engine final : private Registered {
 
   Figures figures() {
     Figures sum;
-    sum.resident = arena_.bytes();
+    {
+      Held held(study_.lock());
+      sum.resident = arena_.bytes() + study_.bytes() + sizeof(Engine) + sizeof(Tally);
+    }
     for (std::uint32_t index = 0; index < shard_count_; ++index) {
       Held held(shards_[index].lock);
       const ShardFigures part = shards_[index].figures();
@@ -332,6 +389,13 @@ class Engine final : private Registered {
     }
     tally_->sum(sum.hits, sum.misses);
     return sum;
+  }
+
+  /// The hit ratios that half and twice the size would have had lately, and this size in the same miniature; empty
+  /// while too little was seen, and for other policies than `adaptive`.
+  std::vector<Estimate> estimates() {
+    Held held(study_.lock());
+    return study_.estimates();
   }
 
   /// Compares all books with one another; empty, or what is wrong. For tests; takes each shard's lock for long.
@@ -353,19 +417,90 @@ class Engine final : private Registered {
   bool look(Shard& shard, Slot slot, ThreadRecord& thread, F&& f) {
     Entry& entry = shard.at(slot);
     if (entry.has_deadline() && now_.reached(entry.keep())) [[unlikely]] {
-      tally_->miss(thread.number);
+      missed(thread);
       return false;
     }
     const std::uint8_t recency = entry.recency.load(std::memory_order_relaxed);
     if (recency < Entry::kMostRecency)
       entry.recency.store(static_cast<std::uint8_t>(recency + 1), std::memory_order_relaxed);
-    tally_->hit(thread.number);
-    f(View(entry, now_));
+    if constexpr (std::is_same_v<std::invoke_result_t<F, View>, bool>) {
+      if (!f(View(entry, now_))) {
+        missed(thread);
+        return false;
+      }
+    } else {
+      f(View(entry, now_));
+    }
+    const std::uint32_t place = entry.hash;
+    const std::uint64_t count = tally_->hit(thread.number);
     if (options_.policy == Policy::lru) [[unlikely]] {
       Held held(shard.lock);
       shard.used(slot);
     }
+    if (study_.samples(place)) [[unlikely]]
+      seen(place);
+    if (mortal_.load(std::memory_order_relaxed)) help(count);
     return true;
+  }
+  void missed(const ThreadRecord& thread) {
+    const std::uint64_t count = tally_->miss(thread.number);
+    if (mortal_.load(std::memory_order_relaxed)) help(count);
+  }
+
+  /// Readers sweep too, so that what expires under a load of reads alone does not stay: one call in 256, one in 8 while
+  /// something is known to be left, a shard after the other, never waiting for a lock.
+  void help(std::uint64_t count) {
+    const bool owed = owed_.load(std::memory_order_relaxed) > 0;
+    if ((count & (owed ? 7 : 255)) == 0) [[unlikely]]
+      sweep_one();
+  }
+  [[gnu::noinline]] void sweep_one() {
+    Shard& shard = shards_[turn_.fetch_add(1, std::memory_order_relaxed) & (shard_count_ - 1)];
+    if (!shard.lock.try_lock()) return;
+    Aftermath aftermath;
+    {
+      Held held(shard.lock, true);
+      // Owed is a run of shards without a find: a full round of them pays the debt.
+      if (shard.tidy(Shard::kReclaimsPerCall, now_.coarse(), aftermath)) {
+        const std::uint32_t owed = owed_.load(std::memory_order_relaxed);
+        if (owed > 0) owed_.store(owed - 1, std::memory_order_relaxed);
+      } else {
+        owed_.store(shard_count_, std::memory_order_relaxed);
+      }
+      shard.reclaim(Shard::kReclaimsPerCall, aftermath);
+    }
+    settle(aftermath);
+  }
+
+  /// An access to one of the keys that stand for all.
+  void seen(std::uint32_t place) {
+    if (!study_.sees(place) || options_.max_bytes == 0) return;
+    // Bounded by bytes, the number of entries is a finding: where it has moved far, the miniatures start anew.
+    const std::uint64_t entries = about_entries();
+    if (entries > study_.entries() * 3 / 2 || entries < study_.entries() * 2 / 3) begin_study(entries);
+  }
+  std::uint64_t about_entries() {
+    Shard& shard = shards_[turn_.fetch_add(1, std::memory_order_relaxed) & (shard_count_ - 1)];
+    Held held(shard.lock);
+    return shard.count() * shard_count_;
+  }
+  void begin_study(std::uint64_t entries) {
+    Held held(study_.lock());
+    study_.begin(entries);
+    studied_.store(true, std::memory_order_relaxed);
+  }
+  /// What a writer does for the order under the lock: takes over the study's choice.
+  void follow(Shard& shard) noexcept {
+    const std::uint32_t choice = study_.chosen();
+    shard.follow(kSettings[choice], choice);
+  }
+  /// And after it: lets the study see the access, and begins it with the first eviction.
+  void wrote(std::uint64_t hash, bool evicted) {
+    if (options_.policy != Policy::adaptive) return;
+    if (study_.samples(place_of(hash))) [[unlikely]]
+      seen(place_of(hash));
+    if (evicted && !studied_.load(std::memory_order_relaxed)) [[unlikely]]
+      begin_study(about_entries());
   }
 
   Cause cause_of_overwriting(const Shard& shard, Slot slot) const noexcept {
@@ -386,8 +521,12 @@ class Engine final : private Registered {
 
   /// A writer's share of the sweeping; what has expired makes room before anything that lives.
   void tidy(Shard& shard, Aftermath& aftermath) {
-    if (shard.has_flushed() || shard.has_deadlines()) [[unlikely]]
-      shard.tidy(Shard::kReclaimsPerCall, now_.coarse(), aftermath);
+    follow(shard);
+    if (shard.has_flushed() || shard.has_deadlines()) [[unlikely]] {
+      if (!mortal_.load(std::memory_order_relaxed)) mortal_.store(true, std::memory_order_relaxed);
+      if (!shard.tidy(Shard::kReclaimsPerCall, now_.coarse(), aftermath))
+        owed_.store(shard_count_, std::memory_order_relaxed);
+    }
   }
   void settle(Aftermath& aftermath) noexcept {
     if (aftermath.advance != 0) epoch_domain.advance(aftermath.advance);
@@ -412,7 +551,7 @@ class Engine final : private Registered {
       wanted = 64;
     shard_count_ = 1;
     while (std::uint64_t{shard_count_} * 2 <= wanted) shard_count_ *= 2;
-    const std::uint64_t most_items = 0x3FFFFFFF;
+    const std::uint64_t most_items = Shard::kUnbounded;
     void* const memory = ::operator new (sizeof(Shard) * shard_count_, std::align_val_t{alignof(Shard)});
     shards_ = static_cast<Shard*>(memory);
     const Micros origin = now_.exact();
@@ -434,8 +573,10 @@ class Engine final : private Registered {
   void before_fork() noexcept override {
     for (std::uint32_t index = 0; index < shard_count_; ++index) shards_[index].lock.lock();
     arena_.lock().lock();
+    study_.lock().lock();
   }
   void after_fork() noexcept override {
+    study_.lock().unlock();
     arena_.lock().unlock();
     for (std::uint32_t index = shard_count_; index > 0; --index) shards_[index - 1].lock.unlock();
   }
@@ -446,7 +587,11 @@ class Engine final : private Registered {
   Shard* shards_ = nullptr;
   std::unique_ptr<Tally> tally_;
   Arena arena_;
+  Study study_;
+  std::atomic<bool> mortal_{false};  // something has a deadline or was flushed; read by every visit
+  std::atomic<bool> studied_{false};
   alignas(64) std::atomic<std::uint32_t> turn_{0};
+  std::atomic<std::uint32_t> owed_{0};  // shards that may still hold what has run out
 };
 
 }  // namespace engine

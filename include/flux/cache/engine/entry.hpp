@@ -51,6 +51,25 @@ struct HeldObject {
   std::uint64_t weight;
 };
 
+/// Compares keys in words of eight, the last ones overlapping; short keys are most, and a call to memcmp costs as much.
+inline bool same_bytes(const char* a, const char* b, std::size_t size) noexcept {
+  if (size < 8) {
+    for (std::size_t at = 0; at < size; ++at)
+      if (a[at] != b[at]) return false;
+    return true;
+  }
+  if (size > 64) return std::memcmp(a, b, size) == 0;
+  std::uint64_t x, y, differs = 0;
+  for (std::size_t at = 0; at + 8 < size; at += 8) {
+    std::memcpy(&x, a + at, 8);
+    std::memcpy(&y, b + at, 8);
+    differs |= x ^ y;
+  }
+  std::memcpy(&x, a + size - 8, 8);
+  std::memcpy(&y, b + size - 8, 8);
+  return (differs | (x ^ y)) == 0;
+}
+
 struct Entry {
   static constexpr std::uint8_t kKindBits = 0x03, kOutside = 0x04, kKeep = 0x08, kFresh = 0x10, kLabels = 0x20,
                                 kLongKey = 0x40;
@@ -104,9 +123,11 @@ struct Entry {
     return far_rest();
   }
   char* far_rest() const noexcept {
-    char* here = bytes() + rest_offset();
-    if ((shape & kOutside) != 0) std::memcpy(&here, here, sizeof here);
-    return here;
+    char* const here = bytes() + rest_offset();
+    if ((shape & kOutside) == 0) return here;
+    char* block;
+    std::memcpy(&block, here, sizeof block);
+    return block;
   }
   std::string_view labels() const noexcept {
     if ((shape & kLabels) == 0) return {};
@@ -131,7 +152,7 @@ struct Entry {
   std::string_view text() const noexcept { return {key_data() + key_size(), text_size}; }
 
   bool has_key(std::string_view wanted) const noexcept {
-    return key_size() == wanted.size() && std::memcmp(key_data(), wanted.data(), wanted.size()) == 0;
+    return key_size() == wanted.size() && same_bytes(key_data(), wanted.data(), wanted.size());
   }
 
   /// Bytes outside of the slot that belong to the entry.

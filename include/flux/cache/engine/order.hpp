@@ -178,7 +178,7 @@ class FrameOrder {
   void resize(std::uint32_t entries, bool remembers) {
     if (!remembers) return;
     sketch_.resize(entries);
-    ghosts_.resize(entries);
+    ghosts_.resize(entries / 2);
     sized_for_ = entries;
   }
 
@@ -186,7 +186,7 @@ class FrameOrder {
   std::uint64_t bytes() const noexcept { return window_.bytes() + main_.bytes() + sketch_.bytes() + ghosts_.bytes(); }
 
   template <class Host>
-  void insert(Host& host, std::uint32_t member, Tick tick) {
+  void insert(Host& host, std::uint32_t member, Tick tick, std::uint32_t capacity, bool fifo) {
     const std::uint32_t hash = host.hash(member);
     bool returns = false;
     if (!sketch_.empty()) {
@@ -198,6 +198,13 @@ class FrameOrder {
       host.place(member, main_.push(member, tick) | kMainBit);
     } else {
       host.place(member, window_.push(member, tick));
+    }
+    if (fifo) return;
+    // While main has room, nobody has to prove anything; two a call, so that a changed share is reached in time.
+    const std::uint32_t target = window_share(capacity);
+    for (int moves = 0; moves < 2 && window_.count() > target && main_.count() + target < capacity; ++moves) {
+      const std::uint32_t oldest = window_.oldest();
+      to_main(host, oldest, window_.oldest_position());
     }
   }
   void remove(std::uint32_t position) {
@@ -229,9 +236,7 @@ class FrameOrder {
   /// Takes out the member that shall leave to let one more in; 0 where there is none. `capacity`: members at most.
   template <class Host>
   std::uint32_t victim(Host& host, std::uint32_t capacity, bool fifo) {
-    const std::uint32_t share =
-        fifo ? capacity : static_cast<std::uint32_t>(std::uint64_t{capacity} * setting_.window_permille / 1000);
-    const std::uint32_t target = share == 0 ? 1 : share;
+    const std::uint32_t target = fifo ? capacity : window_share(capacity);
     for (std::uint32_t step = 0;; ++step) {
       const std::uint32_t oldest = window_.oldest();
       if (oldest == 0 || (window_.count() < target && main_.count() > 0)) {
@@ -255,11 +260,6 @@ class FrameOrder {
         window_.remove(position);
         return oldest;
       }
-      if (main_.count() + target <= capacity && main_.count() + window_.count() < capacity + target &&
-          main_.count() < capacity - target && !last) {
-        to_main(host, oldest, position);
-        continue;
-      }
       if (main_.count() == 0) {
         window_.remove(position);
         return oldest;
@@ -272,6 +272,7 @@ class FrameOrder {
         to_main(host, oldest, position);
         return gone;
       }
+      main_.pass();
       if (!ghosts_.empty()) ghosts_.add(hash);
       window_.remove(position);
       return oldest;
@@ -300,6 +301,10 @@ class FrameOrder {
   std::uint32_t places() const noexcept { return window_.places() + main_.places(); }
 
  private:
+  std::uint32_t window_share(std::uint32_t capacity) const noexcept {
+    const auto share = static_cast<std::uint32_t>(std::uint64_t{capacity} * setting_.window_permille / 1000);
+    return share == 0 ? 1 : share;
+  }
   template <class Host>
   void to_main(Host& host, std::uint32_t member, std::uint32_t position) {
     const Tick tick = window_.tick(position);
@@ -310,6 +315,7 @@ class FrameOrder {
   std::uint32_t give_up(std::uint32_t place) {
     const std::uint32_t member = main_.member(place);
     main_.remove(place);
+    main_.pass();  // who takes this place now is the last one the hand comes to
     return member;
   }
   /// Moves the hand to a member that was not read since it last passed, or for `kSteps`.

@@ -65,6 +65,7 @@ class alignas(64) Shard {
  public:
   static constexpr std::uint32_t kReclaimsPerCall = 64;
   static constexpr std::uint64_t kTooLarge = ~std::uint64_t{0};
+  static constexpr std::uint32_t kUnbounded = 0x3FFFFFFF;
   static constexpr std::size_t kOverhead = 16;  ///< index, queues and marks of an entry, charged with it
 
   struct Setup {
@@ -78,7 +79,7 @@ class alignas(64) Shard {
 
   Shard(Arena& arena, const Setup& setup)
       : slots_(arena), arena_(arena), setup_(setup), table_(Table::make(buckets_for(setup.expected))) {
-    const std::uint32_t batch = setup.max_items / 64;
+    const std::uint32_t batch = setup.max_items / 128;
     batch_ = batch < 16 ? 16 : batch > 256 ? 256 : batch;
     frame_.resize(setup.expected < 64 ? 64 : setup.expected, setup.policy == Policy::adaptive);
   }
@@ -96,8 +97,8 @@ class alignas(64) Shard {
     } else {
       frame_.for_each(drop);
     }
-    for (const Slot slot : sealed_) drop(slot);
-    for (const Slot slot : open_) drop(slot);
+    for (const Slot slot : sealed_rich_) drop(slot);
+    for (const Slot slot : open_rich_) drop(slot);
     Table::destroy(table_.load(std::memory_order_relaxed));
     for (Table* const table : old_tables_) Table::destroy(table);
   }
@@ -261,34 +262,39 @@ class alignas(64) Shard {
 
   /// Slots whose readers have gone are free again; at most `most`.
   void reclaim(std::uint32_t most, Aftermath& aftermath) {
-    if (sealed_.empty()) {
-      if (open_.size() < batch_) return;
+    if (!waits_sealed()) {
+      if (open_.size() + open_rich_.size() < batch_) return;
       seal();
       aftermath.advance = stamp_;
       return;
     }
     if (!epoch_domain.is_safe(stamp_)) {
-      if (open_.size() >= patience_) {
-        patience_ = static_cast<std::uint32_t>(open_.size()) + 8;
+      if (open_.size() + open_rich_.size() >= patience_) {
+        patience_ = static_cast<std::uint32_t>(open_.size() + open_rich_.size()) + 8;
         aftermath.advance = stamp_;
       }
       return;
     }
-    for (; most > 0 && !sealed_.empty(); --most) {
-      const Slot slot = sealed_.back();
+    for (std::uint32_t left = most; left > 0 && !sealed_.empty(); --left) {
+      slots_.give(sealed_.back());
       sealed_.pop_back();
-      free_slot(slot, aftermath);
+    }
+    for (std::uint32_t left = most; left > 0 && !sealed_rich_.empty(); --left) {
+      const Slot slot = sealed_rich_.back();
+      sealed_rich_.pop_back();
+      strip(slot, aftermath);
+      slots_.give(slot);
     }
   }
   /// Seals whatever waits, however little; for maintenance. True where something still waits.
   bool hurry(std::uint32_t most, Aftermath& aftermath) {
-    if (sealed_.empty() && !open_.empty()) seal();
-    if (!sealed_.empty()) {
+    if (!waits_sealed() && waits_open()) seal();
+    if (waits_sealed()) {
       if (!epoch_domain.is_safe(stamp_)) epoch_domain.advance(stamp_);
       if (epoch_domain.is_safe(stamp_)) reclaim(most, aftermath);
     }
     free_old_tables();
-    return !sealed_.empty() || !open_.empty();
+    return waits_sealed() || waits_open();
   }
 
   void used(Slot slot) noexcept {
@@ -304,11 +310,27 @@ class alignas(64) Shard {
   }
   std::uint64_t bytes_of_books() const noexcept {
     return sizeof(Shard) + table().bytes() + (setup_.policy == Policy::lru ? lru_.bytes() : frame_.bytes()) +
-           (sealed_.capacity() + open_.capacity()) * sizeof(Slot);
+           (sealed_.capacity() + open_.capacity() + sealed_rich_.capacity() + open_rich_.capacity()) * sizeof(Slot);
   }
   const Setup& setup() const noexcept { return setup_; }
-  FrameOrder& frame() noexcept { return frame_; }
-  void prefetch_slot(std::size_t size) const noexcept { slots_.prefetch(size); }
+  /// The knobs as the study has chosen them.
+  void follow(const Setting& setting, std::uint32_t choice) noexcept {
+    if (choice == choice_) [[likely]]
+      return;
+    choice_ = choice;
+    frame_.use(setting);
+  }
+  std::uint64_t count() const noexcept { return count_; }
+  bool has_evicted() const noexcept { return figures_.evicted > 0; }
+  /// Draws near what a write will need: the bucket before the lock, the slot under it.
+  void prefetch_bucket(std::uint64_t hash) const noexcept {
+    const Table& now = table();
+    __builtin_prefetch(&now.bucket(now.home(place_of(hash))));
+  }
+  void prefetch_slot(std::string_view key, const Draft& draft) const noexcept {
+    const std::size_t size = in_slot(key, draft, shape_of(key, draft));
+    if (size <= std::size_t{SizeClasses::kLargest} * Arena::kUnit) slots_.prefetch(size);
+  }
   bool has_deadlines() const noexcept { return has_deadlines_; }
 
   template <class F>
@@ -355,7 +377,7 @@ class alignas(64) Shard {
   }
 
   static std::uint32_t buckets_for(std::uint64_t entries) noexcept {
-    const std::uint64_t buckets = entries * 100 / (Bucket::kWays * 78) + 1;
+    const std::uint64_t buckets = entries * 100 / (Bucket::kWays * 82) + 1;
     return buckets > 0xFFFFFFF ? 0xFFFFFFF : static_cast<std::uint32_t>(buckets);
   }
 
@@ -449,7 +471,7 @@ class alignas(64) Shard {
     if (setup_.policy == Policy::lru) {
       lru_.insert(host, slot, tick);
     } else {
-      frame_.insert(host, slot, tick);
+      frame_.insert(host, slot, tick, capacity(), setup_.policy == Policy::fifo);
     }
     ++count_;
     bytes_ += charge;
@@ -465,7 +487,7 @@ class alignas(64) Shard {
   void grow_if_needed() {
     const std::uint64_t ways = std::uint64_t{table().size()} * Bucket::kWays;
     if (grow_at_ == 0) {
-      grow_at_ = static_cast<std::uint32_t>(ways * 84 / 100);
+      grow_at_ = static_cast<std::uint32_t>(ways * 90 / 100);
       if (count_ < grow_at_) return;
     }
     const std::uint64_t doubled = (count_ + 1) * 2;
@@ -491,7 +513,7 @@ class alignas(64) Shard {
       }
     }
     table_.store(table, std::memory_order_release);
-    grow_at_ = static_cast<std::uint32_t>(std::uint64_t{table->size()} * Bucket::kWays * 84 / 100);
+    grow_at_ = static_cast<std::uint32_t>(std::uint64_t{table->size()} * Bucket::kWays * 90 / 100);
     free_old_tables();
     old_tables_.push_back(old);
     old_tables_stamp_ = epoch_domain.stamp();
@@ -502,6 +524,12 @@ class alignas(64) Shard {
     old_tables_.clear();
   }
 
+  /// How many entries the frame may count on: the bound, or what fits into the bytes as it looks now.
+  std::uint32_t capacity() const noexcept {
+    const std::uint64_t most = setup_.max_items < kUnbounded ? setup_.max_items : count_ + 1;
+    return static_cast<std::uint32_t>(setup_.max_bytes != ~std::uint64_t{0} && count_ + 1 < most ? count_ + 1 : most);
+  }
+
   /// Room for one more. False where nothing is left to evict.
   bool evict(Aftermath& aftermath) {
     if (flushed_ > 0) {
@@ -510,10 +538,8 @@ class alignas(64) Shard {
       if (budget == 0) return true;
     }
     Host host{*this};
-    const std::uint64_t capacity = count_ < setup_.max_items ? count_ : setup_.max_items;
-    const Slot slot = setup_.policy == Policy::lru
-                          ? lru_.victim()
-                          : frame_.victim(host, static_cast<std::uint32_t>(capacity), setup_.policy == Policy::fifo);
+    const Slot slot =
+        setup_.policy == Policy::lru ? lru_.victim() : frame_.victim(host, capacity(), setup_.policy == Policy::fifo);
     if (slot == 0) return false;
     Entry& entry = at(slot);
     const Table::Place place = table().find_slot(entry.hash, slot);
@@ -618,23 +644,28 @@ class alignas(64) Shard {
   }
 
   void retire(Slot slot, Aftermath& aftermath) {
-    at(slot).position = Entry::kRetired;
-    open_.push_back(slot);
+    Entry& entry = at(slot);
+    entry.position = Entry::kRetired;
+    // Most slots hold nothing but bytes; they are freed later without another look at their cold memory.
+    const bool rich = entry.kind() == Kind::object || (entry.shape & Entry::kOutside) != 0;
+    (rich ? open_rich_ : open_).push_back(slot);
     reclaim(3, aftermath);
   }
+  bool waits_sealed() const noexcept { return !sealed_.empty() || !sealed_rich_.empty(); }
+  bool waits_open() const noexcept { return !open_.empty() || !open_rich_.empty(); }
   void seal() noexcept {
     sealed_.swap(open_);
+    sealed_rich_.swap(open_rich_);
     stamp_ = epoch_domain.stamp();
     patience_ = batch_ / 4;
   }
-  void free_slot(Slot slot, Aftermath& aftermath) {
+  void strip(Slot slot, Aftermath& aftermath) {
     Entry& entry = at(slot);
+    if ((entry.shape & Entry::kOutside) != 0) aftermath.blocks.push_back(outside(entry));
     if (entry.kind() == Kind::object) {
       aftermath.objects.push_back(std::move(entry.object().object));
       entry.object().~HeldObject();
     }
-    if ((entry.shape & Entry::kOutside) != 0) aftermath.blocks.push_back(outside(entry));
-    slots_.give(slot);
   }
 
   std::uint64_t count_ = 0;
@@ -645,11 +676,12 @@ class alignas(64) Shard {
   Tick swept_ = 0;
   std::uint32_t grow_at_ = 0;
   std::uint32_t batch_ = 16;
+  std::uint32_t choice_ = ~0u;
   std::uint32_t patience_ = 0;
   bool has_deadlines_ = false;
   std::uint64_t stamp_ = 0;
-  std::vector<Slot> open_;    ///< retired, not yet stamped
-  std::vector<Slot> sealed_;  ///< retired before `stamp_`
+  std::vector<Slot> open_, open_rich_;      ///< retired, not yet stamped; rich: with an object or a block
+  std::vector<Slot> sealed_, sealed_rich_;  ///< retired before `stamp_`
   std::vector<Table*> old_tables_;
   std::uint64_t old_tables_stamp_ = 0;
   Slots slots_;

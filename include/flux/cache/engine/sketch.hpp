@@ -22,13 +22,11 @@ class FrequencySketch {
  public:
   static constexpr std::uint32_t kLine = 8;  ///< 64-bit words of a line
 
-  /// `entries`: how many the cache holds; two bytes for each, ten samples for each between two halvings.
+  /// `entries`: how many the cache holds; six bytes for each, forty samples for each between two halvings.
   void resize(std::uint32_t entries) {
-    std::uint32_t lines = 1;
-    while (std::uint64_t{lines} * 32 < entries) lines *= 2;
-    words_.assign(std::size_t{lines} * kLine, 0);
-    mask_ = lines - 1;
-    period_ = 10 * (entries < 16 ? 16 : entries);
+    lines_ = entries / 10 + 1;
+    words_.assign(std::size_t{lines_} * kLine, 0);
+    period_ = 40 * (entries < 16 ? 16 : entries);
     added_ = 0;
   }
   bool empty() const noexcept { return words_.empty(); }
@@ -36,7 +34,7 @@ class FrequencySketch {
 
   std::uint32_t frequency(std::uint32_t hash) const noexcept {
     const std::uint64_t mixed = spread(hash);
-    const std::uint64_t* const line = &words_[(static_cast<std::uint32_t>(mixed) & mask_) * kLine];
+    const std::uint64_t* const line = &words_[line_of(mixed)];
     std::uint32_t least = 15;
     for (int row = 0; row < 4; ++row) {
       const auto counter = static_cast<std::uint32_t>(mixed >> (32 + 8 * row)) & 31;
@@ -48,7 +46,7 @@ class FrequencySketch {
 
   void add(std::uint32_t hash) noexcept {
     const std::uint64_t mixed = spread(hash);
-    std::uint64_t* const line = &words_[(static_cast<std::uint32_t>(mixed) & mask_) * kLine];
+    std::uint64_t* const line = &words_[line_of(mixed)];
     std::uint32_t counts[4], least = 15;
     for (int row = 0; row < 4; ++row) {
       const auto counter = static_cast<std::uint32_t>(mixed >> (32 + 8 * row)) & 31;
@@ -64,18 +62,19 @@ class FrequencySketch {
     if (++added_ >= period_) age();
   }
 
-  void prefetch(std::uint32_t hash) const noexcept {
-    __builtin_prefetch(&words_[(static_cast<std::uint32_t>(spread(hash)) & mask_) * kLine]);
-  }
+  void prefetch(std::uint32_t hash) const noexcept { __builtin_prefetch(&words_[line_of(spread(hash))]); }
 
  private:
+  std::size_t line_of(std::uint64_t mixed) const noexcept {
+    return static_cast<std::size_t>(((mixed & 0xFFFFFFFF) * lines_) >> 32) * kLine;
+  }
   [[gnu::noinline]] void age() noexcept {
     for (std::uint64_t& word : words_) word = (word >> 1) & 0x7777777777777777ULL;
     added_ /= 2;
   }
 
   std::vector<std::uint64_t> words_;
-  std::uint32_t mask_ = 0;
+  std::uint32_t lines_ = 0;
   std::uint32_t added_ = 0;
   std::uint32_t period_ = 0;
 };

@@ -11,8 +11,9 @@ namespace engine {
 /// costs under a nanosecond. A sum taken while others count is a little old, never wrong once they are done.
 class Tally {
  public:
-  void hit(std::uint32_t thread) noexcept { count(thread, &Pair::hits); }
-  void miss(std::uint32_t thread) noexcept { count(thread, &Pair::misses); }
+  /// Answers the new count of the thread.
+  std::uint64_t hit(std::uint32_t thread) noexcept { return count(thread, &Pair::hits); }
+  std::uint64_t miss(std::uint32_t thread) noexcept { return count(thread, &Pair::misses); }
   void sum(std::uint64_t& hits, std::uint64_t& misses) const noexcept {
     for (const Pair& pair : pairs_) {
       hits += pair.hits.load(std::memory_order_relaxed);
@@ -26,13 +27,14 @@ class Tally {
     std::atomic<std::uint64_t> hits{0};
     std::atomic<std::uint64_t> misses{0};
   };
-  void count(std::uint32_t thread, std::atomic<std::uint64_t> Pair::*which) noexcept {
+  std::uint64_t count(std::uint32_t thread, std::atomic<std::uint64_t> Pair::*which) noexcept {
     if (thread < kPairs - 1) [[likely]] {
       std::atomic<std::uint64_t>& mine = pairs_[thread].*which;
-      mine.store(mine.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    } else {
-      (pairs_[kPairs - 1].*which).fetch_add(1, std::memory_order_relaxed);
+      const std::uint64_t now = mine.load(std::memory_order_relaxed) + 1;
+      mine.store(now, std::memory_order_relaxed);
+      return now;
     }
+    return (pairs_[kPairs - 1].*which).fetch_add(1, std::memory_order_relaxed) + 1;
   }
   Pair pairs_[kPairs];
 };

@@ -40,6 +40,10 @@ struct ContractParam {
 /// The store bare, and under each layer that must not show.
 std::vector<ContractParam> pipelines_of(const ContractParam& bare);
 inline auto pipelines(const ContractParam& bare) { return ::testing::ValuesIn(pipelines_of(bare)); }
+/// Keeps messages short.
+inline void PrintTo(const ContractParam& param, std::ostream* out) {
+  *out << (param.layers.empty() ? "the store bare" : "under " + param.layers);
+}
 /// Names the instances "Bare", "PassThrough", "Chaos"...
 std::string pipeline_name(const ::testing::TestParamInfo<ContractParam>& info);
 

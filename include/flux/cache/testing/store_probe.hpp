@@ -61,6 +61,8 @@ class StoreProbe {
   std::string got(const At& at) const;
   /// The kept value in words, fresh or not, or "miss".
   std::string stale(const At& at) const;
+  /// The kept entry in words as it is below the border, with its tags and notes, or "miss".
+  std::string raw(const At& at) const;
   /// The version of the kept entry; 0 where there is none.
   std::uint64_t version(const At& at) const;
   bool has(const At& at) const;
@@ -76,7 +78,12 @@ class StoreProbe {
   std::vector<std::size_t> put_many(const std::vector<Item>& items) const;
   std::size_t forget_many(const std::vector<At>& keys) const;
   void flush() const;
-  /// The kept keys of a space with their entries in words, in the keys' order; nothing where the store cannot list.
+  /// Flushes what carries all of the tags, or with `any` at least one.
+  void flush_tags(const std::vector<std::string_view>& tags, bool any = false) const;
+  /// The epochs of the tags as they are now; as many as were asked for.
+  std::vector<std::uint64_t> epochs(const std::vector<std::string_view>& tags) const;
+  /// The kept keys of a space with their entries as `raw` shows them, in the keys' order; nothing where the store
+  /// cannot list.
   std::optional<std::vector<std::pair<std::string, std::string>>> list(Space space = Space::values) const;
   std::size_t prune(std::size_t budget = 1'000'000) const;
 

@@ -1,0 +1,42 @@
+// examples/11_events_stats.cpp - what happens in a cache: numbers, and a listener that hears each event.
+#include <flux/cache.hpp>
+
+#include <chrono>
+#include <iostream>
+#include <string>
+
+using flux::Cache;
+namespace cache = flux::cache;
+using namespace std::chrono_literals;
+
+int main() {
+  // [listen]
+  int heard = 0;
+  {
+    const cache::Listening listening = Cache::listen([&](const cache::Event& event) {
+      std::cout << "  " << event.store << ": " << cache::to_string(event.kind) << ' ' << event.key << '\n';
+      ++heard;
+    });
+    Cache::put("greeting", "hello", 1h);
+    Cache::get<std::string>("greeting");
+    Cache::get<std::string>("nobody");
+    Cache::forget("greeting");
+  }  // and no longer
+  Cache::put("greeting", "unheard", 1h);
+  // [/listen]
+
+  // [stats]
+  for (int i = 0; i < 10; ++i) Cache::remember("answer", 1h, [] { return 42; });
+  const cache::Stats stats = Cache::stats();
+  std::cout << stats.hits << " hits, " << stats.misses << " misses (" << stats.hit_ratio << " %), " << stats.puts
+            << " puts, " << stats.loads << " loads, " << stats.store_errors << " errors of the store\n";
+  // [/stats]
+
+  // [load]
+  // One load, with where its value came from.
+  const auto loaded = Cache::load("answer", {.hours = 1}, [] { return 42; });
+  const bool hit = loaded.status == cache::LoadStatus::hit;
+  // [/load]
+
+  return heard == 4 && stats.hits == 10 && stats.misses == 2 && stats.loads == 1 && hit && loaded.value == 42 ? 0 : 1;
+}

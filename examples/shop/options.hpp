@@ -1,0 +1,28 @@
+// examples/shop/options.hpp - what may be said on the command line.
+#pragma once
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+
+namespace shop {
+
+struct Options {
+  std::string store = "all";       // memory, file, database or all
+  std::size_t products = 100'000;  // at most so many
+  std::size_t requests = 40'000;
+  std::string data = "shop_data";  // a directory, made where it is missing
+  bool quick = false;
+  bool help = false;
+};
+
+/// One line for the person who typed it.
+struct UsageError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Throws UsageError.
+Options read_options(int argc, char** argv);
+
+extern const char* const kHelp;
+
+}  // namespace shop

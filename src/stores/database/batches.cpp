@@ -1,0 +1,183 @@
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "database_store.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::database {
+
+namespace {
+
+/// Rows of a walk in one transaction: a longer one would keep the log from being folded in.
+constexpr std::int64_t kScanChunk = 256;
+/// Rows looked at in one step of a sweep.
+constexpr std::size_t kSweepChunk = 1024;
+/// Rows written before the looks they owe are paid for, all at once.
+constexpr std::size_t kTidyAfter = 64;
+
+}  // namespace
+
+Result<void> DatabaseStore::get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) {
+  if (keys.empty()) return {};
+  const Moment moment = now();
+  std::size_t next = 0;  // a second run goes on where the first met trouble: nothing is handed over twice
+  return perform<void>("get_many", {}, Use::reading, moment, [&](Session& session) -> Answer<void> {
+    const Bounds bounds = bounds_of(how, moment);
+    std::vector<std::pair<Place, std::int64_t>> broken_rows;  // misses; removed once nothing is being read any more
+    {
+      Transaction transaction(session, Query::begin_read);
+      if (!transaction.is_open()) return std::nullopt;
+      for (; next < keys.size(); ++next) {
+        std::int64_t broken = 0;
+        const auto there =
+            read(session, keys[next], bounds, moment, broken, [&](const Entry& entry) { found(next, entry); });
+        if (!there) return std::nullopt;
+        if (broken != 0) broken_rows.emplace_back(session.place(keys[next]), broken);
+      }
+      if (!transaction.commit()) return std::nullopt;
+    }
+    for (const auto& [place, version] : broken_rows) forget_broken(session, place, version);
+    return Result<void>();
+  });
+}
+
+Result<BatchWritten> DatabaseStore::put_many(std::span<const Item> items) {
+  BatchWritten outcome;
+  if (items.empty()) return outcome;
+  const auto fail_all = [&](std::unique_ptr<Error> error) {
+    outcome.failed.resize(items.size());
+    std::iota(outcome.failed.begin(), outcome.failed.end(), std::size_t{0});
+    outcome.error = std::move(error);
+  };
+  for (const Item& item : items)
+    if (auto error = refuse(item.key, item.entry, "put_many")) {
+      fail_all(std::make_unique<Error>(*std::move(error)));
+      return outcome;
+    }
+  const Moment moment = now();
+  auto done = perform<void>("put_many", {}, Use::writing, moment, [&](Session& session) -> Answer<void> {
+    // In the order of their rows, so that neighbours meet in one page; the last of a repeated key stays the last.
+    std::vector<std::pair<std::int64_t, std::size_t>> order(items.size());
+    for (std::size_t i = 0; i < items.size(); ++i) order[i] = {session.place(items[i].key).id, i};
+    std::sort(order.begin(), order.end());
+    Transaction transaction(session, Query::begin_write);
+    if (!transaction.is_open()) return std::nullopt;
+    for (const auto& [id, i] : order) {
+      const Row row(items[i].entry, session.place(items[i].key), moment);
+      auto written = write(session, items[i].key, row, Moment::kForEver, moment, false);
+      if (!written) return std::nullopt;
+      if (!written->ok()) return Result<void>(written->take_error());
+    }
+    if (!transaction.commit()) return std::nullopt;
+    tidy(session, items.size(), moment);
+    return Result<void>();
+  });
+  if (!done.ok()) fail_all(done.take_error());
+  return outcome;
+}
+
+Result<std::size_t> DatabaseStore::forget_many(std::span<const Key> keys) {
+  if (keys.empty()) return std::size_t{0};
+  const Moment moment = now();
+  return perform<std::size_t>("forget_many", {}, Use::writing, moment, [&](Session& session) -> Answer<std::size_t> {
+    std::size_t gone = 0, removed = 0;
+    Transaction transaction(session, Query::begin_write);
+    if (!transaction.is_open()) return std::nullopt;
+    for (const Key& key : keys) {
+      Run run(session, Query::forget);
+      run.bind(1, session.place(key).id).bind(2, session.home(key.space())).bind(3, key.text());
+      Step step = run.bind(4, 0).step();
+      if (step == Step::row) ++removed, gone += run->integer(0) > moment.in_rows(), step = run.step();
+      if (step == Step::failed) return std::nullopt;
+    }
+    if (!transaction.commit() || (removed == 0 && session.schema_moved())) return std::nullopt;
+    return Result<std::size_t>(gone);
+  });
+}
+
+Result<void> DatabaseStore::scan(Space space, Visitor visit) {
+  const Moment moment = now();
+  std::int64_t after = std::numeric_limits<std::int64_t>::min();
+  return perform<void>("scan", {}, Use::reading, moment, [&](Session& session) -> Answer<void> {
+    for (;;) {
+      Run run(session, Query::scan);
+      run.bind(1, after).bind(2, session.home(space)).bind(3, moment.in_rows()).bind(4, kScanChunk);
+      std::int64_t rows = 0;
+      for (;; ++rows) {
+        const Step step = run.step();
+        if (step == Step::failed) return std::nullopt;
+        if (step == Step::done) break;
+        after = run->integer(row_column::id);
+        const std::string_view key = run->bytes(row_column::key);
+        Entry entry;
+        Labels labels;
+        if (!read_row(*run.statement(), session.place(Key(key, space)), moment, entry, labels)) continue;
+        if (!visit(key, entry)) return Result<void>();
+      }
+      if (rows < kScanChunk) return Result<void>();
+    }
+  });
+}
+
+Result<std::size_t> DatabaseStore::prune(std::size_t budget) {
+  if (budget == 0) return std::size_t{0};
+  const Moment moment = now();
+  std::size_t gone = 0;
+  return perform<std::size_t>("prune", {}, Use::writing, moment, [&](Session& session) -> Answer<std::size_t> {
+    // Once around the table at the most, from where the last sweep stopped.
+    const std::int64_t start = cursor_.load(std::memory_order_relaxed);
+    for (bool wrapped = false;;) {
+      bool ended = false;
+      const auto swept = sweep(session, kSweepChunk, std::min(budget - gone, kSweepChunk), moment, ended);
+      if (!swept) return std::nullopt;
+      gone += *swept;
+      if (gone >= budget) break;
+      if (ended && std::exchange(wrapped, true)) break;
+      if (wrapped && !ended && cursor_.load(std::memory_order_relaxed) >= start) break;
+    }
+    return Result<std::size_t>(gone);
+  });
+}
+
+std::optional<std::size_t> DatabaseStore::sweep(Session& session, std::size_t looks, std::size_t most,
+                                                const Moment& moment, bool& ended) {
+  const std::int64_t after = cursor_.load(std::memory_order_relaxed);
+  std::int64_t last = after;
+  std::size_t seen = 0, dead = 0;
+  {
+    Run run(session, Query::look_for_dead);
+    run.bind(1, after).bind(2, moment.in_rows()).bind(3, static_cast<std::int64_t>(looks));
+    for (; dead < most; ++seen) {
+      const Step step = run.step();
+      if (step == Step::failed) return std::nullopt;
+      if (step == Step::done) break;
+      last = run->integer(0);
+      dead += run->integer(1) != 0;
+    }
+  }
+  std::int64_t gone = 0;
+  if (dead > 0) {
+    gone = Run(session, Query::reclaim).bind(1, after).bind(2, last).bind(3, moment.in_rows()).write();
+    if (gone < 0) return std::nullopt;
+  }
+  ended = dead < most && seen < looks;
+  cursor_.store(ended ? std::numeric_limits<std::int64_t>::min() : last, std::memory_order_relaxed);
+  return static_cast<std::size_t>(gone);
+}
+
+void DatabaseStore::tidy(Session& session, std::size_t written, const Moment& moment) {
+  if (config_.sweep == 0) return;
+  if (owed_.fetch_add(written, std::memory_order_relaxed) + written < kTidyAfter) return;
+  std::size_t looks = std::min(owed_.exchange(0, std::memory_order_relaxed), kSweepChunk) * config_.sweep;
+  for (bool ended = false; looks > 0 && !ended; looks -= std::min(looks, kSweepChunk)) {
+    const std::size_t chunk = std::min(looks, kSweepChunk);
+    if (!sweep(session, chunk, chunk, moment, ended)) break;
+  }
+  session.clear_fault();  // the write that paid for it stands, whatever became of this
+}
+
+}  // namespace detail::database
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,99 @@
+#include "queries.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::database {
+
+namespace {
+
+/// The exclusive or of two integers, by operators that every engine has; no step leaves 64 bits.
+std::string exclusive_or(const std::string& a, const std::string& b) {
+  return "((" + a + "|" + b + ")-(" + a + "&" + b + "))";
+}
+
+std::string quoted(std::string_view name) {
+  std::string out = "\"";
+  for (const char c : name) out += c == '.' ? std::string("\".\"") : std::string(1, c);
+  return out + "\"";
+}
+
+}  // namespace
+
+Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), meta_table(table + "_meta") {
+  const std::string rows = quoted(table);
+  const std::string meta = quoted(meta_table);
+  const std::string bytes = dialect.bytes;
+  // Inside an upsert the standing row is named by the table alone, without its schema.
+  const std::string standing = quoted(name.substr(name.find('.') == name.npos ? 0 : name.find('.') + 1)) + ".";
+
+  create = {
+      "CREATE TABLE " + rows + " (id " + dialect.row_key +
+          ", home BIGINT NOT NULL, version BIGINT NOT NULL, fresh_until BIGINT NOT NULL, keep_until BIGINT NOT NULL,"
+          " kind BIGINT NOT NULL, number BIGINT, proof BIGINT NOT NULL, key " +
+          bytes + " NOT NULL, labels " + bytes + ", value " + bytes + ")",
+      "CREATE TABLE " + meta + " (name " + bytes + " PRIMARY KEY, number BIGINT NOT NULL)" + dialect.clustered};
+  drop = {"DROP TABLE IF EXISTS " + rows, "DROP TABLE IF EXISTS " + meta};
+
+  const std::string home = "(SELECT number FROM " + meta + " WHERE name=?2)";
+  const std::string bucket = "id BETWEEN ?1 AND ?1+7";
+  const std::string mine = bucket + " AND key=?3 AND home=" + home;
+  const std::string flushed = "home NOT IN (SELECT number FROM " + meta + ")";
+  const std::string columns = "version,fresh_until,keep_until,kind,number,proof,labels,value";
+  probe = "SELECT id,home,key," + columns + " FROM " + rows;
+  // The outer join answers with a row of nulls on a miss, and with none where the home itself is not there.
+  const auto find = [&](const std::string& wanted) {
+    return "SELECT " + wanted + " FROM " + meta + " m LEFT JOIN " + rows +
+           " c ON c.id BETWEEN ?1 AND ?1+7 AND c.key=?3 AND c.home=m.number AND c.fresh_until>?4 AND c.keep_until>?5"
+           " WHERE m.name=?2";
+  };
+  const auto insert = [&](const std::string& slot) {
+    return "INSERT INTO " + rows + " (id,home,key," + columns + ") VALUES (coalesce((SELECT id FROM " + rows +
+           " WHERE " + mine + ")," + slot + ")," + home +
+           ",?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT (id) DO UPDATE SET ";
+  };
+  const std::string same = standing + "key=excluded.key AND " + standing + "home=excluded.home";
+  const std::string sum = "(" + standing + "number+?13)";
+
+  const auto set = [&](Query query, std::string sql) { text[static_cast<std::size_t>(query)] = std::move(sql); };
+  set(Query::begin_read, "BEGIN");
+  set(Query::begin_write, "BEGIN IMMEDIATE");
+  set(Query::commit, "COMMIT");
+  set(Query::rollback, "ROLLBACK");
+  set(Query::get, find("c.version,c.fresh_until,c.keep_until,c.kind,c.number,c.proof,c.labels,c.value"));
+  set(Query::has, find("c.version"));
+  set(Query::put, insert("?13") +
+                      "home=excluded.home,key=excluded.key,version=excluded.version,fresh_until=excluded.fresh_until,"
+                      "keep_until=excluded.keep_until,kind=excluded.kind,number=excluded.number,proof=excluded.proof,"
+                      "labels=excluded.labels,value=excluded.value WHERE (" +
+                      same + " AND " + standing + "fresh_until<=?14) OR " + standing + "keep_until<=?12 OR " +
+                      standing + flushed);
+  set(Query::update, "UPDATE " + rows +
+                         " SET version=?4,fresh_until=?5,keep_until=?6,kind=?7,number=?8,proof=?9,labels=?10,value=?11"
+                         " WHERE " +
+                         mine + " AND fresh_until>?12 AND keep_until>?13 AND (?14=0 OR version=?14)");
+  set(Query::forget,
+      "DELETE FROM " + rows + " WHERE " + mine + " AND (?4=0 OR version=?4) RETURNING fresh_until,keep_until");
+  set(Query::pull,
+      "DELETE FROM " + rows + " WHERE " + mine + " AND fresh_until>?4 AND keep_until>?5 RETURNING " + columns);
+  set(Query::touch, "UPDATE " + rows + " SET version=?4,fresh_until=?5,keep_until=?6,proof=" +
+                        exclusive_or(exclusive_or("proof", exclusive_or("fresh_until", "keep_until")), "?7") +
+                        " WHERE " + mine + " AND fresh_until>?8");
+  set(Query::increment, insert("?1") + "version=excluded.version,number=" + sum +
+                            ",proof=" + exclusive_or(standing + "proof", exclusive_or(standing + "number", sum)) +
+                            " WHERE " + same + " AND " + standing + "kind=1 AND " + standing + "fresh_until>?12 AND " +
+                            standing + "number BETWEEN ?14 AND ?15 RETURNING " + columns);
+  set(Query::forget_row, "DELETE FROM " + rows + " WHERE " + bucket + " AND version=?2");
+  set(Query::bucket, "SELECT id, keep_until<=?2 OR " + flushed + " FROM " + rows + " WHERE " + bucket + " ORDER BY id");
+  set(Query::scan, "SELECT " + columns + ",id,key FROM " + rows + " WHERE id>?1 AND home=" + home +
+                       " AND keep_until>?3 ORDER BY id LIMIT ?4");
+  set(Query::look_for_dead,
+      "SELECT id, keep_until<=?2 OR " + flushed + " FROM " + rows + " WHERE id>?1 ORDER BY id LIMIT ?3");
+  set(Query::reclaim, "DELETE FROM " + rows + " WHERE id>?1 AND id<=?2 AND (keep_until<=?3 OR " + flushed + ")");
+  set(Query::flush, "UPDATE " + meta + " SET number=?2 WHERE name=?1");
+  set(Query::meta, "SELECT number FROM " + meta + " WHERE name=?1");
+  set(Query::meta_if_new, "INSERT INTO " + meta + " (name,number) VALUES (?1,?2) ON CONFLICT (name) DO NOTHING");
+}
+
+}  // namespace detail::database
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,140 @@
+#include "session.hpp"
+
+#include "core/random.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::database {
+
+namespace {
+
+constexpr std::string_view kSchemaName = "schema";
+constexpr std::string_view kSeedName = "seed";
+
+}  // namespace
+
+std::int64_t new_home() noexcept { return static_cast<std::int64_t>(random_bits() >> 17) + 2; }
+
+Statement* Session::statement(Query query) {
+  std::unique_ptr<Statement>& slot = statements_[static_cast<std::size_t>(query)];
+  if (slot == nullptr) [[unlikely]]
+    slot = connection_->prepare(queries_.text[static_cast<std::size_t>(query)]);
+  return slot.get();
+}
+
+bool Session::run(Query query) { return Run(*this, query).step() == Step::done; }
+
+Session::Meta Session::read_meta(std::string_view name, std::int64_t& number) {
+  Run meta(*this, Query::meta);
+  switch (meta.bind(1, name).step()) {
+    case Step::row: number = meta->integer(0); return Meta::found;
+    case Step::done: return Meta::absent;
+    default: return Meta::failed;
+  }
+}
+
+bool Session::write_meta(std::string_view name, std::int64_t number) {
+  return Run(*this, Query::meta_if_new).bind(1, name).bind(2, number).step() == Step::done;
+}
+
+void Session::name_homes(std::uint64_t seed) {
+  for (std::size_t space = 0; space < kSpaces; ++space) {
+    std::string& name = homes_[space];
+    name.assign(1, 'h');
+    name += static_cast<char>(space);
+    for (int shift = 0; shift < 64; shift += 8) name += static_cast<char>(seed >> shift);
+    name += prefix_;
+    seeds_[space] = stable_hash64(name, seed);
+  }
+}
+
+bool Session::learn(bool& complete) {
+  complete = false;
+  std::int64_t seed = 0;
+  const Meta there = read_meta(kSeedName, seed);
+  if (there != Meta::found) return there == Meta::absent;
+  name_homes(static_cast<std::uint64_t>(seed));
+  for (const std::string& home : homes_) {
+    std::int64_t number = 0;
+    const Meta known = read_meta(home, number);
+    if (known != Meta::found) return known == Meta::absent;
+  }
+  complete = true;
+  return true;
+}
+
+bool Session::settle() {
+  clear_fault();
+  forget_statements();
+  shared_ = connection_->is_shared();
+  std::int64_t schema = 0;
+  const Meta there = read_meta(kSchemaName, schema);
+  if (there == Meta::failed && fault_.trouble != Trouble::missing) return false;
+  if (there == Meta::found && schema > kSchema) {
+    set_fault(Trouble::foreign, "the table \"" + queries_.table + "\" was made by a later version of this library");
+    return false;
+  }
+  bool complete = false;
+  if (there == Meta::found && schema == kSchema) {
+    // Whatever is missing now was taken away by somebody else.
+    const bool fits = fits_queries();
+    if (fits && learn(complete) && complete) return true;
+    if (fault_.trouble != Trouble::none && fault_.trouble != Trouble::missing) return false;
+  }
+  clear_fault();
+  return create() && learn(complete) && complete;
+}
+
+void Session::forget_statements() noexcept {
+  for (auto& statement : statements_) statement.reset();
+}
+
+bool Session::fits_queries() {
+  if (statement(Query::get) != nullptr && statement(Query::put) != nullptr) return true;
+  note_failure();
+  return false;
+}
+
+bool Session::create() {
+  Transaction transaction(*this, Query::begin_write);
+  if (transaction.is_open() && create_inside() && transaction.commit()) return true;
+  note_failure();
+  return false;
+}
+
+bool Session::create_inside() {
+  const int rows = connection_->table_exists(queries_.table);
+  const int meta = connection_->table_exists(queries_.meta_table);
+  if (rows < 0 || meta < 0) return false;
+  std::int64_t schema = 0;
+  const Meta there = meta > 0 ? read_meta(kSchemaName, schema) : Meta::absent;
+  const bool ours = there == Meta::found || (rows > 0 && connection_->prepare(queries_.probe) != nullptr);
+  clear_fault();
+  if (!ours && rows + meta > 0) {
+    set_fault(Trouble::foreign, "there is a table \"" + (rows > 0 ? queries_.table : queries_.meta_table) +
+                                    "\" already, and it is not one of ours");
+    return false;
+  }
+  // Rows of an older schema, of another shape, or whose homes are lost: a cache may start cold.
+  const bool anew = rows + meta > 0 && (there != Meta::found || schema < kSchema || (rows > 0 && !fits_queries()));
+  clear_fault();
+  if (anew) {
+    forget_statements();
+    for (const std::string& sql : queries_.drop)
+      if (!connection_->run(sql)) return false;
+  }
+  if ((rows == 0 || anew) && !connection_->run(queries_.create[0])) return false;
+  if ((meta == 0 || anew) && !connection_->run(queries_.create[1])) return false;
+  if (!write_meta(kSchemaName, kSchema)) return false;
+  if (!write_meta(kSeedName, static_cast<std::int64_t>(random_bits()))) return false;
+  std::int64_t seed = 0;
+  if (read_meta(kSeedName, seed) != Meta::found) return false;
+  name_homes(static_cast<std::uint64_t>(seed));
+  for (const std::string& home : homes_)
+    if (!write_meta(home, new_home())) return false;
+  return true;
+}
+
+}  // namespace detail::database
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,159 @@
+// database/session.hpp - one connection with its statements, its view of the schema, and the hash that goes with it.
+#pragma once
+#include <flux/cache/key.hpp>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine.hpp"
+#include "queries.hpp"
+#include "row.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::database {
+
+inline constexpr std::size_t kSpaces = 4;
+
+/// 47 random bits, which an engine stores in six bytes: a home must only differ from those before it that still have
+/// rows.
+std::int64_t new_home() noexcept;
+
+/// For one thread at a time.
+class Session {
+ public:
+  Session(std::unique_ptr<Connection> connection, const Queries& queries, std::string_view prefix)
+      : queries_(queries), prefix_(prefix), connection_(std::move(connection)) {}
+
+  Connection& connection() noexcept { return *connection_; }
+
+  /// Makes the tables, brings them to the present schema, and learns seed and homes, whichever is needed. False:
+  /// `fault`.
+  bool settle();
+
+  Place place(const Key& key) const noexcept { return place_of(key.text(), seeds_[index(key.space())]); }
+  std::string_view home(Space space) const noexcept { return homes_[index(space)]; }
+
+  /// Null: see `fault`.
+  Statement* statement(Query query);
+  bool run(Query query);
+
+  /// The first failure since the last `clear_fault`.
+  const Fault& fault() const noexcept { return fault_; }
+  /// Keeps what the engine says of a failure; a rollback would wash it away.
+  void note_failure() {
+    if (fault_.trouble == Trouble::none) fault_ = connection_->fault();
+  }
+  /// For what the engine does not hold for a failure.
+  void set_fault(Trouble trouble, std::string message) {
+    if (fault_.trouble == Trouble::none) fault_ = {trouble, std::move(message)};
+  }
+  /// True, and a fault, where the tables changed under a statement that found nothing: it may have looked in the wrong
+  /// place.
+  bool schema_moved() {
+    if (!connection_->schema_moved()) [[likely]]
+      return false;
+    set_fault(Trouble::missing, "the tables were made anew");
+    return true;
+  }
+  void clear_fault() noexcept { fault_.trouble = Trouble::none; }
+  bool is_shared() const noexcept { return shared_; }
+
+  // The pool's notes.
+  Instant checked{};             ///< when it was last seen to be current
+  std::uint64_t generation = 0;  ///< see Pool
+  bool retired = false;          ///< to be closed
+
+ private:
+  enum class Meta : std::uint8_t { found, absent, failed };
+
+  static std::size_t index(Space space) noexcept { return static_cast<std::size_t>(space); }
+  Meta read_meta(std::string_view name, std::int64_t& number);
+  bool write_meta(std::string_view name, std::int64_t number);
+  bool create();
+  bool create_inside();
+  bool fits_queries();
+  void forget_statements() noexcept;
+  bool learn(bool& complete);
+  void name_homes(std::uint64_t seed);
+
+  const Queries& queries_;
+  std::string_view prefix_;
+  std::unique_ptr<Connection> connection_;
+  std::array<std::unique_ptr<Statement>, kQueries> statements_;
+  std::array<std::string, kSpaces> homes_;
+  std::array<std::uint64_t, kSpaces> seeds_{};
+  Fault fault_;
+  bool shared_ = false;
+};
+
+/// A run of a prepared statement; reset at the end.
+class Run {
+ public:
+  Run(Session& session, Query query) : session_(session), statement_(session.statement(query)) {}
+  ~Run() { reset(); }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  template <class T>
+  Run& bind(int parameter, T value) noexcept {
+    if (statement_ != nullptr) {
+      if constexpr (std::is_convertible_v<T, std::string_view>)
+        statement_->bind(parameter, std::string_view(value));
+      else
+        statement_->bind(parameter, static_cast<std::int64_t>(value));
+    }
+    return *this;
+  }
+  Run& bind_null(int parameter) noexcept {
+    if (statement_ != nullptr) statement_->bind_null(parameter);
+    return *this;
+  }
+  Step step() {
+    const Step outcome = statement_ != nullptr ? statement_->step() : Step::failed;
+    if (outcome == Step::failed) [[unlikely]]
+      session_.note_failure();
+    return outcome;
+  }
+  /// Rows that the statement, run to its end, wrote; -1: it failed.
+  std::int64_t write() {
+    Step outcome = Step::row;
+    while (outcome == Step::row) outcome = step();
+    return outcome == Step::done ? session_.connection().changes() : -1;
+  }
+  void reset() noexcept {
+    if (statement_ != nullptr) statement_->reset();
+  }
+  Statement* operator->() noexcept { return statement_; }
+  Statement* statement() noexcept { return statement_; }
+
+ private:
+  Session& session_;
+  Statement* statement_;
+};
+
+/// A transaction; rolled back at the end unless it was committed.
+class Transaction {
+ public:
+  Transaction(Session& session, Query begin) : session_(session), open_(session.run(begin)) {}
+  ~Transaction() {
+    if (open_ && session_.connection().in_transaction()) session_.run(Query::rollback);
+  }
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+
+  bool is_open() const noexcept { return open_; }
+  bool commit() { return session_.run(Query::commit); }
+
+ private:
+  Session& session_;
+  bool open_;
+};
+
+}  // namespace detail::database
+}  // namespace v1
+}  // namespace flux::cache

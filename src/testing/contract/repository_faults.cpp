@@ -1,0 +1,112 @@
+// A store that cannot answer: reads miss, writes answer false, loads compute, counters say so.
+#include <flux/cache/layers/chaos.hpp>
+#include <flux/cache/testing/repository_contract.hpp>
+
+#include "anchors.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace testing {
+
+void detail::link_verb_faults() {}
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A repository whose store fails whenever the test says so.
+struct Failing {
+  Failing(const StorePtr& store, const Clock& clock, OnError on_error = OnError::soft)
+      : chaos(make_chaos(store)), cache(chaos, {.on_error = on_error, .clock = &clock}, "contract") {}
+  void down() { chaos->set({.fail_rate = 1}); }
+  void up() { chaos->set({}); }
+
+  std::shared_ptr<Chaos> chaos;
+  Repository cache;
+};
+
+}  // namespace
+
+TEST_P(RepositoryContract, AStoreThatIsDownNeverTakesItsProgramDown) {
+  Failing failing(cache().store(), clock());
+  failing.cache.put("k", 1);
+  failing.down();
+  EXPECT_EQ(failing.cache.get<int>("k"), std::nullopt);
+  EXPECT_EQ(failing.cache.get("k", 7), 7);
+  EXPECT_FALSE(failing.cache.has("k"));
+  EXPECT_FALSE(failing.cache.put("k", 2));
+  EXPECT_FALSE(failing.cache.add("k", 2));
+  EXPECT_FALSE(failing.cache.touch("k", 1h));
+  EXPECT_FALSE(failing.cache.forget("k"));
+  EXPECT_FALSE(failing.cache.flush());
+  EXPECT_EQ(failing.cache.pull<int>("k"), std::nullopt);
+  EXPECT_EQ(failing.cache.remember("k", 1h, [] { return 42; }), 42);
+  EXPECT_FALSE(failing.cache.many<int>({"k"}).at("k"));
+  EXPECT_FALSE(failing.cache.put_many({{"k", 3}}));
+  EXPECT_EQ(failing.cache.forget_many({"k"}), 0u);
+  EXPECT_GT(failing.cache.stats().store_errors, 0u);
+  failing.up();
+  EXPECT_EQ(failing.cache.get<int>("k"), 1);
+}
+
+TEST_P(RepositoryContract, WhatCannotBeGuessedIsThrown) {
+  Failing failing(cache().store(), clock());
+  failing.down();
+  EXPECT_THROW(failing.cache.increment("n"), StoreUnavailable);
+  EXPECT_THROW(failing.cache.decrement("n"), StoreUnavailable);
+}
+
+TEST_P(RepositoryContract, WhoeverAsksIsToldWhatHappened) {
+  Failing failing(cache().store(), clock());
+  failing.down();
+  const auto read = failing.cache.try_get<int>("k");
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.error().code, Errc::unavailable);
+  EXPECT_EQ(read.error().store, "contract");
+  EXPECT_EQ(read.error().key, "k");
+  EXPECT_EQ(failing.cache.try_put("k", 1).error().code, Errc::unavailable);
+  EXPECT_EQ(failing.cache.try_forget("k").error().code, Errc::unavailable);
+  EXPECT_EQ(failing.cache.try_has("k").error().code, Errc::unavailable);
+}
+
+TEST_P(RepositoryContract, AStoreThatIsDownThrowsWhereThatIsWanted) {
+  Failing failing(cache().store(), clock(), OnError::raise);
+  failing.down();
+  EXPECT_THROW(failing.cache.get<int>("k"), StoreUnavailable);
+  EXPECT_THROW(failing.cache.put("k", 1), StoreUnavailable);
+  EXPECT_THROW(failing.cache.forget("k"), StoreUnavailable);
+  EXPECT_THROW(failing.cache.has("k"), StoreUnavailable);
+}
+
+TEST_P(RepositoryContract, AnOutageAndItsEndAreEvents) {
+  Failing failing(cache().store(), clock());
+  int errors = 0, recoveries = 0;
+  const auto listening = failing.cache.listen([&](const Event& event) {
+    errors += event.kind == EventKind::store_error;
+    recoveries += event.kind == EventKind::recovered;
+  });
+  failing.down();
+  for (int i = 0; i < 3; ++i) (void)failing.cache.get<int>("k");
+  EXPECT_EQ(errors, 3);
+  EXPECT_EQ(recoveries, 0);
+  failing.up();
+  for (int i = 0; i < 3; ++i) (void)failing.cache.get<int>("k");
+  EXPECT_EQ(errors, 3);
+  EXPECT_EQ(recoveries, 1);
+}
+
+TEST_P(RepositoryContract, AReadThatTheStoreCannotAnswerIsAMiss) {
+  Failing failing(cache().store(), clock());
+  failing.cache.put("k", 1);
+  failing.down();
+  (void)failing.cache.get<int>("k"), (void)failing.cache.get<int>("k");
+  failing.up();
+  (void)failing.cache.get<int>("k");
+  const Stats stats = failing.cache.stats();
+  EXPECT_EQ(stats.misses, 2u);
+  EXPECT_EQ(stats.hits, 1u);
+}
+
+}  // namespace testing
+}  // namespace v1
+}  // namespace flux::cache

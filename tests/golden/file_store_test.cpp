@@ -1,0 +1,83 @@
+// A directory of the file store in format 1, as the first release wrote it; docs/formats/file_record.md tells the
+// bytes.
+//
+// It is never rewritten. FLUX_GOLDEN_WRITE=1 writes it where it is missing.
+#include <cstdlib>
+
+#include "stores/file/record.hpp"
+#include "support/file_cache.hpp"
+
+namespace flux::cache::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kGolden = fs::path(FLUX_CACHE_SOURCE_DIR) / "tests/golden/file_v1";
+
+const TagStamp kTags[] = {{"users", 0x0123456789abcdef}, {"team 3", 7}};
+
+void fill(const StoreProbe& store) {
+  store.put("integer", integer(-7));
+  store.put("unsigned", unsigned_integer(UINT64_MAX));
+  store.put("placeholder", ValueView{});
+  store.put("text", text(std::string("any\0bytes\xff", 10)));
+  store.put("overwritten", text("the older value"));
+  store.put("overwritten", {.value = bytes("the newer value"), .tags = kTags, .notes = "some notes"});
+  store.put({"lock", Space::locks}, text("owner"));
+  store.put(std::string(5000, 'k'), text(std::string(5000, 'v')));
+}
+
+TEST(FileGolden, ADirectoryOfFormatOneIsReadByThisRelease) {
+  if (!fs::exists(kGolden) && std::getenv("FLUX_GOLDEN_WRITE") != nullptr)
+    fill(StoreProbe(make_file({.path = kGolden.string(), .prefix = "Golden:"})));
+  ASSERT_TRUE(fs::exists(kGolden));
+  const FileCache cache;
+  fs::copy(kGolden, cache.path(), fs::copy_options::recursive);
+  fs::permissions(cache.path(), fs::perms(0700));
+  const StoreProbe store(cache.open({.prefix = "Golden:"}));
+  EXPECT_EQ(store.got("integer"), show(integer(-7)));
+  EXPECT_EQ(store.got("unsigned"), show(unsigned_integer(UINT64_MAX)));
+  EXPECT_EQ(store.got("placeholder"), show(ValueView{}));
+  EXPECT_EQ(store.got("text"), show(text(std::string("any\0bytes\xff", 10))));
+  EXPECT_EQ(store.got({"lock", Space::locks}), show(text("owner")));
+  EXPECT_EQ(store.got(std::string(5000, 'k')), show(text(std::string(5000, 'v'))));
+  const Entry wanted{.value = bytes("the newer value"), .tags = kTags, .notes = "some notes"};
+  const auto seen = store.entry("overwritten");
+  ASSERT_TRUE(seen.has_value());
+  EXPECT_EQ(show(seen->view()), show(wanted));
+  EXPECT_EQ(store.increment("integer"), -6);
+  EXPECT_TRUE(store.put("overwritten", text("again")));
+  EXPECT_EQ(store.got("overwritten"), show(text("again")));
+}
+
+TEST(FileGolden, AHeadIsWrittenAsTheFormatSays) {
+  namespace file_store = detail::file_store;
+  const file_store::Head head{.version = 0x1122334455667788,
+                              .fresh_until = 1'000'000,
+                              .keep_until = INT64_MAX,
+                              .number = -1,
+                              .kind = Kind::bytes,
+                              .tag_count = 2,
+                              .key_bytes = 3,
+                              .offset = 112,
+                              .text_bytes = 9,
+                              .tag_bytes = 30,
+                              .note_bytes = 4,
+                              .meta_sum = 5,
+                              .text_sum = 6,
+                              .key_sum = file_store::checksum("key")};
+  char bytes[file_store::kHeadBytes];
+  file_store::encode_head(head, bytes);
+  std::string hex;
+  for (const char byte : bytes) {
+    hex += "0123456789abcdef"[static_cast<unsigned char>(byte) >> 4];
+    hex += "0123456789abcdef"[byte & 15];
+  }
+  EXPECT_EQ(hex, "HEADHEX");
+  file_store::Head again;
+  EXPECT_EQ(file_store::decode_head(bytes, sizeof bytes, again), file_store::HeadState::good);
+  EXPECT_EQ(again.text_bytes, 9U);
+}
+
+}  // namespace
+}  // namespace flux::cache::testing
