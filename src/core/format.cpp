@@ -9,12 +9,20 @@ inline namespace v1 {
 
 Format::~Format() = default;
 
-/// A list that only grows at its head; nodes are never freed, so that readers need no lock.
+/// A list that only grows at its head, and is freed with the table, so that readers need no lock.
 struct FormatRegistry::Named {
   std::string name;
   const Format* format;
   const Named* next;
 };
+
+FormatRegistry::~FormatRegistry() {
+  for (const Named* at = names_.load(std::memory_order_relaxed); at != nullptr;) {
+    const Named* next = at->next;
+    delete at;
+    at = next;
+  }
+}
 
 const Format* FormatRegistry::find(std::string_view name) const noexcept {
   for (const Named* at = names_.load(std::memory_order_acquire); at != nullptr; at = at->next) {

@@ -138,8 +138,9 @@ void expect_read(const T& value) {
 
 TEST(MsgpackPeer, EveryWidthOfEverythingIsUnderstoodBothWays) {
   for (unsigned bits = 0; bits < 64; ++bits) {
-    const std::int64_t power = static_cast<std::int64_t>(std::uint64_t{1} << bits);
-    for (const std::int64_t number : {power, power - 1, -power, -power - 1}) {
+    const std::uint64_t power = std::uint64_t{1} << bits;
+    for (const std::uint64_t word : {power, power - 1, ~power + 1, ~power}) {
+      const auto number = static_cast<std::int64_t>(word);
       expect_read(number);
       expect_read(static_cast<std::uint64_t>(number));
     }

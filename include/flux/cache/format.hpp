@@ -47,6 +47,11 @@ class FLUX_CACHE_TYPE Format {
 /// Formats by name and by number. Lookups are lock-free; additions may race with them and with each other.
 class FormatRegistry {
  public:
+  FormatRegistry() = default;
+  FLUX_CACHE_API ~FormatRegistry();
+  FormatRegistry(const FormatRegistry&) = delete;
+  FormatRegistry& operator=(const FormatRegistry&) = delete;
+
   /// Adds a format, under its name, its number and the aliases. False where one of them is taken by another format, or
   /// a name is empty. `format` must live for ever.
   FLUX_CACHE_API bool add(const Format& format, std::initializer_list<std::string_view> aliases = {});
