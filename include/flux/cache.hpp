@@ -29,7 +29,7 @@ inline namespace v1 {
 
 /// The cache of the program. All functions are thread-safe. Users of several caches, or of none that is global, own a
 /// `cache::StoreManager` or a `cache::Repository` instead: the verbs are the same.
-class Cache {
+class FLUX_CACHE_API Cache {
   using Ttl = cache::Ttl;
   using Options = cache::Options;
   using Keys = cache::Keys;
@@ -44,21 +44,17 @@ class Cache {
 
   /// Puts a configuration in force; throws ConfigError and leaves the one in force as it is where there is a mistake.
   /// Calls under way end on the old one; each thread lets go of it at its next call.
-  static void configure(cache::Config config) {
-    cache::detail::replace_manager(cache::StoreManager(std::move(config)));
-  }
+  static void configure(cache::Config config);
   /// Likewise with a manager of one's own.
-  static void use(cache::StoreManager manager) { cache::detail::replace_manager(std::move(manager)); }
+  static void use(cache::StoreManager manager);
   /// The manager in force.
-  static cache::StoreManager manager() { return cache::detail::current_manager(); }
+  static cache::StoreManager manager();
   /// The default store.
-  static cache::Repository store() { return here(); }
+  static cache::Repository store();
   /// A store by its configured name; throws ConfigError where there is none.
-  static cache::Repository store(std::string_view name) { return manager().store(name); }
+  static cache::Repository store(std::string_view name);
   /// Adds a driver under a name that configurations may then use; for every manager made afterwards.
-  static void extend(std::string name, cache::StoreFactory factory) {
-    cache::drivers().extend(std::move(name), std::move(factory));
-  }
+  static void extend(std::string name, cache::StoreFactory factory);
 
   // --- reading
 
@@ -82,10 +78,10 @@ class Cache {
   static bool with(Key key, F&& look) {
     return here().template with<T>(key, std::forward<F>(look));
   }
-  static bool has(Key key) { return here().has(key); }
-  static bool missing(Key key) { return here().missing(key); }
-  static cache::Result<bool> try_has(Key key) { return here().try_has(key); }
-  static std::optional<cache::Duration> expires_in(Key key) { return here().expires_in(key); }
+  static bool has(Key key);
+  static bool missing(Key key);
+  static cache::Result<bool> try_has(Key key);
+  static std::optional<cache::Duration> expires_in(Key key);
 
   // --- writing
 
@@ -129,9 +125,9 @@ class Cache {
   static cache::Result<bool> try_add(Key key, V&& value, const Options& options = {}) {
     return here().try_add(key, std::forward<V>(value), options);
   }
-  static bool touch(Key key, Ttl ttl) { return here().touch(key, ttl); }
-  static bool touch(Key key, const Options& options) { return here().touch(key, options); }
-  static cache::Result<bool> try_touch(Key key, Ttl ttl) { return here().try_touch(key, ttl); }
+  static bool touch(Key key, Ttl ttl);
+  static bool touch(Key key, const Options& options);
+  static cache::Result<bool> try_touch(Key key, Ttl ttl);
 
   // --- loading: the repository is copied, since a loader may put another configuration in force
 
@@ -166,10 +162,10 @@ class Cache {
 
   // --- removing
 
-  static bool forget(Key key) { return here().forget(key); }
-  static cache::Result<bool> try_forget(Key key) { return here().try_forget(key); }
-  static std::size_t forget_many(const Keys& keys) { return here().forget_many(keys); }
-  static cache::Result<std::size_t> try_forget_many(const Keys& keys) { return here().try_forget_many(keys); }
+  static bool forget(Key key);
+  static cache::Result<bool> try_forget(Key key);
+  static std::size_t forget_many(const Keys& keys);
+  static cache::Result<std::size_t> try_forget_many(const Keys& keys);
   template <class T>
   static std::optional<stored_t<T>> pull(Key key) {
     return here().template pull<T>(key);
@@ -182,27 +178,19 @@ class Cache {
   static cache::Result<std::optional<stored_t<T>>> try_pull(Key key) {
     return here().template try_pull<T>(key);
   }
-  static bool flush() { return here().flush(); }
-  static cache::Result<bool> try_flush() { return here().try_flush(); }
+  static bool flush();
+  static cache::Result<bool> try_flush();
 
   // --- counters
 
-  static std::int64_t increment(Key key, std::int64_t by = 1) { return here().increment(key, by); }
-  static std::int64_t increment(Key key, std::int64_t by, Ttl ttl) { return here().increment(key, by, ttl); }
-  static std::int64_t increment(Key key, std::int64_t by, const Options& options) {
-    return here().increment(key, by, options);
-  }
-  static std::int64_t decrement(Key key, std::int64_t by = 1) { return here().decrement(key, by); }
-  static std::int64_t decrement(Key key, std::int64_t by, Ttl ttl) { return here().decrement(key, by, ttl); }
-  static std::int64_t decrement(Key key, std::int64_t by, const Options& options) {
-    return here().decrement(key, by, options);
-  }
-  static cache::Result<std::int64_t> try_increment(Key key, std::int64_t by = 1, const Options& options = {}) {
-    return here().try_increment(key, by, options);
-  }
-  static cache::Result<std::int64_t> try_decrement(Key key, std::int64_t by = 1, const Options& options = {}) {
-    return here().try_decrement(key, by, options);
-  }
+  static std::int64_t increment(Key key, std::int64_t by = 1);
+  static std::int64_t increment(Key key, std::int64_t by, Ttl ttl);
+  static std::int64_t increment(Key key, std::int64_t by, const Options& options);
+  static std::int64_t decrement(Key key, std::int64_t by = 1);
+  static std::int64_t decrement(Key key, std::int64_t by, Ttl ttl);
+  static std::int64_t decrement(Key key, std::int64_t by, const Options& options);
+  static cache::Result<std::int64_t> try_increment(Key key, std::int64_t by = 1, const Options& options = {});
+  static cache::Result<std::int64_t> try_decrement(Key key, std::int64_t by = 1, const Options& options = {});
 
   // --- several at once
 
@@ -210,15 +198,13 @@ class Cache {
   static cache::Many<stored_t<T>> many(const Keys& keys) {
     return here().template many<T>(keys);
   }
-  static cache::Many<void> many(const Keys& keys) { return here().many(keys); }
+  static cache::Many<void> many(const Keys& keys);
   template <class T>
   static cache::Result<cache::Many<stored_t<T>>> try_many(const Keys& keys) {
     return here().template try_many<T>(keys);
   }
-  static bool put_many(std::initializer_list<cache::NamedValue> items, Ttl ttl) { return here().put_many(items, ttl); }
-  static bool put_many(std::initializer_list<cache::NamedValue> items, const Options& options = {}) {
-    return here().put_many(items, options);
-  }
+  static bool put_many(std::initializer_list<cache::NamedValue> items, Ttl ttl);
+  static bool put_many(std::initializer_list<cache::NamedValue> items, const Options& options = {});
   template <class Range>
   requires cache::PairsOfValues<Range>
   static bool put_many(const Range& items, Ttl ttl) { return here().put_many(items, ttl); }
@@ -226,51 +212,41 @@ class Cache {
   requires cache::PairsOfValues<Range>
   static bool put_many(const Range& items, const Options& options = {}) { return here().put_many(items, options); }
   static cache::Result<std::vector<std::string>> try_put_many(std::initializer_list<cache::NamedValue> items,
-                                                              const Options& options = {}) {
-    return here().try_put_many(items, options);
-  }
+                                                              const Options& options = {});
 
   // --- tags
 
   /// The verbs under tags: what is written carries them, what is read must carry all of them.
-  static cache::TagSet tags(cache::Tags tags) { return here().tags(std::move(tags)); }
+  static cache::TagSet tags(cache::Tags tags);
   /// The live keys that carry the tag. Walks over the whole store.
-  static std::vector<std::string> keys_of(const std::string& tag) { return here().keys_of(tag); }
+  static std::vector<std::string> keys_of(const std::string& tag);
 
   // --- locks and limits
 
   /// A lock of this name, for a lease; free until it is taken. Throws StoreUnavailable where the store cannot answer.
-  static cache::Lock lock(std::string name, Ttl lease, cache::LockOptions options = {}) {
-    return here().lock(std::move(name), lease, options);
-  }
+  static cache::Lock lock(std::string name, Ttl lease, cache::LockOptions options = {});
   /// A handle on a lock held elsewhere, by its owner's token.
-  static cache::Lock restore_lock(std::string name, std::string owner) {
-    return here().restore_lock(std::move(name), std::move(owner));
-  }
+  static cache::Lock restore_lock(std::string name, std::string owner);
   template <class F>
   static bool without_overlapping(std::string name, Ttl lease, F&& work) {
     return store().without_overlapping(std::move(name), lease, std::forward<F>(work));
   }
-  static bool flush_locks() { return here().flush_locks(); }
-  static cache::RateLimiter rate_limiter(std::string name, cache::RateLimit limit) {
-    return here().rate_limiter(std::move(name), limit);
-  }
-  static cache::Funnel funnel(std::string name, cache::FunnelOptions options) {
-    return here().funnel(std::move(name), options);
-  }
+  static bool flush_locks();
+  static cache::RateLimiter rate_limiter(std::string name, cache::RateLimit limit);
+  static cache::Funnel funnel(std::string name, cache::FunnelOptions options);
 
   // --- scopes
 
   /// The verbs with a memory: within its scope each key is asked for once.
-  static cache::Memo memo() { return cache::Memo(store()); }
+  static cache::Memo memo();
   /// Writes and invalidations that wait for `commit()`.
-  static cache::Deferred deferred() { return cache::Deferred(store()); }
+  static cache::Deferred deferred();
 
   // --- what happens
 
   /// Calls the listener at each event of the default store, until the answer goes out of scope.
-  static cache::Listening listen(cache::Listener listener) { return here().listen(std::move(listener)); }
-  static cache::Stats stats() { return here().stats(); }
+  static cache::Listening listen(cache::Listener listener);
+  static cache::Stats stats();
 
  private:
   static const cache::Repository& here() { return cache::detail::current_repository(); }

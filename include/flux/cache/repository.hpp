@@ -14,13 +14,13 @@ inline namespace v1 {
 
 /// The verbs under tags: what is written carries them, what is read must carry all of them, in any order. A tag is a
 /// label on one key space: untagged calls see the same entries, and obey their flushes.
-class TagSet : public Verbs<TagSet> {
+class FLUX_CACHE_API TagSet : public Verbs<TagSet> {
  public:
   TagSet(std::shared_ptr<detail::Core> core, Tags tags) : core_(std::move(core)), tags_(std::move(tags)) {}
 
   /// Removes what carries at least one of the tags; `flush()` removes what carries all of them.
-  bool flush_any() const { return core_->settle(core_->flush(&tags_, true), false); }
-  Result<bool> try_flush_any() const { return core_->flush(&tags_, true); }
+  bool flush_any() const;
+  Result<bool> try_flush_any() const;
 
   detail::Core& core() const noexcept { return *core_; }
   const Tags* tags_of_call() const noexcept { return tags_.empty() ? nullptr : &tags_; }
@@ -31,7 +31,7 @@ class TagSet : public Verbs<TagSet> {
 };
 
 /// A store with its rules. A handle: copying it is cheap, and copies are the same repository.
-class Repository : public Verbs<Repository> {
+class FLUX_CACHE_API Repository : public Verbs<Repository> {
  public:
   explicit Repository(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}
   /// Over a store of one's own; no manager needed.
@@ -39,50 +39,37 @@ class Repository : public Verbs<Repository> {
       : core_(std::make_shared<detail::Core>(std::move(name), std::move(store), options)) {}
 
   /// The configured name.
-  const std::string& name() const noexcept { return core_->name(); }
-  Traits traits() const noexcept { return core_->store()->traits(); }
+  const std::string& name() const noexcept;
+  Traits traits() const noexcept;
   /// The verbs under tags.
-  TagSet tags(Tags tags) const { return TagSet(core_, std::move(tags)); }
+  TagSet tags(Tags tags) const;
 
   /// A lock of this name, for a lease; free until it is taken.
-  Lock lock(std::string name, Ttl lease, LockOptions options = {}) const {
-    return Lock(core_, std::move(name), lease, options);
-  }
+  Lock lock(std::string name, Ttl lease, LockOptions options = {}) const;
   /// A handle on a lock held elsewhere, by its owner's token.
-  Lock restore_lock(std::string name, std::string owner) const {
-    return Lock(core_, std::move(name), std::move(owner));
-  }
+  Lock restore_lock(std::string name, std::string owner) const;
   /// Runs `work` unless somebody holds the lock of this name; false: somebody did. The lease is the longest time that
   /// a dead holder keeps others out.
   template <class F>
-  bool without_overlapping(std::string name, Ttl lease, F&& work) const {
-    Lock alone = lock(std::move(name), lease);
-    if (!alone.try_lock()) return false;
-    std::forward<F>(work)();
-    return true;
-  }
+  bool without_overlapping(std::string name, Ttl lease, F&& work) const;
   /// Removes every lock of this store, and no value. True: done.
-  bool flush_locks() const { return core_->settle(core_->flush_space(Space::locks), false); }
-  RateLimiter rate_limiter(std::string name, RateLimit limit) const {
-    return RateLimiter(core_, std::move(name), limit);
-  }
-  Funnel funnel(std::string name, FunnelOptions options) const { return Funnel(core_, std::move(name), options); }
+  bool flush_locks() const;
+  RateLimiter rate_limiter(std::string name, RateLimit limit) const;
+  Funnel funnel(std::string name, FunnelOptions options) const;
 
   /// The live keys that carry the tag, in no order. Walks over the whole store: for tools, not for requests.
-  std::vector<std::string> keys_of(const std::string& tag) const {
-    return core_->settle(core_->keys_of(tag), std::vector<std::string>());
-  }
+  std::vector<std::string> keys_of(const std::string& tag) const;
 
   /// Counts since the start or the last `reset_stats`.
-  Stats stats() const { return core_->stats(); }
-  void reset_stats() const { core_->reset_stats(); }
+  Stats stats() const;
+  void reset_stats() const;
   /// Calls the listener at each event, in the thread of the call, until the answer goes out of scope. What it throws is
   /// contained.
-  Listening listen(Listener listener) const { return core_->listen(std::move(listener)); }
+  Listening listen(Listener listener) const;
   /// Reclaims expired entries, about `budget` of them at the most; answers how many went.
-  Result<std::size_t> prune(std::size_t budget = 10'000) const { return core_->prune(budget); }
+  Result<std::size_t> prune(std::size_t budget = 10'000) const;
   /// The store itself, layers and all.
-  const StorePtr& store() const noexcept { return core_->store(); }
+  const StorePtr& store() const noexcept;
 
   detail::Core& core() const noexcept { return *core_; }
   const Tags* tags_of_call() const noexcept { return nullptr; }

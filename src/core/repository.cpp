@@ -1,0 +1,41 @@
+#include <flux/cache/repository.hpp>
+
+namespace flux::cache {
+inline namespace v1 {
+
+bool TagSet::flush_any() const { return core_->settle(core_->flush(&tags_, true), false); }
+Result<bool> TagSet::try_flush_any() const { return core_->flush(&tags_, true); }
+const std::string& Repository::name() const noexcept { return core_->name(); }
+Traits Repository::traits() const noexcept { return core_->store()->traits(); }
+TagSet Repository::tags(Tags tags) const { return TagSet(core_, std::move(tags)); }
+Lock Repository::lock(std::string name, Ttl lease, LockOptions options) const {
+  return Lock(core_, std::move(name), lease, options);
+}
+Lock Repository::restore_lock(std::string name, std::string owner) const {
+  return Lock(core_, std::move(name), std::move(owner));
+}
+template <class F>
+bool Repository::without_overlapping(std::string name, Ttl lease, F&& work) const {
+  Lock alone = lock(std::move(name), lease);
+  if (!alone.try_lock()) return false;
+  std::forward<F>(work)();
+  return true;
+}
+bool Repository::flush_locks() const { return core_->settle(core_->flush_space(Space::locks), false); }
+RateLimiter Repository::rate_limiter(std::string name, RateLimit limit) const {
+  return RateLimiter(core_, std::move(name), limit);
+}
+Funnel Repository::funnel(std::string name, FunnelOptions options) const {
+  return Funnel(core_, std::move(name), options);
+}
+std::vector<std::string> Repository::keys_of(const std::string& tag) const {
+  return core_->settle(core_->keys_of(tag), std::vector<std::string>());
+}
+Stats Repository::stats() const { return core_->stats(); }
+void Repository::reset_stats() const { core_->reset_stats(); }
+Listening Repository::listen(Listener listener) const { return core_->listen(std::move(listener)); }
+Result<std::size_t> Repository::prune(std::size_t budget) const { return core_->prune(budget); }
+const StorePtr& Repository::store() const noexcept { return core_->store(); }
+
+}  // namespace v1
+}  // namespace flux::cache
