@@ -59,6 +59,8 @@ StorePtr make_database(const DatabaseConfig& config, const SqliteConnection& con
   using namespace detail::database;
   auto valid = config.validate();
   if (valid.ok()) valid = connection.validate();
+  if (valid.ok() && config.table.find('.') != config.table.npos && !config.table.starts_with("main."))
+    valid = bad("table", "the only schema of a SQLite connection is \"main\"");
   // A database in memory ends with its one connection.
   const std::size_t most = connection.database == ":memory:" ? 1 : connection.connections;
   const PoolOptions pool{most, connection.busy_timeout, connection.recheck};

@@ -16,7 +16,7 @@ Row::Row(const Entry& entry, const Place& place, const Moment& moment)
       version(static_cast<std::int64_t>(random_bits())),
       proof(proof_of(place, value, labels, fresh_until, keep_until)) {}
 
-void Row::bind(Run& run, const Place& place, std::string_view home, std::string_view key) const {
+void Row::bind(Run& run, const Place& place, std::int64_t home, std::string_view key) const {
   run.bind(1, place.id).bind(2, home).bind(3, key);
   run.bind(row_parameter::version, version)
       .bind(row_parameter::fresh_until, fresh_until)
@@ -122,14 +122,9 @@ std::optional<bool> DatabaseStore::read(Session& session, const Key& key, const 
                                         std::int64_t& broken, Receiver found) {
   const Place place = session.place(key);
   Run run(session, Query::get);
-  run.bind(1, place.id).bind(2, session.home(key.space())).bind(3, key.text());
-  run.bind(4, bounds.fresh_after).bind(5, bounds.kept_after);
-  switch (run.step()) {
-    case Step::failed: return std::nullopt;
-    case Step::done: session.set_fault(Trouble::missing, "the prefix is not known"); return std::nullopt;
-    case Step::row: break;
-  }
-  if (run->is_null(row_column::version)) return false;
+  run.bind(1, place.id).bind(2, key.text());
+  const auto there = find(session, run, key.space(), bounds, row_column::home);
+  if (!there || !*there) return there;
   Entry entry;
   Labels labels;
   if (!read_row(*run.statement(), place, moment, entry, labels)) [[unlikely]] {
@@ -145,16 +140,27 @@ void DatabaseStore::forget_broken(Session& session, const Place& place, std::int
   session.clear_fault();  // where it cannot be removed it will be found broken again
 }
 
+/// Steps to the row that was not flushed and is alive.
+std::optional<bool> DatabaseStore::find(Session& session, Run& run, Space space, const Bounds& bounds,
+                                        int home_column) {
+  for (;;) {
+    switch (run.step()) {
+      case Step::failed: return std::nullopt;
+      case Step::done: return session.schema_moved() ? std::nullopt : std::optional<bool>(false);
+      case Step::row: break;
+    }
+    const auto home = session.present_home(space);
+    if (!home) return std::nullopt;
+    if (run->integer(home_column) == *home) [[likely]]
+      return run->integer(row_column::fresh_until) > bounds.fresh_after &&
+             run->integer(row_column::keep_until) > bounds.kept_after;
+  }
+}
+
 std::optional<bool> DatabaseStore::is_there(Session& session, const Key& key, const Bounds& bounds) {
   Run run(session, Query::has);
-  run.bind(1, session.place(key).id).bind(2, session.home(key.space())).bind(3, key.text());
-  run.bind(4, bounds.fresh_after).bind(5, bounds.kept_after);
-  switch (run.step()) {
-    case Step::failed: return std::nullopt;
-    case Step::done: session.set_fault(Trouble::missing, "the prefix is not known"); return std::nullopt;
-    case Step::row: break;
-  }
-  return !run->is_null(0);
+  run.bind(1, session.place(key).id).bind(2, key.text());
+  return find(session, run, key.space(), bounds, 3);
 }
 
 Result<bool> DatabaseStore::get(const Key& key, const Read& how, Receiver found) {
@@ -181,15 +187,23 @@ Result<bool> DatabaseStore::has(const Key& key) {
 
 // --- writing
 
+std::int64_t DatabaseStore::insert(Session& session, const Key& key, const Row& row, std::int64_t slot,
+                                   std::int64_t overwrite, const Moment& moment, bool alone) {
+  std::int64_t home = session.home(key.space());
+  if (!alone) {
+    // What a transaction has read cannot change under it.
+    const auto present = session.present_home(key.space());
+    if (!present) return -1;
+    home = *present;
+  }
+  Run run(session, alone ? Query::put : Query::put_inside);
+  row.bind(run, session.place(key), home, key.text());
+  return run.bind(12, moment.in_rows()).bind(13, slot).bind(14, overwrite).write();
+}
+
 Answer<bool> DatabaseStore::write(Session& session, const Key& key, const Row& row, std::int64_t overwrite,
                                   const Moment& moment, bool alone) {
-  const Place place = session.place(key);
-  std::int64_t written = 0;
-  {
-    Run run(session, Query::put);
-    row.bind(run, place, session.home(key.space()), key.text());
-    written = run.bind(12, moment.in_rows()).bind(13, place.id).bind(14, overwrite).write();
-  }
+  const std::int64_t written = insert(session, key, row, session.place(key).id, overwrite, moment, alone);
   if (written < 0) return std::nullopt;
   if (written > 0) return Result<bool>(true);
   // Something stands there: the same key, too fresh to be overwritten, or another key of the same bucket.
@@ -217,21 +231,19 @@ Answer<bool> DatabaseStore::write_beside(Session& session, const Key& key, const
   const auto stands = is_there(session, key, {overwrite, kAnyTime});
   if (!stands) return std::nullopt;
   if (*stands) return Result<bool>(false);
-  const Place place = session.place(key);
-  std::int64_t slot = place.id;
+  const std::int64_t first = session.place(key).id;
+  std::int64_t slot = first;
   {
     Run bucket(session, Query::bucket);
-    bucket.bind(1, place.id).bind(2, moment.in_rows());
+    bucket.bind(1, first).bind(2, moment.in_rows());
     Step step = bucket.step();
     for (; step == Step::row && bucket->integer(0) == slot && bucket->integer(1) == 0; step = bucket.step()) ++slot;
     if (step == Step::failed) return std::nullopt;
   }
-  if (slot == place.id + kBucket)
+  if (slot == first + kBucket)
     return Result<bool>(
         Error{Errc::unavailable, "eight other keys have the same hash", "database", "put", std::string(key.text())});
-  Run run(session, Query::put);
-  row.bind(run, place, session.home(key.space()), key.text());
-  const std::int64_t written = run.bind(12, moment.in_rows()).bind(13, slot).bind(14, overwrite).write();
+  const std::int64_t written = insert(session, key, row, slot, overwrite, moment, false);
   if (written < 0) return std::nullopt;
   return Result<bool>(written > 0);
 }

@@ -62,7 +62,7 @@ inline Bounds bounds_of(const Read& how, const Moment& moment) noexcept {
 struct Row {
   Row(const Entry& entry, const Place& place, const Moment& moment);
   /// Binds columns and place to any query that writes a row.
-  void bind(Run& run, const Place& place, std::string_view home, std::string_view key) const;
+  void bind(Run& run, const Place& place, std::int64_t home, std::string_view key) const;
 
   ValueView value;
   std::string labels;
@@ -112,7 +112,11 @@ class DatabaseStore final : public Store {
   /// `broken` becomes the version of a row that does not check out, which is a miss.
   std::optional<bool> read(Session& session, const Key& key, const Bounds& bounds, const Moment& moment,
                            std::int64_t& broken, Receiver found);
+  std::optional<bool> find(Session& session, Run& run, Space space, const Bounds& bounds, int home_column);
   std::optional<bool> is_there(Session& session, const Key& key, const Bounds& bounds);
+  /// One upsert; `slot` is where a key without a row goes. Answers the rows written; -1: trouble.
+  std::int64_t insert(Session& session, const Key& key, const Row& row, std::int64_t slot, std::int64_t overwrite,
+                      const Moment& moment, bool alone);
   /// Writes where nothing fresher than `overwrite` stands. `alone`: outside a transaction.
   Answer<bool> write(Session& session, const Key& key, const Row& row, std::int64_t overwrite, const Moment& moment,
                      bool alone);

@@ -38,9 +38,8 @@ struct Fault {
 
 /// Where engines spell things differently.
 struct Dialect {
-  std::string row_key;    ///< the type of a row's number, its primary key
-  std::string bytes;      ///< the type of byte strings
-  std::string clustered;  ///< what makes a small table lie in its primary key's index; may be empty
+  std::string row_key;  ///< the type of a row's number, its primary key
+  std::string bytes;    ///< the type of byte strings
 };
 
 enum class Step : std::uint8_t { row, done, failed };
@@ -74,6 +73,9 @@ class Connection {
   /// Rows written by the last statement.
   virtual std::int64_t changes() const noexcept = 0;
   virtual bool in_transaction() const noexcept = 0;
+  /// Asked while a read goes on: another number whenever anything was written, by anyone, since a read that was told
+  /// this one. Never 0; an engine that cannot tell answers a new number each time.
+  virtual std::uint64_t data_version() noexcept = 0;
   /// True once after the schema changed under the prepared statements.
   virtual bool schema_moved() noexcept = 0;
   /// -1: see `fault`.

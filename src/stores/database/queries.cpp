@@ -31,24 +31,21 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
           ", home BIGINT NOT NULL, version BIGINT NOT NULL, fresh_until BIGINT NOT NULL, keep_until BIGINT NOT NULL,"
           " kind BIGINT NOT NULL, number BIGINT, proof BIGINT NOT NULL, key " +
           bytes + " NOT NULL, labels " + bytes + ", value " + bytes + ")",
-      "CREATE TABLE " + meta + " (name " + bytes + " PRIMARY KEY, number BIGINT NOT NULL)" + dialect.clustered};
+      "CREATE TABLE " + meta + " (id " + dialect.row_key + ", name " + bytes + " NOT NULL, number BIGINT NOT NULL)"};
   drop = {"DROP TABLE IF EXISTS " + rows, "DROP TABLE IF EXISTS " + meta};
 
-  const std::string home = "(SELECT number FROM " + meta + " WHERE name=?2)";
+  const std::string home = "(SELECT number FROM " + meta + " WHERE id=?2)";
   const std::string bucket = "id BETWEEN ?1 AND ?1+7";
   const std::string mine = bucket + " AND key=?3 AND home=" + home;
   const std::string flushed = "home NOT IN (SELECT number FROM " + meta + ")";
   const std::string columns = "version,fresh_until,keep_until,kind,number,proof,labels,value";
   probe = "SELECT id,home,key," + columns + " FROM " + rows;
-  // The outer join answers with a row of nulls on a miss, and with none where the home itself is not there.
   const auto find = [&](const std::string& wanted) {
-    return "SELECT " + wanted + " FROM " + meta + " m LEFT JOIN " + rows +
-           " c ON c.id BETWEEN ?1 AND ?1+7 AND c.key=?3 AND c.home=m.number AND c.fresh_until>?4 AND c.keep_until>?5"
-           " WHERE m.name=?2";
+    return "SELECT " + wanted + " FROM " + rows + " WHERE " + bucket + " AND key=?2";
   };
-  const auto insert = [&](const std::string& slot) {
+  const auto insert = [&](const std::string& slot, const std::string& in) {
     return "INSERT INTO " + rows + " (id,home,key," + columns + ") VALUES (coalesce((SELECT id FROM " + rows +
-           " WHERE " + mine + ")," + slot + ")," + home +
+           " WHERE " + bucket + " AND key=?3 AND home=" + in + ")," + slot + ")," + in +
            ",?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT (id) DO UPDATE SET ";
   };
   const std::string same = standing + "key=excluded.key AND " + standing + "home=excluded.home";
@@ -59,14 +56,15 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
   set(Query::begin_write, "BEGIN IMMEDIATE");
   set(Query::commit, "COMMIT");
   set(Query::rollback, "ROLLBACK");
-  set(Query::get, find("c.version,c.fresh_until,c.keep_until,c.kind,c.number,c.proof,c.labels,c.value"));
-  set(Query::has, find("c.version"));
-  set(Query::put, insert("?13") +
-                      "home=excluded.home,key=excluded.key,version=excluded.version,fresh_until=excluded.fresh_until,"
-                      "keep_until=excluded.keep_until,kind=excluded.kind,number=excluded.number,proof=excluded.proof,"
-                      "labels=excluded.labels,value=excluded.value WHERE (" +
-                      same + " AND " + standing + "fresh_until<=?14) OR " + standing + "keep_until<=?12 OR " +
-                      standing + flushed);
+  set(Query::get, find(columns + ",home"));
+  set(Query::has, find("version,fresh_until,keep_until,home"));
+  const std::string replace =
+      "home=excluded.home,key=excluded.key,version=excluded.version,fresh_until=excluded.fresh_until,"
+      "keep_until=excluded.keep_until,kind=excluded.kind,number=excluded.number,proof=excluded.proof,"
+      "labels=excluded.labels,value=excluded.value WHERE (" +
+      same + " AND " + standing + "fresh_until<=?14) OR " + standing + "keep_until<=?12 OR " + standing + flushed;
+  set(Query::put, insert("?13", home) + replace);
+  set(Query::put_inside, insert("?13", "?2") + replace);
   set(Query::update, "UPDATE " + rows +
                          " SET version=?4,fresh_until=?5,keep_until=?6,kind=?7,number=?8,proof=?9,labels=?10,value=?11"
                          " WHERE " +
@@ -78,7 +76,7 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
   set(Query::touch, "UPDATE " + rows + " SET version=?4,fresh_until=?5,keep_until=?6,proof=" +
                         exclusive_or(exclusive_or("proof", exclusive_or("fresh_until", "keep_until")), "?7") +
                         " WHERE " + mine + " AND fresh_until>?8");
-  set(Query::increment, insert("?1") + "version=excluded.version,number=" + sum +
+  set(Query::increment, insert("?1", home) + "version=excluded.version,number=" + sum +
                             ",proof=" + exclusive_or(standing + "proof", exclusive_or(standing + "number", sum)) +
                             " WHERE " + same + " AND " + standing + "kind=1 AND " + standing + "fresh_until>?12 AND " +
                             standing + "number BETWEEN ?14 AND ?15 RETURNING " + columns);
@@ -89,9 +87,9 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
   set(Query::look_for_dead,
       "SELECT id, keep_until<=?2 OR " + flushed + " FROM " + rows + " WHERE id>?1 ORDER BY id LIMIT ?3");
   set(Query::reclaim, "DELETE FROM " + rows + " WHERE id>?1 AND id<=?2 AND (keep_until<=?3 OR " + flushed + ")");
-  set(Query::flush, "UPDATE " + meta + " SET number=?2 WHERE name=?1");
-  set(Query::meta, "SELECT number FROM " + meta + " WHERE name=?1");
-  set(Query::meta_if_new, "INSERT INTO " + meta + " (name,number) VALUES (?1,?2) ON CONFLICT (name) DO NOTHING");
+  set(Query::flush, "UPDATE " + meta + " SET number=?2 WHERE id=?1");
+  set(Query::meta, "SELECT number,name FROM " + meta + " WHERE id=?1");
+  set(Query::meta_if_new, "INSERT INTO " + meta + " (id,name,number) VALUES (?1,?2,?3) ON CONFLICT (id) DO NOTHING");
 }
 
 }  // namespace detail::database

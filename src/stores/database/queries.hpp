@@ -2,9 +2,9 @@
 //
 // Two tables. `<table>`: one row an entry, found by `id`, the start of a bucket of eight row numbers that the key's
 // hash names; the key is kept and compared, so what falls into the same bucket stands side by side. `<table>_meta`:
-// names and numbers: 'schema', 'seed' (the hash's secret), and for each prefix and space its *home*, a random number
-// that the rows carry. A row whose home is not the present one was flushed: that is the whole of a flush, and why it
-// takes no time.
+// names and numbers, by row numbers that are hashes of the names: "schema", "seed" (the hash's secret), and for each
+// prefix and space its *home*, a random number that the rows carry. A row whose home is not the present one was
+// flushed: that is the whole of a flush, and why it takes no time.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -26,22 +26,23 @@ enum class Query : std::uint8_t {
   begin_write,
   commit,
   rollback,
-  get,            ///< 1 id, 2 home's name, 3 key, 4 fresh after, 5 kept after
-  has,            ///< likewise
-  put,            ///< 1 id, 2 name, 3 key, 4..11 row, 12 now, 13 slot, 14 overwrite what is fresh until then at most
-  update,         ///< 1 id, 2 name, 3 key, 4..11 row, 12 fresh after, 13 kept after, 14 version or 0
-  forget,         ///< 1 id, 2 name, 3 key, 4 version or 0
-  pull,           ///< 1 id, 2 name, 3 key, 4 fresh after, 5 kept after
-  touch,          ///< 1 id, 2 name, 3 key, 4 version, 5 fresh_until, 6 keep_until, 7 their share of the proof, 8 now
-  increment,      ///< 1 id, 2 name, 3 key, 4..11 row, 12 now, 13 by, 14 lowest, 15 highest
+  get,            ///< 1 id, 2 key; of any home, alive or not
+  has,            ///< likewise; answers version, deadlines and home
+  put,            ///< 1 id, 2 home, 3 key, 4..11 row, 12 now, 13 slot, 14 overwrite what is fresh until then at most
+  put_inside,     ///< likewise inside a transaction: 2 the present home itself
+  update,         ///< 1 id, 2 home, 3 key, 4..11 row, 12 fresh after, 13 kept after, 14 version or 0
+  forget,         ///< 1 id, 2 home, 3 key, 4 version or 0
+  pull,           ///< 1 id, 2 home, 3 key, 4 fresh after, 5 kept after
+  touch,          ///< 1 id, 2 home, 3 key, 4 version, 5 fresh_until, 6 keep_until, 7 their share of the proof, 8 now
+  increment,      ///< 1 id, 2 home, 3 key, 4..11 row, 12 now, 13 by, 14 lowest, 15 highest
   forget_row,     ///< 1 id, 2 version
   bucket,         ///< 1 id, 2 now
-  scan,           ///< 1 after id, 2 name, 3 now, 4 limit
+  scan,           ///< 1 after id, 2 home, 3 now, 4 limit
   look_for_dead,  ///< 1 after id, 2 now, 3 limit
   reclaim,        ///< 1 after id, 2 to id, 3 now
-  flush,          ///< 1 name, 2 home
-  meta,           ///< 1 name
-  meta_if_new,    ///< 1 name, 2 number
+  flush,          ///< 1 home, 2 number
+  meta,           ///< 1 id; answers number and name
+  meta_if_new,    ///< 1 id, 2 name, 3 number
 };
 inline constexpr std::size_t kQueries = static_cast<std::size_t>(Query::meta_if_new) + 1;
 
@@ -50,10 +51,10 @@ namespace row_parameter {
 inline constexpr int version = 4, fresh_until = 5, keep_until = 6, kind = 7, number = 8, proof = 9, labels = 10,
                      value = 11;
 }
-/// Columns of a row, in every query that reads one; `scan` adds the id and the key.
+/// Columns of a row, in every query that reads one; `get` adds the home, `scan` the id and the key.
 namespace row_column {
 inline constexpr int version = 0, fresh_until = 1, keep_until = 2, kind = 3, number = 4, proof = 5, labels = 6,
-                     value = 7, id = 8, key = 9;
+                     value = 7, home = 8, id = 8, key = 9;
 }
 
 struct Queries {

@@ -8,8 +8,8 @@ namespace detail::database {
 
 namespace {
 
-constexpr std::string_view kSchemaName = "schema";
-constexpr std::string_view kSeedName = "seed";
+constexpr const char* kSchemaName = "schema";
+constexpr const char* kSeedName = "seed";
 
 }  // namespace
 
@@ -24,37 +24,62 @@ Statement* Session::statement(Query query) {
 
 bool Session::run(Query query) { return Run(*this, query).step() == Step::done; }
 
-Session::Meta Session::read_meta(std::string_view name, std::int64_t& number) {
+Session::Named Session::named(std::string name, std::uint64_t seed) {
+  const auto id = static_cast<std::int64_t>(stable_hash64(name, seed));
+  return {std::move(name), id};
+}
+
+Session::Meta Session::read_meta(const Named& what, std::int64_t& number) {
   Run meta(*this, Query::meta);
-  switch (meta.bind(1, name).step()) {
-    case Step::row: number = meta->integer(0); return Meta::found;
+  switch (meta.bind(1, what.id).step()) {
+    case Step::row: break;
     case Step::done: return Meta::absent;
     default: return Meta::failed;
   }
+  if (meta->bytes(1) != what.name) {
+    // Under a random seed of 64 bits this is a damaged row, not chance.
+    set_fault(Trouble::foreign, "the table \"" + queries_.meta_table + "\" holds another name where ours belongs");
+    return Meta::failed;
+  }
+  number = meta->integer(0);
+  return Meta::found;
 }
 
-bool Session::write_meta(std::string_view name, std::int64_t number) {
-  return Run(*this, Query::meta_if_new).bind(1, name).bind(2, number).step() == Step::done;
+bool Session::look_up(Space space, std::uint64_t version) {
+  Present& present = present_[index(space)];
+  present.version = 0;
+  const Meta there = read_meta(homes_[index(space)], present.home);
+  if (there == Meta::absent) set_fault(Trouble::missing, "the prefix is not known");
+  if (there != Meta::found) return false;
+  present.version = version;
+  return true;
+}
+
+bool Session::write_meta(const Named& what, std::int64_t number) {
+  return Run(*this, Query::meta_if_new).bind(1, what.id).bind(2, std::string_view(what.name)).bind(3, number).step() ==
+         Step::done;
 }
 
 void Session::name_homes(std::uint64_t seed) {
+  present_ = {};
   for (std::size_t space = 0; space < kSpaces; ++space) {
-    std::string& name = homes_[space];
-    name.assign(1, 'h');
+    // The seed is part of the name: tables made anew have another, and their homes are not taken for those before.
+    std::string name(1, 'h');
     name += static_cast<char>(space);
     for (int shift = 0; shift < 64; shift += 8) name += static_cast<char>(seed >> shift);
     name += prefix_;
-    seeds_[space] = stable_hash64(name, seed);
+    homes_[space] = named(std::move(name), seed);
+    seeds_[space] = static_cast<std::uint64_t>(homes_[space].id);
   }
 }
 
 bool Session::learn(bool& complete) {
   complete = false;
   std::int64_t seed = 0;
-  const Meta there = read_meta(kSeedName, seed);
+  const Meta there = read_meta(named(kSeedName), seed);
   if (there != Meta::found) return there == Meta::absent;
   name_homes(static_cast<std::uint64_t>(seed));
-  for (const std::string& home : homes_) {
+  for (const Named& home : homes_) {
     std::int64_t number = 0;
     const Meta known = read_meta(home, number);
     if (known != Meta::found) return known == Meta::absent;
@@ -68,7 +93,7 @@ bool Session::settle() {
   forget_statements();
   shared_ = connection_->is_shared();
   std::int64_t schema = 0;
-  const Meta there = read_meta(kSchemaName, schema);
+  const Meta there = read_meta(named(kSchemaName), schema);
   if (there == Meta::failed && fault_.trouble != Trouble::missing) return false;
   if (there == Meta::found && schema > kSchema) {
     set_fault(Trouble::foreign, "the table \"" + queries_.table + "\" was made by a later version of this library");
@@ -107,7 +132,7 @@ bool Session::create_inside() {
   const int meta = connection_->table_exists(queries_.meta_table);
   if (rows < 0 || meta < 0) return false;
   std::int64_t schema = 0;
-  const Meta there = meta > 0 ? read_meta(kSchemaName, schema) : Meta::absent;
+  const Meta there = meta > 0 ? read_meta(named(kSchemaName), schema) : Meta::absent;
   const bool ours = there == Meta::found || (rows > 0 && connection_->prepare(queries_.probe) != nullptr);
   clear_fault();
   if (!ours && rows + meta > 0) {
@@ -125,12 +150,12 @@ bool Session::create_inside() {
   }
   if ((rows == 0 || anew) && !connection_->run(queries_.create[0])) return false;
   if ((meta == 0 || anew) && !connection_->run(queries_.create[1])) return false;
-  if (!write_meta(kSchemaName, kSchema)) return false;
-  if (!write_meta(kSeedName, static_cast<std::int64_t>(random_bits()))) return false;
+  if (!write_meta(named(kSchemaName), kSchema)) return false;
+  if (!write_meta(named(kSeedName), static_cast<std::int64_t>(random_bits()))) return false;
   std::int64_t seed = 0;
-  if (read_meta(kSeedName, seed) != Meta::found) return false;
+  if (read_meta(named(kSeedName), seed) != Meta::found) return false;
   name_homes(static_cast<std::uint64_t>(seed));
-  for (const std::string& home : homes_)
+  for (const Named& home : homes_)
     if (!write_meta(home, new_home())) return false;
   return true;
 }

@@ -36,7 +36,17 @@ class Session {
   bool settle();
 
   Place place(const Key& key) const noexcept { return place_of(key.text(), seeds_[index(key.space())]); }
-  std::string_view home(Space space) const noexcept { return homes_[index(space)]; }
+  /// The row of `<table>_meta` where a space's home stands.
+  std::int64_t home(Space space) const noexcept { return homes_[index(space)].id; }
+  /// The home that rows of a space must have now, in the eyes of the read that goes on. Looked up once after each
+  /// change of the database, whoever made it. Nothing: a fault.
+  std::optional<std::int64_t> present_home(Space space) {
+    Present& present = present_[index(space)];
+    const std::uint64_t version = connection_->data_version();
+    if (present.version != version && !look_up(space, version)) [[unlikely]]
+      return std::nullopt;
+    return present.home;
+  }
 
   /// Null: see `fault`.
   Statement* statement(Query query);
@@ -70,23 +80,37 @@ class Session {
 
  private:
   enum class Meta : std::uint8_t { found, absent, failed };
+  /// A row of `<table>_meta`.
+  struct Named {
+    std::string name;
+    std::int64_t id;
+  };
 
   static std::size_t index(Space space) noexcept { return static_cast<std::size_t>(space); }
-  Meta read_meta(std::string_view name, std::int64_t& number);
-  bool write_meta(std::string_view name, std::int64_t number);
+  /// A home, and the database's version when it was read.
+  struct Present {
+    std::uint64_t version = 0;
+    std::int64_t home = 0;
+  };
+
+  bool look_up(Space space, std::uint64_t version);
+  Meta read_meta(const Named& what, std::int64_t& number);
+  bool write_meta(const Named& what, std::int64_t number);
   bool create();
   bool create_inside();
   bool fits_queries();
   void forget_statements() noexcept;
   bool learn(bool& complete);
   void name_homes(std::uint64_t seed);
+  static Named named(std::string name, std::uint64_t seed = 0);
 
   const Queries& queries_;
   std::string_view prefix_;
   std::unique_ptr<Connection> connection_;
   std::array<std::unique_ptr<Statement>, kQueries> statements_;
-  std::array<std::string, kSpaces> homes_;
+  std::array<Named, kSpaces> homes_;
   std::array<std::uint64_t, kSpaces> seeds_{};
+  std::array<Present, kSpaces> present_{};
   Fault fault_;
   bool shared_ = false;
 };

@@ -128,6 +128,12 @@ Fault SqliteLink::fault() const {
   return {trouble == Trouble::none ? Trouble::other : trouble, message, file};
 }
 
+std::uint64_t SqliteLink::data_version() noexcept {
+  unsigned version = 0;
+  sqlite3_file_control(database_, "main", SQLITE_FCNTL_DATA_VERSION, &version);
+  return std::uint64_t{version} + 1;
+}
+
 bool SqliteLink::schema_moved() noexcept { return std::exchange(schema_moved_, false); }
 
 int SqliteLink::table_exists(std::string_view table) {

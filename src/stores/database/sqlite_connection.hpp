@@ -41,6 +41,7 @@ class SqliteLink final : public Connection {
   Fault fault() const override;
   std::int64_t changes() const noexcept override { return sqlite3_changes64(database_); }
   bool in_transaction() const noexcept override { return sqlite3_get_autocommit(database_) == 0; }
+  std::uint64_t data_version() noexcept override;
   bool schema_moved() noexcept override;
   int table_exists(std::string_view table) override;
   bool is_shared() noexcept override;

@@ -35,7 +35,7 @@ class SqliteEngine final : public Engine {
     options_.database = std::filesystem::absolute(options_.database, ignored).lexically_normal().string();
   }
 
-  Dialect dialect() const override { return {"INTEGER PRIMARY KEY", "BLOB", " WITHOUT ROWID"}; }
+  Dialect dialect() const override { return {"INTEGER PRIMARY KEY", "BLOB"}; }
   bool is_private() const noexcept override { return options_.database == ":memory:"; }
 
   std::unique_ptr<Connection> connect(Duration waiting, Fault& fault) override {

@@ -21,7 +21,7 @@ class Fields;
 
 /// A store over a table. Several stores may share one table under different prefixes; no prefix is one, too.
 struct DatabaseConfig {
-  std::string table = "cache";  ///< letters, digits and underscores, at most 128, with at most one schema and its dot
+  std::string table = "cache";  ///< letters, digits and underscores, at most 128; before it, at most, "main."
   std::string prefix{};         ///< keeps this store's entries, and its flushes, apart from its neighbours'
   std::string serializer{};     ///< native (alias pickle), msgpack, json; empty: what `serialize` says
   std::string compression{};    ///< none, zstd, gzip, default; empty: what `serialize` says
