@@ -14,13 +14,6 @@ Lock Repository::lock(std::string name, Ttl lease, LockOptions options) const {
 Lock Repository::restore_lock(std::string name, std::string owner) const {
   return Lock(core_, std::move(name), std::move(owner));
 }
-template <class F>
-bool Repository::without_overlapping(std::string name, Ttl lease, F&& work) const {
-  Lock alone = lock(std::move(name), lease);
-  if (!alone.try_lock()) return false;
-  std::forward<F>(work)();
-  return true;
-}
 bool Repository::flush_locks() const { return core_->settle(core_->flush_space(Space::locks), false); }
 RateLimiter Repository::rate_limiter(std::string name, RateLimit limit) const {
   return RateLimiter(core_, std::move(name), limit);

@@ -16,8 +16,8 @@ std::unique_ptr<ScratchDirectory> contract_directory;
 StorePtr open_again(const Clock& clock) {
   return make_file({.path = *contract_directory / "cache",
                     .prefix = "contract:",
-                    .clock = &clock,
-                    .lock_timeout = std::chrono::seconds(60)});
+                    .timeout = std::chrono::seconds(60),
+                    .clock = &clock});
 }
 
 StorePtr make_anew(const Clock& clock) {

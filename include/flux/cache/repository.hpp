@@ -51,7 +51,12 @@ class FLUX_CACHE_API Repository : public Verbs<Repository> {
   /// Runs `work` unless somebody holds the lock of this name; false: somebody did. The lease is the longest time that
   /// a dead holder keeps others out.
   template <class F>
-  bool without_overlapping(std::string name, Ttl lease, F&& work) const;
+  bool without_overlapping(std::string name, Ttl lease, F&& work) const {
+    Lock alone = lock(std::move(name), lease);
+    if (!alone.try_lock()) return false;
+    std::forward<F>(work)();
+    return true;
+  }
   /// Removes every lock of this store, and no value. True: done.
   bool flush_locks() const;
   RateLimiter rate_limiter(std::string name, RateLimit limit) const;
