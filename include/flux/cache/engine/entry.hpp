@@ -36,7 +36,7 @@ inline constexpr std::size_t kMaxKeySize = 0x1FFFF;
 /// Longest text in bytes.
 inline constexpr std::size_t kMaxTextSize = 0xFFFFFFFF;
 /// Longest label block in bytes.
-inline constexpr std::size_t kMaxLabelsSize = 0xFFFF;
+inline constexpr std::size_t kMaxLabelsSize = 0xFFFFF;
 
 /// A moment as the entry keeps it: microseconds on the steady line.
 using Micros = std::int64_t;
