@@ -445,7 +445,10 @@ TEST_F(DatabaseFault, AHundredKillsLoseNothingThatWasAcknowledged) {
         if (!put_text(*store, "large", large)) ::_exit(1);
       }
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(3 + round % 17));
+    // Somewhere in the middle of its work, however slow the machine is.
+    for (int waited = 0; waited < 30'000 && (!fs::exists(progress) || fs::file_size(progress) == 0); ++waited)
+      std::this_thread::sleep_for(1ms);
+    std::this_thread::sleep_for(std::chrono::microseconds(137 * (round % 41)));
     ::kill(child, SIGKILL);
     int status = 0;
     ::waitpid(child, &status, 0);
