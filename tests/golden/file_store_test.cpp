@@ -73,7 +73,8 @@ TEST(FileGolden, AHeadIsWrittenAsTheFormatSays) {
     hex += "0123456789abcdef"[static_cast<unsigned char>(byte) >> 4];
     hex += "0123456789abcdef"[byte & 15];
   }
-  EXPECT_EQ(hex, "4658434501006800887766554433221140420f0000000000ffffffffffffff7fffffffffffffffff"
+  EXPECT_EQ(hex,
+            "4658434501006800887766554433221140420f0000000000ffffffffffffff7fffffffffffffffff"
             "0400020003000000700000000000000009000000000000001e000000040000000500000000000000"
             "0600000000000000d711e8411dbad12a5e63452d88c7bf84");
   file_store::Head again;
