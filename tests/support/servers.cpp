@@ -5,7 +5,9 @@
 #include <stdexcept>
 #include <string_view>
 
-namespace flux::cache::inline v1::testing {
+namespace flux::cache {
+inline namespace v1 {
+namespace testing {
 
 std::optional<Address> address_from(const char* name) {
   const char* const set = std::getenv(name);
@@ -22,4 +24,6 @@ std::optional<Address> address_from(const char* name) {
   throw std::invalid_argument(std::string(name) + " wants host:port, not \"" + set + "\"");
 }
 
-}  // namespace flux::cache::inline v1::testing
+}  // namespace testing
+}  // namespace v1
+}  // namespace flux::cache

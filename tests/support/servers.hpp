@@ -7,7 +7,9 @@
 #include <optional>
 #include <string>
 
-namespace flux::cache::inline v1::testing {
+namespace flux::cache {
+inline namespace v1 {
+namespace testing {
 
 struct Address {
   std::string host;
@@ -21,7 +23,9 @@ std::optional<Address> address_from(const char* name);
 inline std::optional<Address> redis_server() { return address_from("FLUX_TEST_REDIS"); }
 inline std::optional<Address> memcached_server() { return address_from("FLUX_TEST_MEMCACHED"); }
 
-}  // namespace flux::cache::inline v1::testing
+}  // namespace testing
+}  // namespace v1
+}  // namespace flux::cache
 
 #define FLUX_NEEDS_REDIS() \
   if (!flux::cache::testing::redis_server()) GTEST_SKIP() << "no redis: FLUX_TEST_REDIS is not set"
