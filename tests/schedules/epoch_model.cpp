@@ -74,7 +74,7 @@ bool finds_the_fault() {
     ::_exit(rl::simulate<Protocol<-8>>(params) ? 0 : 1);
   }
   int status = 0;
-  return child > 0 && ::waitpid(child, &status, 0) == child && status != 0;
+  return child > 0 && ::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 1;
 }
 
 }  // namespace
