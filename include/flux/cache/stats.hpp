@@ -10,7 +10,8 @@ inline namespace v1 {
 struct Stats {
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
-  std::uint64_t stale_hits = 0;    ///< among the hits: served past the lifetime by `.stale` or `.fail_safe`
+  std::uint64_t stale_hits =
+      0;  ///< among the misses: answered all the same, past the lifetime, by `.stale` or `.fail_safe`
   std::uint64_t wrong_type = 0;    ///< among the misses: another type was stored
   std::uint64_t schema = 0;        ///< among the misses: the struct has changed since
   std::uint64_t corrupt = 0;       ///< among the misses: bytes that did not check out
