@@ -25,6 +25,9 @@ function(flux_cache_compile)
     endif()
     if(PROJECT_IS_TOP_LEVEL)
       target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic)
+      # g++ 12 reports "literal" + std::string in its own headers (GCC bug 105329).
+      target_compile_options(${target} PRIVATE
+        "$<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>")
     endif()
   endforeach()
 endfunction()
