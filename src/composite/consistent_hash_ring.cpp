@@ -1,5 +1,4 @@
 #include <flux/cache/consistent_hash_ring.hpp>
-#include <flux/cache/detail/stable_hash.hpp>
 #include <flux/cache/engine/epoch.hpp>
 #include <flux/cache/error.hpp>
 
@@ -92,7 +91,7 @@ std::vector<std::string> ConsistentHashRing::nodes_for(std::string_view key, std
   count = std::min(count, table.nodes().size());
   if (count == 0) return names;
   std::vector<bool> taken(table.nodes().size());
-  for (std::size_t at = table.point_at(detail::stable_hash64(key)); names.size() < count;
+  for (std::size_t at = table.point_at(RingTable::place_of(key)); names.size() < count;
        at = at + 1 < table.points() ? at + 1 : 0) {
     const std::uint32_t node = table.owner(at);
     if (taken[node]) continue;

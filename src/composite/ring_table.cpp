@@ -10,39 +10,35 @@ inline namespace v1 {
 namespace composite {
 
 RingTable::RingTable(std::vector<RingNode> nodes) : nodes_(std::move(nodes)) {
-  struct Point {
-    std::uint64_t place;
-    std::uint32_t owner;
-  };
-  std::vector<Point> points;
   std::size_t total = 0;
   for (const RingNode& node : nodes_) total += node.points;
-  points.reserve(total);
+  points_.reserve(total);
   for (std::uint32_t i = 0; i < nodes_.size(); ++i) {
     std::uint64_t state = detail::stable_hash64(nodes_[i].name);
-    for (std::size_t j = 0; j < nodes_[i].points; ++j)
-      points.push_back({detail::fingerprint_mix(state += 0x9e3779b97f4a7c15U), i});
+    for (std::size_t j = 0; j < nodes_[i].points; ++j) {
+      const std::uint64_t bits = detail::fingerprint_mix(state += 0x9e3779b97f4a7c15U);
+      points_.push_back({static_cast<std::uint32_t>(bits >> 32), i});
+    }
   }
-  std::sort(points.begin(), points.end(), [](const Point& a, const Point& b) {
+  std::sort(points_.begin(), points_.end(), [](const Point& a, const Point& b) {
     return a.place != b.place ? a.place < b.place : a.owner < b.owner;
   });
-  places_.reserve(total);
-  owners_.reserve(total);
-  for (const Point& point : points) places_.push_back(point.place), owners_.push_back(point.owner);
 
   const auto bits = static_cast<unsigned>(std::bit_width(std::max<std::size_t>(total, 2) - 1));
-  shift_ = 64 - bits;
+  shift_ = 32 - bits;
   starts_.resize(std::size_t{1} << bits);
   std::size_t at = 0;
   for (std::size_t range = 0; range < starts_.size(); ++range) {
-    while (at < total && (places_[at] >> shift_) < range) ++at;
+    while (at < total && (points_[at].place >> shift_) < range) ++at;
     starts_[range] = static_cast<std::uint32_t>(at);
   }
 }
 
-std::uint32_t RingTable::node_of(std::string_view key) const noexcept {
-  return owners_[point_at(detail::stable_hash64(key))];
+std::uint32_t RingTable::place_of(std::string_view key) noexcept {
+  return static_cast<std::uint32_t>(detail::stable_hash64(key) >> 32);
 }
+
+std::uint32_t RingTable::node_of(std::string_view key) const noexcept { return owner(point_at(place_of(key))); }
 
 }  // namespace composite
 }  // namespace v1

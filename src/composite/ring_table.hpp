@@ -26,22 +26,27 @@ class RingTable {
 
   const std::vector<RingNode>& nodes() const noexcept { return nodes_; }
   /// The index of the first point at or after the place; the ring must not be empty.
-  std::size_t point_at(std::uint64_t place) const noexcept {
+  std::size_t point_at(std::uint32_t place) const noexcept {
     std::size_t at = starts_[place >> shift_];
-    while (at < places_.size() && places_[at] < place) ++at;
-    return at < places_.size() ? at : 0;
+    while (at < points_.size() && points_[at].place < place) ++at;
+    return at < points_.size() ? at : 0;
   }
-  std::uint32_t owner(std::size_t point) const noexcept { return owners_[point]; }
-  std::size_t points() const noexcept { return places_.size(); }
+  std::uint32_t owner(std::size_t point) const noexcept { return points_[point].owner; }
+  std::size_t points() const noexcept { return points_.size(); }
+  static std::uint32_t place_of(std::string_view key) noexcept;
   /// The index of the key's node.
   std::uint32_t node_of(std::string_view key) const noexcept;
 
  private:
+  struct Point {
+    std::uint32_t place;
+    std::uint32_t owner;
+  };
+
   std::vector<RingNode> nodes_;
-  std::vector<std::uint64_t> places_;
-  std::vector<std::uint32_t> owners_;
+  std::vector<Point> points_;
   std::vector<std::uint32_t> starts_;
-  unsigned shift_ = 63;
+  unsigned shift_ = 31;
 };
 
 }  // namespace composite
