@@ -74,9 +74,17 @@ Result<T> ReplicatedStore::decide(std::size_t& decided, Ask&& ask) {
 Result<bool> ReplicatedStore::get(const Key& key, const Read& how, Receiver found) {
   if (key.space() != Space::values) return authority().get(key, how, found);
   if (how.stale) {
-    // Somebody means to change it: the replica that will decide answers.
+    // Somebody means to change it: the replica that will decide answers, and is repaired first where it has lost it.
     std::size_t decided = 0;
-    return decide<bool>(decided, [&](Store& part, std::size_t i) { return part.get(key, how, from(i, found)); });
+    auto there = decide<bool>(decided, [&](Store& part, std::size_t i) { return part.get(key, how, from(i, found)); });
+    if (!there.ok() || *there) return there;
+    for (std::size_t i = decided + 1; i < parts_.size(); ++i) {
+      auto elsewhere = parts_[i]->has(key);
+      if (!elsewhere.ok() || !*elsewhere) continue;
+      repair(key, how, i);
+      return parts_[decided]->get(key, how, from(decided, found));
+    }
+    return there;
   }
   std::unique_ptr<Error> error;
   bool somebody_missed = false;
@@ -313,7 +321,10 @@ Result<bool> ReplicatedStore::forget(const Key& key, const Forget& how) {
     auto gone = decide<bool>(decided, [&](Store& part, std::size_t i) {
       return part.forget(key, {marked(how.version, i)});
     });
-    if (gone.ok() && *gone) forget_elsewhere(decided, key);
+    if (!gone.ok()) return gone;
+    // False may also mean that what went was past its life.
+    auto left = *gone ? Result<bool>(false) : parts_[decided]->get(key, {.stale = true}, [](const Entry&) {});
+    if (left.ok() && !*left) forget_elsewhere(decided, key);
     return gone;
   }
   // First to last ends the loads that the first one knows of; the first again ends the repairs from the later ones.

@@ -15,6 +15,20 @@ namespace {
 /// What a nearer tier shows: its versions are never the far tier's.
 constexpr std::size_t kNearMark = 0x7ead;
 
+/// Hands on what a plain read found. Which tier answered says nothing to the caller: each has epochs of its own for a
+/// tag, so none are shown.
+template <class Found>
+void show(const Entry& entry, std::uint64_t version, Found& found) {
+  Entry shown = entry;
+  shown.version = version;
+  if (entry.tags.empty()) [[likely]]
+    return found(shown);
+  std::vector<TagStamp> names;
+  for (const TagStamp& tag : entry.tags) names.push_back({tag.name, 0});
+  shown.tags = names;
+  found(shown);
+}
+
 std::vector<std::optional<Duration>> caps_of(const TieredOptions& options, std::size_t tiers) {
   std::vector<std::optional<Duration>> caps = options.ttl;
   if (caps.size() > tiers) raise(Error{Errc::bad_config, "tiered: there are more lifetimes than stores"});
@@ -94,9 +108,7 @@ Result<bool> TieredStore::get(const Key& key, const Read& how, Receiver found) {
   if (how.stale || parts_.size() == 1) return far().get(key, how, found);  // who means to change it wants the truth
   if (is_informed()) [[likely]] {
     auto there = parts_.front()->get(key, how, [&](const Entry& entry) {
-      Entry shown = entry;
-      shown.version = marked(entry.version, kNearMark);
-      found(shown);
+      show(entry, marked(entry.version, kNearMark), found);
     });
     if (there.ok() && *there) [[likely]]
       return there;
@@ -114,10 +126,7 @@ Result<bool> TieredStore::get_farther(const Key& key, const Read& how, Receiver 
     auto there = parts_[tier]->get(key, how, [&](const Entry& entry) {
       worth = composite::is_portable(entry.value) && entry.expiry.is_fresh(clock().now());
       if (worth) copy = EntryCopy(entry);
-      if (tier == last()) return found(entry);
-      Entry shown = entry;
-      shown.version = marked(entry.version, kNearMark + tier);
-      found(shown);
+      show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), found);
     });
     if (there.ok() && *there) {
       if (worth) promote(key, how, copy.view(), tier, ticket);
@@ -133,7 +142,7 @@ void TieredStore::fill(std::size_t tier, const Key& key, const Entry& entry) {
   Entry own = entry;
   Instant end = entry.expiry.fresh_until;
   if (caps_[tier]) end = std::min(end, after(now, *caps_[tier]));
-  own.expiry = Expiry::at(end);
+  own.expiry = {end, caps_[tier] ? end : entry.expiry.keep_until};
   const bool filled = end > now && [&] {
     auto written = parts_[tier]->put(key, own, {});
     return written.ok() && *written;
@@ -195,9 +204,8 @@ Result<void> TieredStore::get_many(std::span<const Key> keys, const Read& how, B
       seen[i] = true;
       if (tier != 0 && composite::is_portable(entry.value) && entry.expiry.is_fresh(clock().now()))
         worth.emplace_back(i, EntryCopy(entry));
-      Entry shown = entry;
-      if (tier != last()) shown.version = marked(entry.version, kNearMark + tier);
-      found(places[i], shown);
+      const auto receive = [&](const Entry& shown) { found(places[i], shown); };
+      show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), receive);
     });
     for (const auto& [i, copy] : worth) promote(asked[i], how, copy.view(), tier, tickets[places[i]]);
     if (!done.ok() && tier == last()) return done;
