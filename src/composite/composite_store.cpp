@@ -98,8 +98,8 @@ bool fill_under_ticket(Store& to, const Key& key, const Clock& clock, std::optio
                        detail::FunctionRef<bool(Receiver)> source) {
   const std::uint64_t token = detail::random_bits();
   const std::string notes = detail::Notes{.placeholder = true, .token = token}.encode();
-  auto placed = to.put(key, {.expiry = {Instant{}, after(clock.now(), kFillLease)}, .notes = notes},
-                       {When::unchanged, 0});
+  auto placed =
+      to.put(key, {.expiry = {Instant{}, after(clock.now(), kFillLease)}, .notes = notes}, {When::unchanged, 0});
   if (!placed.ok() || !*placed) return false;
   std::uint64_t version = 0;
   auto there = to.get(key, {.stale = true}, [&](const Entry& entry) {
@@ -132,7 +132,7 @@ bool fill_under_ticket(Store& to, const Key& key, const Clock& clock, std::optio
   entry.tags = stamps;
   if (cap) {
     const Instant end = after(clock.now(), *cap);
-    entry.expiry = Expiry::at(std::min(entry.expiry.fresh_until, end));
+    entry.expiry = {std::min(entry.expiry.fresh_until, end), entry.expiry.fresh_until};
   }
   auto written = to.put(key, entry, {When::unchanged, version});
   if (written.ok() && *written) return true;

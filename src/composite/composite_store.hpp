@@ -70,10 +70,10 @@ class CompositeStore : public Store {
 /// The placeholder of a load in progress, which stands where the decision falls and nowhere else.
 bool is_placeholder(const Entry& entry) noexcept;
 
-/// Fills a part from another one, so that no removal between is undone, in whatever process it happens: a placeholder is
-/// put where nothing is kept, the source is read after it, and the entry replaces the placeholder only if that still
+/// Fills a part from another one, so that no removal between is undone, in whatever process it happens: a placeholder
+/// is put where nothing is kept, the source is read after it, and the entry replaces the placeholder only if that still
 /// stands. Right where removals reach the source before `to`. `source` reads the source, hands a fresh entry on, and
-/// answers whether there was one; what it hands on is capped by `cap`.
+/// answers whether there was one. Under a cap the copy is fresh for no longer, and its `keep_until` is the entry's end.
 bool fill_under_ticket(Store& to, const Key& key, const Clock& clock, std::optional<Duration> cap,
                        detail::FunctionRef<bool(Receiver)> source);
 

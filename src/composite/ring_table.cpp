@@ -20,9 +20,8 @@ RingTable::RingTable(std::vector<RingNode> nodes) : nodes_(std::move(nodes)) {
       points_.push_back({static_cast<std::uint32_t>(bits >> 32), i});
     }
   }
-  std::sort(points_.begin(), points_.end(), [](const Point& a, const Point& b) {
-    return a.place != b.place ? a.place < b.place : a.owner < b.owner;
-  });
+  std::sort(points_.begin(), points_.end(),
+            [](const Point& a, const Point& b) { return a.place != b.place ? a.place < b.place : a.owner < b.owner; });
 
   const auto bits = static_cast<unsigned>(std::bit_width(std::max<std::size_t>(total, 2) - 1));
   shift_ = 32 - bits;

@@ -1,9 +1,9 @@
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <flux/cache/detail/stable_hash.hpp>
 #include <flux/cache/frame.hpp>
 #include <flux/cache/snapshot.hpp>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
@@ -68,12 +68,8 @@ struct Cursor {
   }
 };
 
-std::int64_t to_file(const Clock& clock, Instant moment) {
-  return clock.to_wall(moment).time_since_epoch().count();
-}
-Instant from_file(const Clock& clock, std::int64_t wall) {
-  return clock.from_wall(WallTime(Duration(wall)));
-}
+std::int64_t to_file(const Clock& clock, Instant moment) { return clock.to_wall(moment).time_since_epoch().count(); }
+Instant from_file(const Clock& clock, std::int64_t wall) { return clock.from_wall(WallTime(Duration(wall))); }
 
 /// False: the value cannot be written.
 bool add_value(std::string& out, const ValueView& value) {
@@ -148,8 +144,7 @@ Result<SnapshotReport> save_snapshot(Store& store, const std::string& path, cons
   const std::string temporary = path + ".new-" + std::to_string(detail::random_bits());
   const File file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (file.number() < 0) return system_failure(path);
-  if (write_all(file.number(), bytes) && ::fsync(file.number()) == 0 &&
-      ::rename(temporary.c_str(), path.c_str()) == 0)
+  if (write_all(file.number(), bytes) && ::fsync(file.number()) == 0 && ::rename(temporary.c_str(), path.c_str()) == 0)
     return report;
   auto error = system_failure(path);
   ::unlink(temporary.c_str());

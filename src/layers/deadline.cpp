@@ -37,14 +37,12 @@ class DeadlineStore final : public Decorator {
   Traits traits() const noexcept override { return inner().traits(); }
 
   Result<bool> get(const Key& key, const Read& how, Receiver found) override {
-    return reading(key, "get", found, [how](Store& store, const Key& own, Receiver take) {
-      return store.get(own, how, take);
-    });
+    return reading(key, "get", found,
+                   [how](Store& store, const Key& own, Receiver take) { return store.get(own, how, take); });
   }
   Result<bool> pull(const Key& key, const Read& how, Receiver found) override {
-    return reading(key, "pull", found, [how](Store& store, const Key& own, Receiver take) {
-      return store.pull(own, how, take);
-    });
+    return reading(key, "pull", found,
+                   [how](Store& store, const Key& own, Receiver take) { return store.pull(own, how, take); });
   }
   Result<bool> put(const Key& key, const Entry& entry, const Write& how) override {
     return within<Result<bool>>("put", [own = OwnedKeys({&key, 1}), copy = EntryCopy(entry), how](Store& store) {
@@ -69,11 +67,11 @@ class DeadlineStore final : public Decorator {
                                         });
   }
   Result<void> flush(const Scope& scope) override {
-    return within<Result<void>>(
-        "flush", [tags = std::vector<std::string>(scope.tags.begin(), scope.tags.end()), any = scope.any](Store& store) {
-          const std::vector<std::string_view> views(tags.begin(), tags.end());
-          return store.flush({views, any});
-        });
+    return within<Result<void>>("flush", [tags = std::vector<std::string>(scope.tags.begin(), scope.tags.end()),
+                                          any = scope.any](Store& store) {
+      const std::vector<std::string_view> views(tags.begin(), tags.end());
+      return store.flush({views, any});
+    });
   }
   Result<std::vector<std::uint64_t>> epochs(std::span<const std::string_view> tags) override {
     return within<Result<std::vector<std::uint64_t>>>(
@@ -96,17 +94,15 @@ class DeadlineStore final : public Decorator {
     std::vector<Key> keys;
     std::vector<EntryCopy> copies;
     for (const Item& item : items) keys.push_back(item.key), copies.emplace_back(item.entry);
-    return within<Result<BatchWritten>>("put_many",
-                                        [own = OwnedKeys(keys), copies = std::move(copies)](Store& store) {
-                                          std::vector<Item> all;
-                                          for (std::size_t i = 0; i < copies.size(); ++i)
-                                            all.push_back({own.keys()[i], copies[i].view()});
-                                          return store.put_many(all);
-                                        });
+    return within<Result<BatchWritten>>("put_many", [own = OwnedKeys(keys), copies = std::move(copies)](Store& store) {
+      std::vector<Item> all;
+      for (std::size_t i = 0; i < copies.size(); ++i) all.push_back({own.keys()[i], copies[i].view()});
+      return store.put_many(all);
+    });
   }
   Result<std::size_t> forget_many(std::span<const Key> keys) override {
-    return within<Result<std::size_t>>(
-        "forget_many", [own = OwnedKeys(keys)](Store& store) { return store.forget_many(own.keys()); });
+    return within<Result<std::size_t>>("forget_many",
+                                       [own = OwnedKeys(keys)](Store& store) { return store.forget_many(own.keys()); });
   }
 
  private:

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <mutex>
 
-#include "core/timer.hpp"
+#include "composite/background.hpp"
 #include "recovery_log.hpp"
 
 namespace flux::cache {
@@ -27,7 +27,8 @@ std::optional<std::int64_t> stamp_of(std::string_view notes) {
   const std::string_view stamp = notes.substr(notes.size() - kStampSize);
   if (!stamp.starts_with(kMark)) return std::nullopt;
   std::uint64_t wall = 0;
-  for (std::size_t at = kStampSize; at > kMark.size(); --at) wall = wall << 8 | static_cast<unsigned char>(stamp[at - 1]);
+  for (std::size_t at = kStampSize; at > kMark.size(); --at)
+    wall = wall << 8 | static_cast<unsigned char>(stamp[at - 1]);
   return static_cast<std::int64_t>(wall);
 }
 
@@ -42,13 +43,14 @@ Entry without_stamp(const Entry& entry) {
   return bare;
 }
 
-class RecoveringStore final : public Recovering, public std::enable_shared_from_this<RecoveringStore> {
+class RecoveringStore final : public Recovering {
  public:
   RecoveringStore(StorePtr inner, const RecoveryOptions& options)
       : Recovering(std::move(inner)),
         options_(options),
         clock_(options.clock != nullptr ? *options.clock : system_clock()),
         log_(options.max_keys) {}
+  ~RecoveringStore() override { background_.close(); }
 
   Traits traits() const noexcept override { return inner().traits(); }
 
@@ -219,9 +221,7 @@ class RecoveringStore final : public Recovering, public std::enable_shared_from_
   void count() { waiting_.store(log_.size(), std::memory_order_release); }
   std::int64_t now() const { return clock_.wall().time_since_epoch().count(); }
 
-  Result<bool> held_up(const Key& key, const char* operation) const {
-    return held_up(key.text(), operation);
-  }
+  Result<bool> held_up(const Key& key, const char* operation) const { return held_up(key.text(), operation); }
   Result<bool> held_up(std::string_view key, const char* operation) const {
     return Error{Errc::unavailable, "an earlier write waits for the store to come back",
                  std::string(inner().traits().kind), operation, std::string(key)};
@@ -358,14 +358,12 @@ class RecoveringStore final : public Recovering, public std::enable_shared_from_
     auto expected = std::int64_t{0};
     next_attempt_.compare_exchange_strong(expected, steady_now() + options_.delay.count());
     if (scheduled_.exchange(true)) return;
-    detail::run_later(options_.delay, [weak = weak_from_this()] {
-      const auto self = weak.lock();
-      if (!self) return;
-      self->scheduled_ = false;
-      if (self->catch_up())
-        self->next_attempt_ = 0;
+    background_.submit_later(options_.delay, [this] {
+      scheduled_ = false;
+      if (catch_up())
+        next_attempt_ = 0;
       else
-        self->try_later();
+        try_later();
     });
   }
   static std::int64_t steady_now() {
@@ -380,6 +378,7 @@ class RecoveringStore final : public Recovering, public std::enable_shared_from_
   std::atomic<std::size_t> waiting_{0};
   std::atomic<std::int64_t> next_attempt_{0};
   std::atomic<bool> scheduled_{false};
+  composite::Background background_;
 };
 
 }  // namespace

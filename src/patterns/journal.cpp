@@ -1,11 +1,11 @@
 #include "journal.hpp"
 
 #include <fcntl.h>
-#include <flux/cache/detail/stable_hash.hpp>
-#include <flux/cache/error.hpp>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <flux/cache/detail/stable_hash.hpp>
+#include <flux/cache/error.hpp>
 
 #include <cerrno>
 #include <cstring>

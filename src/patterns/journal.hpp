@@ -4,9 +4,9 @@
 //   record: body length (4) | checksum (8) | kind (1) | sequence (8) | key length (4) | key | value
 //
 // Little endian; the checksum is `stable_hash64(body, seed = length)`. Kinds: 1 a write; 2 all up to the sequence is
-// done; 3 the write of that sequence was dropped. A write is in the page cache before it is acknowledged, so it survives
-// the process; it is on the disk one sync later. Reading ends at the first record that does not check out: such a tail
-// was never acknowledged, or the disk lost it.
+// done; 3 the write of that sequence was dropped. A write is in the page cache before it is acknowledged, so it
+// survives the process; it is on the disk one sync later. Reading ends at the first record that does not check out:
+// such a tail was never acknowledged, or the disk lost it.
 #pragma once
 #include <cstdint>
 #include <mutex>
@@ -26,8 +26,8 @@ class Journal {
     std::string value;
   };
 
-  /// Opens or creates the file, and answers what is pending, in order. Throws ConfigError: another process has it, or it
-  /// cannot be read.
+  /// Opens or creates the file, and answers what is pending, in order. Throws ConfigError: another process has it, or
+  /// it cannot be read.
   Journal(std::string path, std::vector<Record>& pending);
   ~Journal();
   Journal(const Journal&) = delete;

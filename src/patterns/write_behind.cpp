@@ -1,6 +1,6 @@
+#include <unistd.h>
 #include <flux/cache/frame.hpp>
 #include <flux/cache/patterns/write_behind.hpp>
-#include <unistd.h>
 
 #include <algorithm>
 #include <condition_variable>

@@ -33,8 +33,8 @@ const Parts kMemories{"Memories", {"memory", "memory", "memory"}};
 const Parts kMixed{"MemoryAndFile", {"memory", "file"}};
 const Parts kFiles{"Files", {"file", "file"}};
 
-#define FLUX_CACHE_COMPOSITE(name, ...)                                                            \
-  INSTANTIATE_TEST_SUITE_P(name, StoreContract, pipelines(of(__VA_ARGS__)), pipeline_name);        \
+#define FLUX_CACHE_COMPOSITE(name, ...)                                                     \
+  INSTANTIATE_TEST_SUITE_P(name, StoreContract, pipelines(of(__VA_ARGS__)), pipeline_name); \
   INSTANTIATE_TEST_SUITE_P(name, RepositoryContract, repositories(of(__VA_ARGS__)), repository_name)
 
 FLUX_CACHE_COMPOSITE(ReplicatedMemories, kMemories, replicated);

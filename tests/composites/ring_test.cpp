@@ -32,8 +32,7 @@ TEST(Ring, TheOrderOfAddingSaysNothing) {
   const auto ring = ring_of(5);
   ConsistentHashRing backwards;
   for (int i = 4; i >= 0; --i) backwards.add_node(node(i));
-  for (int i = 0; i < 1000; ++i)
-    ASSERT_EQ(ring->node_for(std::to_string(i)), backwards.node_for(std::to_string(i)));
+  for (int i = 0; i < 1000; ++i) ASSERT_EQ(ring->node_for(std::to_string(i)), backwards.node_for(std::to_string(i)));
 }
 
 TEST(Ring, IsWithinFivePercentOfEven) {

@@ -1,10 +1,10 @@
 // Write-behind with a journal: what was acknowledged is written, once and in order, whatever kills the process.
 #include <gtest/gtest.h>
-#include <flux/cache/patterns/write_behind.hpp>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <flux/cache/patterns/write_behind.hpp>
 
 #include <atomic>
 #include <filesystem>
@@ -153,8 +153,8 @@ TEST(Journal, AWriterOfAnotherTypeLeavesOutWhatItCannotRead) {
 TEST(Journal, WhatWasAcknowledgedSurvivesKill) {
   const ScratchDirectory directory;
   const std::string path = directory / "journal";
-  auto* const acknowledged = static_cast<std::atomic<int>*>(
-      ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto* const acknowledged =
+      static_cast<std::atomic<int>*>(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(acknowledged, MAP_FAILED);
   int written = 0;
   for (int round = 0; round < 20; ++round) {

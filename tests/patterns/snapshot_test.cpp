@@ -1,13 +1,13 @@
 // Snapshots of the memory store: all of it, or nothing, never something wrong.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <flux/cache/repository.hpp>
 #include <flux/cache/snapshot.hpp>
 #include <flux/cache/stores/memory.hpp>
 #include <flux/cache/testing/fake_clock.hpp>
 #include <flux/cache/testing/store_probe.hpp>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <functional>

@@ -1,12 +1,14 @@
-// flux/cache/consistent_hash_ring.hpp - which node keeps a key, so that a change of nodes moves as few keys as possible.
+// flux/cache/consistent_hash_ring.hpp - which node keeps a key, so that a change of nodes moves as few keys as
+// possible.
 //
 // Each node stands on a ring of 32-bit numbers at many points; a key belongs to the node of the first point at or after
 // the key's own place (Karger et al., "Consistent Hashing and Random Trees", STOC 1997). A node that comes takes its
 // share from all others; one that goes leaves its keys to all others; no key moves between those that stay.
 //
-// The mapping is fixed: equal in every process, on every compiler, in every release. The place of a key is the upper half
-// of `stable_hash64(key)` (docs/formats/frame.md); point number j of a node, from 0, is the upper half of the SplitMix64
-// finaliser of `stable_hash64(name) + (j + 1) * 0x9e3779b97f4a7c15`. Of two nodes on one point the lower name has it.
+// The mapping is fixed: equal in every process, on every compiler, in every release. The place of a key is the upper
+// half of `stable_hash64(key)` (docs/formats/frame.md); point number j of a node, from 0, is the upper half of the
+// SplitMix64 finaliser of `stable_hash64(name) + (j + 1) * 0x9e3779b97f4a7c15`. Of two nodes on one point the lower
+// name has it.
 #pragma once
 #include <flux/cache/detail/export.hpp>
 

@@ -1,11 +1,8 @@
 #include "copier.hpp"
 
-#include <flux/cache/executor.hpp>
-
 #include <algorithm>
 
 #include "composite/composite_store.hpp"
-#include "core/timer.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -16,10 +13,21 @@ namespace {
 constexpr std::size_t kBatch = 256;
 constexpr Duration kFirstPause = std::chrono::milliseconds(50);
 constexpr Duration kLongestPause = std::chrono::seconds(5);
+constexpr Duration kDrain = std::chrono::seconds(1);
 /// A key that is written all the time is left to the copy that its last write asks for.
 constexpr int kLooks = 8;
 
 }  // namespace
+
+Copier::~Copier() {
+  background_.close();
+  const auto until = std::chrono::steady_clock::now() + kDrain;
+  for (const Step& step : steps_) {
+    if (std::chrono::steady_clock::now() < until && copy({&step, 1})) continue;
+    (void)replica_->flush({});
+    return;
+  }
+}
 
 void Copier::key(std::string_view key, const Type* as) {
   Step step{.kind = Step::Kind::key, .key = std::string(key), .as = as};
@@ -78,7 +86,7 @@ void Copier::start() {
     if (running_ || steps_.empty()) return;
     running_ = true;
   }
-  if (executor()->submit([self = shared_from_this()] { self->run(); })) return;
+  if (background_.submit([this] { run(); })) return;
   const std::scoped_lock guard(mutex_);
   running_ = false;  // the next write tries again
 }
@@ -113,14 +121,12 @@ void Copier::run() {
     // Back to the front, in order; all of it once more, for each step may be repeated.
     for (auto step = hand.rbegin(); step != hand.rend(); ++step) steps_.push_front(std::move(*step));
     pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
-    detail::run_later(pause_, [weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->run();
-    });
+    background_.submit_later(pause_, [this] { run(); });
     return;
   }
 }
 
-bool Copier::copy(const std::vector<Step>& steps) {
+bool Copier::copy(std::span<const Step> steps) {
   for (const Step& step : steps) {
     if (step.kind == Step::Kind::key) {
       if (!copy_key(step)) return false;
@@ -139,7 +145,8 @@ bool Copier::copy_key(const Step& step) {
   bool first = true;
   for (int look = 0; look < kLooks; ++look) {
     EntryCopy copy;
-    auto there = primary_->get(key, {.as = step.as, .stale = true}, [&](const Entry& entry) { copy = EntryCopy(entry); });
+    auto there =
+        primary_->get(key, {.as = step.as, .stale = true}, [&](const Entry& entry) { copy = EntryCopy(entry); });
     if (!there.ok() && is_transient(there.error().code)) return false;
     const Entry entry = copy.view();
     const bool is_worth = there.ok() && *there && composite::is_portable(entry.value);

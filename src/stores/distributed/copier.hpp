@@ -6,7 +6,6 @@
 #pragma once
 #include <flux/cache/store.hpp>
 
-#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -14,14 +13,18 @@
 #include <unordered_map>
 #include <vector>
 
+#include "composite/background.hpp"
+
 namespace flux::cache {
 inline namespace v1 {
 namespace distributed {
 
-class Copier : public std::enable_shared_from_this<Copier> {
+class Copier {
  public:
   Copier(StorePtr primary, StorePtr replica, std::size_t max_pending)
       : primary_(std::move(primary)), replica_(std::move(replica)), max_pending_(max_pending) {}
+  /// Copies what is left, for a second at the most; what could not be copied then is flushed from the replica.
+  ~Copier();
 
   /// The key is to be copied; `as` is its value's type, where that is known.
   void key(std::string_view key, const Type* as);
@@ -43,7 +46,7 @@ class Copier : public std::enable_shared_from_this<Copier> {
   void push(Step step);
   void start();
   void run();
-  bool copy(const std::vector<Step>& steps);
+  bool copy(std::span<const Step> steps);
   bool copy_key(const Step& step);
 
   const StorePtr primary_;
@@ -56,6 +59,7 @@ class Copier : public std::enable_shared_from_this<Copier> {
   std::size_t flushes_ = 0;                              // in steps_ or in hand
   bool running_ = false;
   Duration pause_{};
+  composite::Background background_;
 };
 
 }  // namespace distributed

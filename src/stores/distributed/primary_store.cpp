@@ -22,7 +22,7 @@ class PrimaryStore final : public composite::CompositeStore {
     traits_.atomic_batches = false;
     if (options.max_value != 0) traits_.max_value_bytes = std::min(traits_.max_value_bytes, options.max_value);
     for (std::size_t i = 1; i < parts_.size(); ++i)
-      copiers_.push_back(std::make_shared<Copier>(parts_[0].store, parts_[i].store, options.max_pending));
+      copiers_.push_back(std::make_unique<Copier>(parts_[0].store, parts_[i].store, options.max_pending));
   }
 
   Result<bool> get(const Key& key, const Read& how, Receiver found) override {
@@ -141,7 +141,7 @@ class PrimaryStore final : public composite::CompositeStore {
     return otherwise;
   }
 
-  std::vector<std::shared_ptr<Copier>> copiers_;
+  std::vector<std::unique_ptr<Copier>> copiers_;
 };
 
 }  // namespace

@@ -22,8 +22,8 @@ StorePtr make(const DistributedConfig& config, const DriverContext& context) {
     options.authority = static_cast<std::size_t>(at - config.stores.begin());
   }
   if (config.strategy == "sharding")
-    return make_sharded(std::move(stores),
-                        {.name = context.name(), .nodes = config.stores, .weights = config.weights}, options);
+    return make_sharded(std::move(stores), {.name = context.name(), .nodes = config.stores, .weights = config.weights},
+                        options);
   if (config.strategy == "primary") return make_primary(std::move(stores), options);
   const WritePolicy writes = config.writes == "all"
                                  ? WritePolicy::all

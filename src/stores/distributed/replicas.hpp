@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "composite/background.hpp"
 #include "composite/composite_store.hpp"
 #include "composite/stripes.hpp"
 
@@ -15,9 +16,10 @@ namespace distributed {
 /// Each behind its breaker, where it is no memory of this process, and its recovery log, where that is wanted.
 std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const DistributedOptions& options);
 
-class ReplicatedStore final : public composite::CompositeStore, public std::enable_shared_from_this<ReplicatedStore> {
+class ReplicatedStore final : public composite::CompositeStore {
  public:
   ReplicatedStore(std::vector<StorePtr> stores, WritePolicy writes, const DistributedOptions& options);
+  ~ReplicatedStore() override { background_.close(); }
 
   Result<bool> get(const Key& key, const Read& how, Receiver found) override;
   Result<bool> put(const Key& key, const Entry& entry, const Write& how) override;
@@ -51,6 +53,7 @@ class ReplicatedStore final : public composite::CompositeStore, public std::enab
   const WritePolicy writes_;
   const bool recovers_;
   composite::Stripes stripes_;
+  composite::Background background_;
 };
 
 }  // namespace distributed

@@ -1,4 +1,3 @@
-#include <flux/cache/executor.hpp>
 #include <flux/cache/layers/breaker.hpp>
 
 #include <algorithm>
@@ -19,9 +18,8 @@ std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const DistributedOpt
     if (store == nullptr) continue;
     if (!Part(store).is_private()) store = make_breaker(std::move(store));
     if (options.recovery)
-      store = make_recovering(std::move(store), {.max_keys = options.max_pending,
-                                                 .delay = options.recovery_delay,
-                                                 .clock = options.clock});
+      store = make_recovering(
+          std::move(store), {.max_keys = options.max_pending, .delay = options.recovery_delay, .clock = options.clock});
   }
   return stores;
 }
@@ -161,9 +159,7 @@ void ReplicatedStore::repair_behind(const Key& key, const Read& how, std::size_t
   bool at_hand = true;
   for (std::size_t i = 0; i <= part; ++i) at_hand = at_hand && parts_[i].is_private();
   if (at_hand) return repair(key, how, part);
-  executor()->submit([self = shared_from_this(), text = std::string(key.text()), how, part] {
-    self->repair(Key(text), how, part);
-  });
+  background_.submit([this, text = std::string(key.text()), how, part] { repair(Key(text), how, part); });
 }
 
 // --- writing
@@ -318,9 +314,8 @@ Result<bool> ReplicatedStore::forget(const Key& key, const Forget& how) {
   const Turn turn(stripes_, key);
   std::size_t decided = 0;
   if (how.version != 0) {
-    auto gone = decide<bool>(decided, [&](Store& part, std::size_t i) {
-      return part.forget(key, {marked(how.version, i)});
-    });
+    auto gone =
+        decide<bool>(decided, [&](Store& part, std::size_t i) { return part.forget(key, {marked(how.version, i)}); });
     if (!gone.ok()) return gone;
     // False may also mean that what went was past its life.
     auto left = *gone ? Result<bool>(false) : parts_[decided]->get(key, {.stale = true}, [](const Entry&) {});
@@ -391,7 +386,8 @@ Result<void> ReplicatedStore::flush(const Scope& scope) {
   if (any_shared() && parts_.size() > 1) ask(0);
   for (std::size_t part = parts_.size(); part > 0; --part) ask(part - 1);
   // A replica that is away is flushed before it answers again.
-  return error && !(recovers_ && answered && is_transient(error->code)) ? Result<void>(std::move(error)) : Result<void>();
+  return error && !(recovers_ && answered && is_transient(error->code)) ? Result<void>(std::move(error))
+                                                                        : Result<void>();
 }
 
 // --- upkeep

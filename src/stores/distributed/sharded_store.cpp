@@ -1,11 +1,11 @@
 // Each key on one store.
 #include <flux/cache/detail/stable_hash.hpp>
-#include <flux/cache/executor.hpp>
 #include <flux/cache/stores/distributed.hpp>
 
 #include <algorithm>
 #include <bit>
 
+#include "composite/background.hpp"
 #include "topology.hpp"
 
 namespace flux::cache {
@@ -51,15 +51,15 @@ struct Ring {
       const std::size_t weight = shards.weights.empty() ? 1 : static_cast<std::size_t>(shards.weights[part]);
       nodes.push_back({name, std::max<std::size_t>(1, unit * weight / scale)});
       total += nodes.back().points;
-      shape = detail::fingerprint_join(detail::fingerprint_join(shape, detail::stable_hash64(name)),
-                                       nodes.back().points);
+      shape =
+          detail::fingerprint_join(detail::fingerprint_join(shape, detail::stable_hash64(name)), nodes.back().points);
     }
     if (total > kMostPoints) refuse("there are too many stores");
     table = RingTable(std::move(nodes));
   }
 };
 
-class ShardedStore final : public composite::CompositeStore, public std::enable_shared_from_this<ShardedStore> {
+class ShardedStore final : public composite::CompositeStore {
  public:
   ShardedStore(std::vector<StorePtr> stores, const ShardingOptions& shards, const DistributedOptions& options)
       : CompositeStore(std::move(stores), {.kind = "distributed",
@@ -68,6 +68,7 @@ class ShardedStore final : public composite::CompositeStore, public std::enable_
                                            .clock = options.clock}),
         ring_(shards, parts_.size()),
         topology_(shards.name, ring_.shape, parts_) {}
+  ~ShardedStore() override { background_.close(); }
 
   Result<bool> get(const Key& key, const Read& how, Receiver found) override {
     return at<bool>(key, [&](Store& shard, std::size_t) { return shard.get(key, how, found); });
@@ -161,8 +162,7 @@ class ShardedStore final : public composite::CompositeStore, public std::enable_
     composite::fan_out(batch.used.size(), apart(), [&](std::size_t n) {
       const std::size_t part = batch.used[n];
       auto ready = topology_.ready(part);
-      auto removed =
-          ready.ok() ? parts_[part]->forget_many(batch.keys[part]) : Result<std::size_t>(ready.take_error());
+      auto removed = ready.ok() ? parts_[part]->forget_many(batch.keys[part]) : Result<std::size_t>(ready.take_error());
       if (removed.ok())
         gone += *removed;
       else
@@ -200,8 +200,8 @@ class ShardedStore final : public composite::CompositeStore, public std::enable_
   /// Forgets, behind, what shards hold of each other's keys.
   void sweep_behind() {
     if (topology_.unswept().empty() || sweeping_.exchange(true)) return;
-    const bool taken = executor()->submit([self = shared_from_this()] {
-      for (const std::size_t part : self->topology_.unswept()) self->sweep(part);
+    const bool taken = background_.submit([this] {
+      for (const std::size_t part : topology_.unswept()) sweep(part);
     });
     if (!taken) sweeping_ = false;
   }
@@ -276,6 +276,7 @@ class ShardedStore final : public composite::CompositeStore, public std::enable_
   Topology topology_;
   std::atomic<bool> swept_once_{false};
   std::atomic<bool> sweeping_{false};
+  composite::Background background_;
 };
 
 }  // namespace

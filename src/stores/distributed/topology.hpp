@@ -1,7 +1,9 @@
-// Which stores shared the keys so far: what keeps a store that was absent for a change from serving what it still holds.
+// Which stores shared the keys so far: what keeps a store that was absent for a change from serving what it still
+// holds.
 //
-// Each store has a record under the composite's name: the number of the change, a hash of names and weights, and whether
-// the store has forgotten what is no longer its own. The first to see another set of stores begins the next change:
+// Each store has a record under the composite's name: the number of the change, a hash of names and weights, and
+// whether the store has forgotten what is no longer its own. The first to see another set of stores begins the next
+// change:
 //   - a store without a record, with an older one, or that never got to forgetting, is flushed;
 //   - one that was there all along keeps what is still its own, and forgets the rest behind.
 // Where no store has a record there was no change: nothing is touched.

@@ -143,7 +143,8 @@ Result<bool> MemoryStore::get(const Key& key, const Read& how, Receiver found) {
   engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
     if ((!how.stale && !view.is_fresh()) || !is_alive(view)) return;
     there = true;
-    if (decodes_.load(std::memory_order_relaxed) && view.user_kind() == static_cast<std::uint8_t>(Kind::bytes) && how.as != nullptr) [[unlikely]]
+    if (decodes_.load(std::memory_order_relaxed) && view.user_kind() == static_cast<std::uint8_t>(Kind::bytes) &&
+        how.as != nullptr) [[unlikely]]
       return hand_over(view, [&](const Entry& entry) { frame.emplace(entry); });
     hand_over(view, found);
   });

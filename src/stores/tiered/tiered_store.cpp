@@ -16,11 +16,12 @@ namespace {
 constexpr std::size_t kNearMark = 0x7ead;
 
 /// Hands on what a plain read found. Which tier answered says nothing to the caller: each has epochs of its own for a
-/// tag, so none are shown.
+/// tag, so none are shown; and a tier with a cap keeps the entry's own end as its `keep_until`.
 template <class Found>
-void show(const Entry& entry, std::uint64_t version, Found& found) {
+void show(const Entry& entry, std::uint64_t version, bool capped, Found& found) {
   Entry shown = entry;
   shown.version = version;
+  if (capped) shown.expiry.fresh_until = entry.expiry.keep_until;
   if (entry.tags.empty()) [[likely]]
     return found(shown);
   std::vector<TagStamp> names;
@@ -40,20 +41,21 @@ std::vector<std::optional<Duration>> caps_of(const TieredOptions& options, std::
 
 /// The tiers behind the first one, and a first one that others see too, behind breakers and logs.
 std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const TieredOptions& options,
-                              const std::shared_ptr<std::function<void(std::string_view)>>& caught_up,
-                              std::shared_ptr<Recovering>& recovery) {
+                              const std::shared_ptr<Link>& link, std::shared_ptr<Recovering>& recovery) {
   for (std::size_t i = 0; i < stores.size(); ++i) {
     if (stores[i] == nullptr) continue;
     const bool is_private = composite::Part(stores[i]).is_private();
     if (!is_private) stores[i] = make_breaker(std::move(stores[i]));
     if (!options.recovery || (i == 0 && is_private)) continue;
-    auto recovering = make_recovering(std::move(stores[i]), {.max_keys = options.max_pending,
-                                                             .delay = options.recovery_delay,
-                                                             .clock = options.clock,
-                                                             .on_caught_up = [caught_up](std::string_view key) {
-                                                               if (*caught_up) (*caught_up)(key);
-                                                             }});
-    if (i + 1 == stores.size()) recovery = recovering;
+    RecoveryOptions log{.max_keys = options.max_pending, .delay = options.recovery_delay, .clock = options.clock};
+    const bool is_far = i + 1 == stores.size();
+    if (is_far)
+      log.on_caught_up = [link](std::string_view key) {
+        const std::scoped_lock guard(link->mutex);
+        if (link->store != nullptr) link->store->caught_up(key);
+      };
+    auto recovering = make_recovering(std::move(stores[i]), log);
+    if (is_far) recovery = recovering;
     stores[i] = std::move(recovering);
   }
   return stores;
@@ -62,13 +64,13 @@ std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const TieredOptions&
 }  // namespace
 
 TieredStore::TieredStore(std::vector<StorePtr> stores, const TieredOptions& options, Beginning beginning)
-    : CompositeStore(guarded(stores, options, beginning.caught_up, beginning.recovery),
+    : CompositeStore(guarded(stores, options, beginning.link, beginning.recovery),
                      {.kind = "tiered",
                       .authority = options.authority.value_or(stores.empty() ? 0 : stores.size() - 1),
                       .max_value = options.max_value,
                       .clock = options.clock}),
       caps_(caps_of(options, stores.size())),
-      caught_up_(beginning.caught_up),
+      link_(beginning.link),
       recovery_(beginning.recovery) {
   // What the far tier promises, the whole does.
   const Traits& of_far = parts_.back().traits;
@@ -76,28 +78,27 @@ TieredStore::TieredStore(std::vector<StorePtr> stores, const TieredOptions& opti
   traits_.persistent = of_far.persistent;
   traits_.max_value_bytes = of_far.max_value_bytes;
   if (options.max_value != 0) traits_.max_value_bytes = std::min(traits_.max_value_bytes, options.max_value);
+  link_->store = this;
   if (!options.backplane) return;
   informed_ = false;
   herald_ = std::make_unique<Herald>(
       options.backplane, options.name, clock(), options.max_pending,
       Herald::Duties{[this](const Message& message) { heard(message); }, [this](bool now) { connection(now); }});
+  herald_->begin();
 }
 
 TieredStore::~TieredStore() {
   if (herald_) herald_->end();
+  const std::scoped_lock guard(link_->mutex);
+  link_->store = nullptr;
 }
 
-void TieredStore::begin() {
-  *caught_up_ = [weak = weak_from_this()](std::string_view key) {
-    const auto self = weak.lock();
-    if (!self) return;
-    if (!key.empty()) return self->invalidate(Key(key));
-    self->stripes_.invalidate_all([&] {
-      for (std::size_t tier = 0; tier < self->last(); ++tier) (void)self->parts_[tier]->flush({});
-    });
-    if (self->herald_) self->herald_->flush();
-  };
-  if (herald_) herald_->begin();
+void TieredStore::caught_up(std::string_view key) {
+  if (!key.empty()) return invalidate(Key(key));
+  if (herald_) herald_->flush();
+  stripes_.invalidate_all([&] {
+    for (std::size_t tier = 0; tier < last(); ++tier) (void)parts_[tier]->flush({});
+  });
 }
 
 // --- reading
@@ -108,7 +109,7 @@ Result<bool> TieredStore::get(const Key& key, const Read& how, Receiver found) {
   if (how.stale || parts_.size() == 1) return far().get(key, how, found);  // who means to change it wants the truth
   if (is_informed()) [[likely]] {
     auto there = parts_.front()->get(key, how, [&](const Entry& entry) {
-      show(entry, marked(entry.version, kNearMark), found);
+      show(entry, marked(entry.version, kNearMark), caps_.front().has_value(), found);
     });
     if (there.ok() && *there) [[likely]]
       return there;
@@ -125,8 +126,8 @@ Result<bool> TieredStore::get_farther(const Key& key, const Read& how, Receiver 
     bool worth = false;
     auto there = parts_[tier]->get(key, how, [&](const Entry& entry) {
       worth = composite::is_portable(entry.value) && entry.expiry.is_fresh(clock().now());
-      if (worth) copy = EntryCopy(entry);
-      show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), found);
+      if (worth) copy = EntryCopy(with_own_life(entry, tier));
+      show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), is_capped(tier), found);
     });
     if (there.ok() && *there) {
       if (worth) promote(key, how, copy.view(), tier, ticket);
@@ -137,12 +138,19 @@ Result<bool> TieredStore::get_farther(const Key& key, const Read& how, Receiver 
   return false;
 }
 
+/// The entry as the far tier has it, as to its life.
+Entry TieredStore::with_own_life(const Entry& entry, std::size_t tier) const {
+  Entry own = entry;
+  if (is_capped(tier)) own.expiry = Expiry::at(entry.expiry.keep_until);
+  return own;
+}
+
 void TieredStore::fill(std::size_t tier, const Key& key, const Entry& entry) {
   const Instant now = clock().now();
   Entry own = entry;
   Instant end = entry.expiry.fresh_until;
   if (caps_[tier]) end = std::min(end, after(now, *caps_[tier]));
-  own.expiry = {end, caps_[tier] ? end : entry.expiry.keep_until};
+  own.expiry = {end, caps_[tier] ? entry.expiry.fresh_until : entry.expiry.keep_until};
   const bool filled = end > now && [&] {
     auto written = parts_[tier]->put(key, own, {});
     return written.ok() && *written;
@@ -150,8 +158,7 @@ void TieredStore::fill(std::size_t tier, const Key& key, const Entry& entry) {
   if (!filled) (void)parts_[tier]->forget(key, {});
 }
 
-void TieredStore::promote(const Key& key, const Read& how, const Entry& entry, std::size_t from,
-                          std::uint64_t ticket) {
+void TieredStore::promote(const Key& key, const Read& how, const Entry& entry, std::size_t from, std::uint64_t ticket) {
   for (std::size_t tier = from; tier > 0; --tier) {
     const std::size_t to = tier - 1;
     if (!parts_[to].is_private()) {
@@ -203,9 +210,9 @@ Result<void> TieredStore::get_many(std::span<const Key> keys, const Read& how, B
     auto done = parts_[tier]->get_many(asked, how, [&](std::size_t i, const Entry& entry) {
       seen[i] = true;
       if (tier != 0 && composite::is_portable(entry.value) && entry.expiry.is_fresh(clock().now()))
-        worth.emplace_back(i, EntryCopy(entry));
+        worth.emplace_back(i, EntryCopy(with_own_life(entry, tier)));
       const auto receive = [&](const Entry& shown) { found(places[i], shown); };
-      show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), receive);
+      show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), is_capped(tier), receive);
     });
     for (const auto& [i, copy] : worth) promote(asked[i], how, copy.view(), tier, tickets[places[i]]);
     if (!done.ok() && tier == last()) return done;
@@ -297,8 +304,8 @@ Result<BatchWritten> TieredStore::put_many(std::span<const Item> items) {
   for (std::size_t i = 0; i < items.size(); ++i) {
     // A repeated key is filled by none of its items: which of them the far tier holds is its own affair.
     const auto drop = [&] { drop_all(items[i].key); };
-    stripes_.write(items[i].key, failed[i] ? ~tickets[i] : tickets[i], [&] { fill_all(items[i].key, items[i].entry); },
-                   drop);
+    stripes_.write(
+        items[i].key, failed[i] ? ~tickets[i] : tickets[i], [&] { fill_all(items[i].key, items[i].entry); }, drop);
   }
   std::erase_if(outcome.failed, [&](std::size_t i) { return !failed[i]; });
   if (outcome.failed.empty()) {
@@ -430,9 +437,7 @@ void TieredStore::connection(bool connected) {
 }  // namespace tiered
 
 StorePtr make_tiered(std::vector<StorePtr> stores, const TieredOptions& options) {
-  auto store = std::make_shared<tiered::TieredStore>(std::move(stores), options, tiered::Beginning{});
-  store->begin();
-  return store;
+  return std::make_shared<tiered::TieredStore>(std::move(stores), options, tiered::Beginning{});
 }
 
 }  // namespace v1

@@ -4,6 +4,7 @@
 #include <flux/cache/stores/tiered.hpp>
 
 #include <memory>
+#include <mutex>
 
 #include "composite/composite_store.hpp"
 #include "composite/stripes.hpp"
@@ -13,19 +14,26 @@ namespace flux::cache {
 inline namespace v1 {
 namespace tiered {
 
-/// Makes what the base wants before the store itself stands.
+class TieredStore;
+
+/// The far tier's log speaks to the store through it, as long as there is one.
+struct Link {
+  std::mutex mutex;
+  TieredStore* store = nullptr;
+};
+
+/// What the base wants before the store itself stands.
 struct Beginning {
-  std::shared_ptr<std::function<void(std::string_view)>> caught_up =
-      std::make_shared<std::function<void(std::string_view)>>();
+  std::shared_ptr<Link> link = std::make_shared<Link>();
   std::shared_ptr<Recovering> recovery;
 };
 
-class TieredStore final : public composite::CompositeStore, public std::enable_shared_from_this<TieredStore> {
+class TieredStore final : public composite::CompositeStore {
  public:
   TieredStore(std::vector<StorePtr> stores, const TieredOptions& options, Beginning beginning);
   ~TieredStore() override;
-  /// Begins to listen; once it is held by a shared pointer.
-  void begin();
+  /// The far tier has done what waited for the key; empty: for all.
+  void caught_up(std::string_view key);
 
   Result<bool> get(const Key& key, const Read& how, Receiver found) override;
   Result<bool> put(const Key& key, const Entry& entry, const Write& how) override;
@@ -43,6 +51,7 @@ class TieredStore final : public composite::CompositeStore, public std::enable_s
  private:
   std::size_t last() const noexcept { return parts_.size() - 1; }
   Store& far() const noexcept { return *parts_.back(); }
+  bool is_capped(std::size_t tier) const noexcept { return tier != last() && caps_[tier].has_value(); }
   /// May the private tiers be read and filled? Not while messages are missed.
   bool is_informed() const noexcept { return informed_.load(std::memory_order_acquire); }
   /// Is what failed at the far tier kept, and done later?
@@ -50,6 +59,7 @@ class TieredStore final : public composite::CompositeStore, public std::enable_s
 
   Result<bool> get_farther(const Key& key, const Read& how, Receiver found);
   void promote(const Key& key, const Read& how, const Entry& entry, std::size_t from, std::uint64_t ticket);
+  Entry with_own_life(const Entry& entry, std::size_t tier) const;
   void fill(std::size_t tier, const Key& key, const Entry& entry);
   void fill_all(const Key& key, const Entry& entry);
   void drop_all(const Key& key);
@@ -62,7 +72,7 @@ class TieredStore final : public composite::CompositeStore, public std::enable_s
 
   const std::vector<std::optional<Duration>> caps_;
   composite::Stripes stripes_;
-  const std::shared_ptr<std::function<void(std::string_view)>> caught_up_;
+  const std::shared_ptr<Link> link_;
   const std::shared_ptr<Recovering> recovery_;
   std::unique_ptr<Herald> herald_;
   std::atomic<bool> informed_{true};

@@ -54,9 +54,9 @@ void near_hits(int rounds) {
   const auto near = cache::make_memory({.max_size = 100'000});
   const auto tiered = cache::make_tiered({near, cache::make_memory({.max_size = 100'000})});
   cache::InProcessBackplane backplane;
-  const auto heard = cache::make_tiered(
-      {cache::make_memory({.max_size = 100'000}), cache::make_memory({.max_size = 100'000})},
-      {.backplane = backplane.node()});
+  const auto heard =
+      cache::make_tiered({cache::make_memory({.max_size = 100'000}), cache::make_memory({.max_size = 100'000})},
+                         {.backplane = backplane.node()});
   std::vector<std::string> keys;
   for (int i = 0; i < kKeys; ++i) keys.push_back(key_of(i));
   const std::string value(100, 'v');
@@ -107,8 +107,8 @@ void batches(int rounds) {
   for (const cache::Key& key : keys)
     for (std::size_t i = 0; i < 3; ++i)
       if (*nodes[i]->has(key)) own[i].push_back(key);
-  const auto slowest = std::max_element(own.begin(), own.end(),
-                                        [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  const auto slowest =
+      std::max_element(own.begin(), own.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
   const auto count = [](std::size_t, const cache::Entry&) { ++sink; };
   Contest contest("many(1000), 3 nodes of 1 ms + 3 us a key", 1);
   contest.enter("the slowest node alone", [&](int) {
@@ -129,10 +129,9 @@ void write_behind(int rounds) {
   const auto contestant = [&](std::string journal) {
     return [journal](int) {
       const cache::Repository repository(cache::make_memory({.max_size = 100'000}));
-      cache::WriteBehind<Score> scores(
-          repository, {.max_batch_size = 1'000, .max_pending = 1'000'000, .journal = journal}, [](auto batch) {
-            sink += batch.size();
-          });
+      cache::WriteBehind<Score> scores(repository,
+                                       {.max_batch_size = 1'000, .max_pending = 1'000'000, .journal = journal},
+                                       [](auto batch) { sink += batch.size(); });
       for (int i = 0; i < kPuts; ++i) scores.put(key_of(i % 1'000), Score{"Ada", i});
       scores.flush();
     };

@@ -1,9 +1,9 @@
 // flux/cache/layers/deadline.hpp - no call takes longer than this, whatever the store below does.
 //
-// Place: over a composite, whose parts may each take their own time. A call runs on the executor while its caller waits;
-// past the limit the caller goes with Errc::timeout, and the call ends behind, heard by nobody. What it borrows is
-// copied. Thread-safe. Costs two thread switches for each call, some ten microseconds; `scan` and `prune` go straight
-// down.
+// Place: over a composite, whose parts may each take their own time. A call runs on the executor while its caller
+// waits; past the limit the caller goes with Errc::timeout, and the call ends behind, heard by nobody. What it borrows
+// is copied. Thread-safe. Costs two thread switches for each call, some ten microseconds; `scan` and `prune` go
+// straight down.
 #pragma once
 #include <flux/cache/decorator.hpp>
 

@@ -2,12 +2,12 @@
 //
 // Place: over a store that other parts of a composite stand in for, above its breaker. A put, forget or flush that the
 // store did not take is kept, the last one for each key, and its error handed on. Keys that wait are answered from what
-// waits, so nobody in this process sees the older value; the rest is asked of the store as ever. When the store is back,
-// what waits is done in order.
+// waits, so nobody in this process sees the older value; the rest is asked of the store as ever. When the store is
+// back, what waits is done in order.
 //
-// An operation that waited does not undo a newer put: each entry carries the wall's time of its put in its notes, twelve
-// bytes, and a waiting put that is older than what it finds is dropped. What carries no such time (counters, and what
-// was put without this layer) is forgotten instead of replaced: a miss is always right.
+// An operation that waited does not undo a newer put: each entry carries the wall's time of its put in its notes,
+// twelve bytes, and a waiting put that is older than what it finds is dropped. What carries no such time (counters, and
+// what was put without this layer) is forgotten instead of replaced: a miss is always right.
 //
 // Thread-safe. Cost while nothing waits: one relaxed atomic load, and the twelve bytes.
 #pragma once
@@ -25,7 +25,8 @@ struct RecoveryOptions {
   std::size_t max_keys = 10'000;
   Duration delay = std::chrono::seconds(1);  ///< between two attempts to catch up; above 0
   const Clock* clock = nullptr;              ///< whose time deadlines go by; null: the machine's
-  /// Hears, in the thread that catches up, of each key done or dropped; empty: all. For nearer tiers to drop theirs.
+  /// Hears, in the thread that catches up, of each key done or dropped; empty: all. For nearer tiers to drop theirs. It
+  /// must not end the store.
   std::function<void(std::string_view key)> on_caught_up{};
 };
 

@@ -2,8 +2,8 @@
 //
 // `put` writes to the cache, appends to a queue and returns; a thread hands the queue to the writer in batches. The
 // order of writes to one key is kept; a failed batch is tried again, with growing pauses, before anything behind it.
-// Without a journal, what is pending when the process is killed is lost; with one, nothing that was acknowledged is: it is
-// written when the next queue is opened on the same journal, before anything new.
+// Without a journal, what is pending when the process is killed is lost; with one, nothing that was acknowledged is: it
+// is written when the next queue is opened on the same journal, before anything new.
 #pragma once
 #include <flux/cache/manager.hpp>
 #include <flux/cache/repository.hpp>
@@ -39,7 +39,8 @@ struct WriteBehindOptions {
   /// A file that holds what is pending, for this queue alone; empty: none. A write that `put` has acknowledged survives
   /// the process, and the machine one `journal_sync` later. Values must be such that can be written (see the formats).
   std::string journal{};
-  Duration journal_sync = std::chrono::milliseconds(10);  ///< at most so long until it is on the disk; 0: never asked for
+  Duration journal_sync =
+      std::chrono::milliseconds(10);  ///< at most so long until it is on the disk; 0: never asked for
 };
 
 /// What happened to the queue so far.
@@ -48,8 +49,8 @@ struct WriteBehindFigures {
   std::uint64_t written = 0;
   std::uint64_t batches = 0;
   std::uint64_t failed_batches = 0;
-  std::uint64_t dropped = 0;   ///< by `drop_oldest`, or left over by the drain; with a journal the latter are kept there
-  std::uint64_t replayed = 0;  ///< found in the journal at the start
+  std::uint64_t dropped = 0;  ///< by `drop_oldest`, or left over by the drain; with a journal the latter are kept there
+  std::uint64_t replayed = 0;    ///< found in the journal at the start
   std::uint64_t unreadable = 0;  ///< found there as another type, and left out
 };
 
@@ -118,12 +119,16 @@ class WriteBehind {
  private:
   WriteBehind(std::optional<Repository> repository, const WriteBehindOptions& options, Writer writer)
       : repository_(std::move(repository)),
-        queue_(options, [writer = std::move(writer)](std::span<const detail::BehindQueue::Item> items) {
-          std::vector<Write> batch;
-          batch.reserve(items.size());
-          for (const auto& item : items) batch.push_back({item.key, *static_cast<const T*>(item.value.get()), item.sequence});
-          writer(batch);
-        }, type_of<T>()) {}
+        queue_(
+            options,
+            [writer = std::move(writer)](std::span<const detail::BehindQueue::Item> items) {
+              std::vector<Write> batch;
+              batch.reserve(items.size());
+              for (const auto& item : items)
+                batch.push_back({item.key, *static_cast<const T*>(item.value.get()), item.sequence});
+              writer(batch);
+            },
+            type_of<T>()) {}
 
   std::optional<Repository> repository_;
   detail::BehindQueue queue_;

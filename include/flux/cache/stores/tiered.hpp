@@ -35,10 +35,10 @@ struct TieredConfig {
   bool recovery = true;                   ///< writes that the far tier missed are done when it is back
   std::uint64_t max_pending = 10'000;     ///< operations that wait at the most; beyond, the tier is emptied
   Duration recovery_delay = std::chrono::seconds(1);  ///< between two attempts to catch up; above 0
-  std::string on_error{};                 ///< soft (reads miss, writes answer false) or throw; empty: soft
-  std::uint64_t max_value = 0;            ///< bytes; larger values are refused; 0: what the stores can
-  bool prohibit_flush = false;            ///< `flush` is refused
-  Duration timeout{0};                    ///< for one call in all; 0: the stores' own
+  std::string on_error{};                             ///< soft (reads miss, writes answer false) or throw; empty: soft
+  std::uint64_t max_value = 0;                        ///< bytes; larger values are refused; 0: what the stores can
+  bool prohibit_flush = false;                        ///< `flush` is refused
+  Duration timeout{0};                                ///< for one call in all; 0: the stores' own
 };
 
 FLUX_CACHE_API void describe(Fields& fields, TieredConfig& config);
@@ -52,13 +52,13 @@ struct TieredOptions {
   bool recovery = true;                        ///< writes that a farther tier missed are done when it is back
   std::size_t max_pending = 10'000;            ///< operations that wait at the most; beyond, the tier is emptied
   Duration recovery_delay = std::chrono::seconds(1);  ///< between two attempts to catch up; above 0
-  std::uint64_t max_value = 0;                 ///< bytes; larger values are refused; 0: what the stores can
-  const Clock* clock = nullptr;                ///< null: the machine's
+  std::uint64_t max_value = 0;                        ///< bytes; larger values are refused; 0: what the stores can
+  const Clock* clock = nullptr;                       ///< null: the machine's
 };
 
 /// Reads the nearest tier that has the entry, and copies what it found into the nearer ones. A near hit costs what the
-/// near store costs, and a few nanoseconds. Reads with `stale` go to the last tier; so does a swap, with whose version a
-/// plain read through a nearer tier never agrees: it is refused once, and the next read is exact.
+/// near store costs, and a few nanoseconds. Reads with `stale` go to the last tier; so does a swap, with whose version
+/// a plain read through a nearer tier never agrees: it is refused once, and the next read is exact.
 FLUX_CACHE_API StorePtr make_tiered(std::vector<StorePtr> stores, const TieredOptions& options = {});
 
 }  // namespace v1
