@@ -1,12 +1,11 @@
 // The same entries on several stores; the first that answers decides.
 #pragma once
-#include <flux/cache/layers/recovering.hpp>
 #include <flux/cache/stores/distributed.hpp>
 
 #include <memory>
 
 #include "composite/background.hpp"
-#include "composite/composite_store.hpp"
+#include "composite/guard.hpp"
 #include "composite/stripes.hpp"
 
 namespace flux::cache {

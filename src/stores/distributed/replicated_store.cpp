@@ -1,5 +1,3 @@
-#include <flux/cache/layers/breaker.hpp>
-
 #include <algorithm>
 #include <numeric>
 #include <unordered_set>
@@ -16,7 +14,7 @@ using composite::Part;
 std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const DistributedOptions& options) {
   for (StorePtr& store : stores) {
     if (store == nullptr) continue;
-    if (!Part(store).is_private()) store = make_breaker(std::move(store));
+    store = composite::behind_breaker(std::move(store));
     if (options.recovery)
       store = make_recovering(
           std::move(store), {.max_keys = options.max_pending, .delay = options.recovery_delay, .clock = options.clock});

@@ -1,8 +1,9 @@
 #include <flux/cache/drivers.hpp>
-#include <flux/cache/layers/deadline.hpp>
 #include <flux/cache/stores/tiered.hpp>
 
 #include <algorithm>
+
+#include "composite/guard.hpp"
 
 namespace flux::cache {
 inline namespace v1 {

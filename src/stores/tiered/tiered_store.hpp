@@ -1,12 +1,11 @@
 // Near tiers with copies in front of a far one that decides.
 #pragma once
-#include <flux/cache/layers/recovering.hpp>
 #include <flux/cache/stores/tiered.hpp>
 
 #include <memory>
 #include <mutex>
 
-#include "composite/composite_store.hpp"
+#include "composite/guard.hpp"
 #include "composite/stripes.hpp"
 #include "herald.hpp"
 

@@ -1,0 +1,20 @@
+// What composites put around their parts and themselves.
+#pragma once
+#include <flux/cache/layers/breaker.hpp>
+#include <flux/cache/layers/deadline.hpp>
+#include <flux/cache/layers/recovering.hpp>
+
+#include "composite_store.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace composite {
+
+/// A part that is down costs some timeouts, then next to nothing. Memory of this process is never down.
+inline StorePtr behind_breaker(StorePtr part) {
+  return Part(part).is_private() ? std::move(part) : make_breaker(std::move(part));
+}
+
+}  // namespace composite
+}  // namespace v1
+}  // namespace flux::cache
