@@ -78,15 +78,17 @@ Result<std::vector<std::uint64_t>> CompositeStore::epochs(std::span<const std::s
 }
 
 Result<std::size_t> CompositeStore::prune(std::size_t budget) {
-  std::size_t gone = 0;
+  std::size_t sum = 0;
+  std::size_t most = 0;
   std::unique_ptr<Error> error;
   for (const Part& part : parts_) {
     auto pruned = part->prune(budget);
     if (pruned.ok())
-      gone += *pruned;
+      sum += *pruned, most = std::max(most, *pruned);
     else if (!error)
       error = pruned.take_error();
   }
+  const std::size_t gone = options_.copies ? most : sum;  // an entry on several parts went once
   return error ? Result<std::size_t>(std::move(error)) : Result<std::size_t>(gone);
 }
 

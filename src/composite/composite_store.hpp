@@ -37,6 +37,7 @@ struct CompositeOptions {
   std::size_t authority = 0;    ///< the part that holds locks, limits and tag records
   std::uint64_t max_value = 0;  ///< bytes; 0: what the parts can
   const Clock* clock = nullptr;
+  bool copies = true;  ///< the parts hold the same entries; otherwise each has its own
 };
 
 class CompositeStore : public Store {

@@ -10,9 +10,11 @@ namespace flux::cache {
 inline namespace v1 {
 namespace composite {
 
-/// A part that is down costs some timeouts, then next to nothing. Memory of this process is never down.
-inline StorePtr behind_breaker(StorePtr part) {
-  return Part(part).is_private() ? std::move(part) : make_breaker(std::move(part));
+/// A part that is down costs some timeouts, then next to nothing but one call each `pause`. Memory of this process is
+/// never down.
+inline StorePtr behind_breaker(StorePtr part, Duration pause) {
+  if (part == nullptr || Part(part).is_private()) return part;
+  return make_breaker(std::move(part), {.timeout = pause, .back_off = 1});
 }
 
 }  // namespace composite

@@ -5,7 +5,9 @@
 #include <flux/cache/frame.hpp>
 #include <flux/cache/snapshot.hpp>
 
+#include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <system_error>
 #include <vector>
 

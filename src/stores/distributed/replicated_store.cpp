@@ -14,7 +14,7 @@ using composite::Part;
 std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const DistributedOptions& options) {
   for (StorePtr& store : stores) {
     if (store == nullptr) continue;
-    store = composite::behind_breaker(std::move(store));
+    store = composite::behind_breaker(std::move(store), options.recovery_delay);
     if (options.recovery)
       store = make_recovering(
           std::move(store), {.max_keys = options.max_pending, .delay = options.recovery_delay, .clock = options.clock});

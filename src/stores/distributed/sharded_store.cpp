@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "composite/background.hpp"
+#include "composite/guard.hpp"
 #include "topology.hpp"
 
 namespace flux::cache {
@@ -59,13 +60,19 @@ struct Ring {
   }
 };
 
+std::vector<StorePtr> behind_breakers(std::vector<StorePtr> stores, Duration pause) {
+  for (StorePtr& store : stores) store = composite::behind_breaker(std::move(store), pause);
+  return stores;
+}
+
 class ShardedStore final : public composite::CompositeStore {
  public:
   ShardedStore(std::vector<StorePtr> stores, const ShardingOptions& shards, const DistributedOptions& options)
-      : CompositeStore(std::move(stores), {.kind = "distributed",
+      : CompositeStore(behind_breakers(std::move(stores), options.recovery_delay), {.kind = "distributed",
                                            .authority = options.authority,
                                            .max_value = options.max_value,
-                                           .clock = options.clock}),
+                                           .clock = options.clock,
+                                           .copies = false}),
         ring_(shards, parts_.size()),
         topology_(shards.name, ring_.shape, parts_) {}
   ~ShardedStore() override { background_.close(); }

@@ -43,7 +43,7 @@ std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const TieredOptions&
   for (std::size_t i = 0; i < stores.size(); ++i) {
     if (stores[i] == nullptr) continue;
     const bool is_private = composite::Part(stores[i]).is_private();
-    stores[i] = composite::behind_breaker(std::move(stores[i]));
+    stores[i] = composite::behind_breaker(std::move(stores[i]), options.recovery_delay);
     if (!options.recovery || (i == 0 && is_private)) continue;
     RecoveryOptions log{.max_keys = options.max_pending, .delay = options.recovery_delay, .clock = options.clock};
     const bool is_far = i + 1 == stores.size();
