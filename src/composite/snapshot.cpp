@@ -71,7 +71,11 @@ struct Cursor {
 };
 
 std::int64_t to_file(const Clock& clock, Instant moment) { return clock.to_wall(moment).time_since_epoch().count(); }
-Instant from_file(const Clock& clock, std::int64_t wall) { return clock.from_wall(WallTime(Duration(wall))); }
+/// Dates that nobody means are brought to where they can be counted with.
+Instant from_file(const Clock& clock, std::int64_t wall) {
+  if (wall == std::numeric_limits<std::int64_t>::max()) return kNever;
+  return clock.from_wall(WallTime(Duration(std::clamp<std::int64_t>(wall, 0, std::int64_t{1} << 60))));
+}
 
 /// False: the value cannot be written.
 bool add_value(std::string& out, const ValueView& value) {

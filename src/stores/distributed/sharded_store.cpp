@@ -69,10 +69,10 @@ class ShardedStore final : public composite::CompositeStore {
  public:
   ShardedStore(std::vector<StorePtr> stores, const ShardingOptions& shards, const DistributedOptions& options)
       : CompositeStore(behind_breakers(std::move(stores), options.recovery_delay), {.kind = "distributed",
-                                           .authority = options.authority,
-                                           .max_value = options.max_value,
-                                           .clock = options.clock,
-                                           .copies = false}),
+                                                                                    .authority = options.authority,
+                                                                                    .max_value = options.max_value,
+                                                                                    .clock = options.clock,
+                                                                                    .copies = false}),
         ring_(shards, parts_.size()),
         topology_(shards.name, ring_.shape, parts_) {}
   ~ShardedStore() override { background_.close(); }
