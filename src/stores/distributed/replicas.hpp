@@ -12,7 +12,7 @@ namespace flux::cache {
 inline namespace v1 {
 namespace distributed {
 
-/// Each behind its breaker, where it is no memory of this process, and its recovery log, where that is wanted.
+/// Each behind its recovery log, where that is wanted.
 std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const DistributedOptions& options);
 
 class ReplicatedStore final : public composite::CompositeStore {

@@ -14,7 +14,6 @@ using composite::Part;
 std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const DistributedOptions& options) {
   for (StorePtr& store : stores) {
     if (store == nullptr) continue;
-    store = composite::behind_breaker(std::move(store), options.recovery_delay);
     if (options.recovery)
       store = make_recovering(
           std::move(store), {.max_keys = options.max_pending, .delay = options.recovery_delay, .clock = options.clock});
@@ -348,7 +347,7 @@ Result<bool> ReplicatedStore::pull(const Key& key, const Read& how, Receiver fou
   // The others first: once the deciding one has handed it over, nobody finds it again.
   std::size_t decided = 0;
   auto known = decide<bool>(decided, [&](Store& part, std::size_t) { return part.has(key); });
-  if (!known.ok() || !*known) return known;
+  if (!known.ok()) return known;
   forget_elsewhere(decided, key);
   return parts_[decided]->pull(key, how, found);
 }

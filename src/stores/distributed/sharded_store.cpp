@@ -6,7 +6,6 @@
 #include <bit>
 
 #include "composite/background.hpp"
-#include "composite/guard.hpp"
 #include "topology.hpp"
 
 namespace flux::cache {
@@ -60,15 +59,10 @@ struct Ring {
   }
 };
 
-std::vector<StorePtr> behind_breakers(std::vector<StorePtr> stores, Duration pause) {
-  for (StorePtr& store : stores) store = composite::behind_breaker(std::move(store), pause);
-  return stores;
-}
-
 class ShardedStore final : public composite::CompositeStore {
  public:
   ShardedStore(std::vector<StorePtr> stores, const ShardingOptions& shards, const DistributedOptions& options)
-      : CompositeStore(behind_breakers(std::move(stores), options.recovery_delay), {.kind = "distributed",
+      : CompositeStore(std::move(stores), {.kind = "distributed",
                                                                                     .authority = options.authority,
                                                                                     .max_value = options.max_value,
                                                                                     .clock = options.clock,

@@ -37,13 +37,12 @@ std::vector<std::optional<Duration>> caps_of(const TieredOptions& options, std::
   return caps;
 }
 
-/// The tiers behind the first one, and a first one that others see too, behind breakers and logs.
+/// The tiers behind the first one, and a first one that others see too, behind recovery logs.
 std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const TieredOptions& options,
                               const std::shared_ptr<Link>& link, std::shared_ptr<Recovering>& recovery) {
   for (std::size_t i = 0; i < stores.size(); ++i) {
     if (stores[i] == nullptr) continue;
     const bool is_private = composite::Part(stores[i]).is_private();
-    stores[i] = composite::behind_breaker(std::move(stores[i]), options.recovery_delay);
     if (!options.recovery || (i == 0 && is_private)) continue;
     RecoveryOptions log{.max_keys = options.max_pending, .delay = options.recovery_delay, .clock = options.clock};
     const bool is_far = i + 1 == stores.size();
