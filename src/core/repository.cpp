@@ -5,6 +5,8 @@ inline namespace v1 {
 
 bool TagSet::flush_any() const { return core_->settle(core_->flush(&tags_, true), false); }
 Result<bool> TagSet::try_flush_any() const { return core_->flush(&tags_, true); }
+Repository::Repository(StorePtr store, const RepositoryOptions& options, std::string name)
+    : core_(std::make_shared<detail::Core>(std::move(name), std::move(store), options)) {}
 const std::string& Repository::name() const noexcept { return core_->name(); }
 Traits Repository::traits() const noexcept { return core_->store()->traits(); }
 TagSet Repository::tags(Tags tags) const { return TagSet(core_, std::move(tags)); }

@@ -107,7 +107,7 @@ TEST_F(DatabaseStore, RefusesNamesThatAreNoTables) {
 
 TEST_F(DatabaseStore, RefusesOptionsOutOfTheirRange) {
   EXPECT_EQ((DatabaseConfig{.sweep = 1001}).validate().error().key, "sweep");
-  EXPECT_EQ((DatabaseConfig{.max_value_bytes = 0}).validate().error().key, "max_value_bytes");
+  EXPECT_EQ((DatabaseConfig{.max_value = 900'000'001}).validate().error().key, "max_value");
   EXPECT_EQ((SqliteConnection{.database = "x", .busy_timeout = 0s}).validate().error().key, "busy_timeout");
   EXPECT_EQ((SqliteConnection{.database = "x", .connections = 0}).validate().error().key, "connections");
   EXPECT_EQ((SqliteConnection{.database = "x", .connections = 65}).validate().error().key, "connections");
@@ -467,7 +467,7 @@ TEST_F(DatabaseStore, SeveralStoresPruneOneTableTogether) {
 // --- limits and lifetimes
 
 TEST_F(DatabaseStore, AValueOverTheLimitIsRefusedAndTheOldOneStays) {
-  const StorePtr store = open({.max_value_bytes = 100});
+  const StorePtr store = open({.max_value = 100});
   EXPECT_TRUE(put_text(*store, "k", std::string(100, 'a')));
   const auto refused = store->put(Key("k"), text_entry(std::string(101, 'b')), {});
   ASSERT_FALSE(refused.ok());
@@ -477,7 +477,7 @@ TEST_F(DatabaseStore, AValueOverTheLimitIsRefusedAndTheOldOneStays) {
 }
 
 TEST_F(DatabaseStore, ABatchWithOneRefusedEntryWritesNothing) {
-  const StorePtr store = open({.max_value_bytes = 10});
+  const StorePtr store = open({.max_value = 10});
   const std::string long_text(11, 'x');
   const Item items[] = {{Key("a"), text_entry("1")}, {Key("b"), text_entry(long_text)}, {Key("c"), text_entry("3")}};
   const auto written = store->put_many(items);

@@ -35,8 +35,7 @@ class FLUX_CACHE_API Repository : public Verbs<Repository> {
  public:
   explicit Repository(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}
   /// Over a store of one's own; no manager needed.
-  explicit Repository(StorePtr store, const RepositoryOptions& options = {}, std::string name = "store")
-      : core_(std::make_shared<detail::Core>(std::move(name), std::move(store), options)) {}
+  explicit Repository(StorePtr store, const RepositoryOptions& options = {}, std::string name = "store");
 
   /// The configured name.
   const std::string& name() const noexcept;

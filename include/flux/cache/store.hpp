@@ -33,6 +33,7 @@ struct Traits {
   std::string_view kind;        ///< "memory", "file", "database"...
   bool objects = false;         ///< keeps live objects; otherwise integers and bytes alone, behind the border
   bool shared = false;          ///< other processes see the same entries
+  bool remote = false;          ///< behind a network, so it may be out of reach while the program runs
   bool persistent = false;      ///< entries outlive the process
   bool atomic_batches = false;  ///< `put_many` writes all or nothing
   bool tags = false;            ///< understands tags itself; otherwise a layer does it with records in `Space::tags`

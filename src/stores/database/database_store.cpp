@@ -66,6 +66,7 @@ DatabaseStore::DatabaseStore(DatabaseConfig config, std::unique_ptr<Engine> engi
                              std::unique_ptr<Error> unusable)
     : config_(std::move(config)),
       clock_(config_.clock != nullptr ? *config_.clock : system_clock()),
+      max_value_(config_.max_value == 0 ? kMostValueBytes : config_.max_value),
       queries_(config_.table, engine->dialect()),
       private_(engine->is_private()),
       unusable_(std::move(unusable)),
@@ -79,7 +80,7 @@ Traits DatabaseStore::traits() const noexcept {
           .atomic_batches = true,
           .tags = false,
           .grain = Duration(1),
-          .max_value_bytes = config_.max_value_bytes};
+          .max_value_bytes = max_value_};
 }
 
 Error DatabaseStore::error_of(Fault fault, const char* operation, std::string_view key) {
@@ -108,10 +109,10 @@ std::optional<Error> DatabaseStore::refuse(const Key& key, const Entry& entry, c
     return Error{Errc::not_serializable,
                  "objects of type " + std::string(value.type->name) + " have to be turned into bytes first", "database",
                  operation, std::string(key.text())};
-  if (value.text.size() > config_.max_value_bytes)
+  if (value.text.size() > max_value_)
     return Error{Errc::too_large,
                  "the value has " + std::to_string(value.text.size()) + " bytes, over the limit of " +
-                     std::to_string(config_.max_value_bytes),
+                     std::to_string(max_value_),
                  "database", operation, std::string(key.text())};
   return std::nullopt;
 }

@@ -1,5 +1,6 @@
 // flux/cache/stores/memcached.hpp - entries on memcached servers.
 #pragma once
+#include <flux/cache/breaker_options.hpp>
 #include <flux/cache/options.hpp>
 
 #include <cstdint>
@@ -35,8 +36,9 @@ struct MemcachedConfig {
   std::string on_error{};                  ///< soft (reads miss, writes answer false) or throw; empty: soft
   bool frame = true;                       ///< false: values are the plain document, readable for other languages
   std::uint64_t max_value = 0;             ///< bytes; larger values are refused; 0: what the store can
-  bool prohibit_flush = false;             ///< `flush` is refused
-  Duration timeout{0};                     ///< for one call in all; 0: the driver's own
+  std::optional<BreakerOptions> circuit_breaker{};  ///< none: 5 failures in a row, then a probe each second
+  bool prohibit_flush = false;                      ///< `flush` is refused
+  Duration timeout{0};                              ///< for one call in all; 0: the driver's own
   MemcachedOptions options{};
   std::string username{};  ///< of SASL; empty: none
   std::string password{};  ///< never shown
