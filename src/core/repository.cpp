@@ -28,7 +28,9 @@ std::vector<std::string> Repository::keys_of(const std::string& tag) const {
 }
 Stats Repository::stats() const { return core_->stats(); }
 void Repository::reset_stats() const { core_->reset_stats(); }
-Listening Repository::listen(Listener listener) const { return core_->listen(std::move(listener)); }
+Listening Repository::listen(Listener listener, const ListenOptions& how) const {
+  return core_->listen(std::move(listener), how);
+}
 Result<std::size_t> Repository::prune(std::size_t budget) const { return core_->prune(budget); }
 const StorePtr& Repository::store() const noexcept { return core_->store(); }
 

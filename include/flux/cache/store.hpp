@@ -109,7 +109,8 @@ class FLUX_CACHE_TYPE Store {
   virtual Result<void> flush(const Scope& scope) = 0;
 
   virtual Result<bool> has(const Key& key);
-  /// Reads and removes in one atomic step: of many callers one gets the value.
+  /// Reads and removes in one atomic step: of many callers one gets the value. What is kept past its life is removed as
+  /// well, and answers false.
   virtual Result<bool> pull(const Key& key, const Read& how, Receiver found);
   /// Gives a fresh entry another expiry; value, tags and notes stay. False where none lives.
   virtual Result<bool> touch(const Key& key, const Expiry& expiry);

@@ -304,23 +304,22 @@ Result<bool> DatabaseStore::pull(const Key& key, const Read&, Receiver found) {
   EntryCopy copy;
   auto pulled = perform<bool>("pull", key.text(), Use::writing, moment, [&](Session& session) -> Answer<bool> {
     const Place place = session.place(key);
-    const Bounds bounds = bounds_of({}, moment);  // of what lives, however it is read
     Run run(session, Query::pull);
-    run.bind(1, place.id).bind(2, session.home(key.space())).bind(3, key.text());
-    Step step = run.bind(4, bounds.fresh_after).bind(5, bounds.kept_after).step();
+    Step step = run.bind(1, place.id).bind(2, session.home(key.space())).bind(3, key.text()).step();
     const bool there = step == Step::row;
-    bool whole = true;
+    bool whole = true, fresh = false;
     if (there) {
       // Handed over only once the removal stands, hence the copy.
       Entry entry;
       Labels labels;
       whole = read_row(*run.statement(), place, moment, entry, labels);
-      if (whole) copy = EntryCopy(entry);
+      fresh = whole && entry.expiry.is_fresh(clock_.now());
+      if (fresh) copy = EntryCopy(entry);
       step = run.step();
     }
     if (step == Step::failed || (!there && session.schema_moved())) return std::nullopt;
     if (!whole) return Result<bool>(corrupt("pull", key.text()));
-    return Result<bool>(there);
+    return Result<bool>(fresh);
   });
   if (pulled.ok() && *pulled) found(copy.view());
   return pulled;
