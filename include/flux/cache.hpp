@@ -140,8 +140,10 @@ class FLUX_CACHE_API Cache {
     return store().remember(key, options, std::forward<F>(load));
   }
   template <class L, class F>
-  requires std::is_invocable_r_v<Ttl, L&, const cache::detail::loaded_t<F>&>
-  static auto remember(Key key, L lives, F load) { return store().remember(key, std::move(lives), std::move(load)); }
+  requires std::is_invocable_r_v < Ttl, L&, const cache::detail::loaded_t<F>
+  & > static auto remember(Key key, L lives, F load) {
+    return store().remember(key, std::move(lives), std::move(load));
+  }
   template <class F, class D>
   static auto remember(Key key, const Options& options, F&& load, D&& fallback) {
     return store().remember(key, options, std::forward<F>(load), std::forward<D>(fallback));

@@ -117,9 +117,8 @@ Job::Claim Job::claim() {
   if (store.traits().shared) {
     const std::string lock = lock_of(key_);
     const std::string owner = "load " + std::to_string(random_bits());
-    auto taken =
-        store.put(Key(lock, Space::locks), {.value = {.kind = Kind::text, .text = owner}, .expiry = Expiry::at(lease)},
-                  {When::absent});
+    auto taken = store.put(Key(lock, Space::locks),
+                           {.value = {.kind = Kind::text, .text = owner}, .expiry = Expiry::at(lease)}, {When::absent});
     if (taken.ok() && !*taken) return Claim::elsewhere;
     if (taken.ok()) lock_owner_ = owner;
   }

@@ -3,7 +3,7 @@
 #include <unistd.h>
 #include <flux/cache/detail/stable_hash.hpp>
 #include <flux/cache/testing/crowd.hpp>
-#include <flux/cache/testing/store_contract.hpp>
+#include <flux/cache/testing/repository_contract.hpp>
 
 #include <filesystem>
 #include <limits>
@@ -32,6 +32,7 @@ StorePtr in_memory(const Clock& clock) { return make_database({.clock = &clock},
 
 INSTANTIATE_TEST_SUITE_P(Database, StoreContract,
                          pipelines({.make = on_fresh_contract_file, .again = on_contract_file}), pipeline_name);
+INSTANTIATE_TEST_SUITE_P(Database, RepositoryContract, repositories({.make = on_fresh_contract_file}), repository_name);
 INSTANTIATE_TEST_SUITE_P(DatabaseInMemory, StoreContract, ::testing::Values(ContractParam{.make = in_memory}),
                          pipeline_name);
 

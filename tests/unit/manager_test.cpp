@@ -41,7 +41,8 @@ class Manager : public ::testing::Test {
 
   StoreManager with(const std::string& more, bool remote = false) {
     drivers().extend("patient", [this, remote](const DriverContext&) {
-      return patient_ = std::make_shared<Patient>(testing::make_reference({.clock = &clock_, .objects = false}), remote);
+      return patient_ =
+                 std::make_shared<Patient>(testing::make_reference({.clock = &clock_, .objects = false}), remote);
     });
     return StoreManager(Config::from_json(R"({"stores": {"p": {"driver": "patient")" + more + "}}}"), clock_);
   }

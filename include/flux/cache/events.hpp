@@ -51,8 +51,8 @@ using Listener = std::function<void(const Event&)>;
 
 /// How to listen.
 struct ListenOptions {
-  bool background = false;         ///< hear through the executor, one event at a time and in order, not in the call
-  std::size_t max_queued = 10'000; ///< events that may wait there; those beyond are dropped, and counted
+  bool background = false;          ///< hear through the executor, one event at a time and in order, not in the call
+  std::size_t max_queued = 10'000;  ///< events that may wait there; those beyond are dropped, and counted
 };
 
 /// Hears as long as it lives; moves, does not copy. A default one hears nothing. Once its destructor has returned, the

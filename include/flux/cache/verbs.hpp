@@ -155,8 +155,8 @@ class Verbs {
   }
   /// Likewise; `lives` is called with the loaded value and answers its lifetime.
   template <class L, class F>
-  requires std::is_invocable_r_v<Ttl, L&, const detail::loaded_t<F>&>
-  auto remember(std::string_view key, L lives, F load) const {
+  requires std::is_invocable_r_v < Ttl, L&, const detail::loaded_t<F>
+  & > auto remember(std::string_view key, L lives, F load) const {
     using T = detail::loaded_t<F>;
     return remembered(key, {}, [lives = std::move(lives), load = std::move(load)](Load<T>& hand) mutable {
       auto answer = detail::call_loader<T>(load, hand);

@@ -27,7 +27,8 @@ constexpr int kRounds = kSanitized ? 200 : 1'000;
 
 /// Rounds of one loader against one invalidation: the source changes, then the cache is told. Whatever the two do, once
 /// both are over the cache shows what the source has, or nothing. Answers the rounds in which it does not.
-int rounds_that_stay_stale(const std::function<std::optional<int>()>& read, const std::function<void(const std::atomic<int>&)>& load,
+int rounds_that_stay_stale(const std::function<std::optional<int>()>& read,
+                           const std::function<void(const std::atomic<int>&)>& load,
                            const std::function<void(int)>& invalidate) {
   std::atomic<int> source{0};
   int stale = 0;
@@ -161,8 +162,8 @@ TEST_P(RepositoryContract, OfFourProcessesOnColdKeysOneLoadsEach) {
   ::munmap(page, 4096);
 }
 
-// Writers change the source and tell the cache, each in its own way; readers load. Whatever a reader is given must not be
-// older than the last change of which the cache had been told before the read began.
+// Writers change the source and tell the cache, each in its own way; readers load. Whatever a reader is given must not
+// be older than the last change of which the cache had been told before the read began.
 TEST_P(RepositoryContract, NoReadGoesBackBehindAnInvalidationThatWasOver) {
   struct Truth {
     std::atomic<int> source{0};

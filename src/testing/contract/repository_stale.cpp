@@ -164,7 +164,9 @@ TEST_P(RepositoryContract, WhereTheFirstLoadFailsTheFallbackIsAnswered) {
   const auto fails = []() -> int { throw std::domain_error("down"); };
   EXPECT_EQ(cache().remember("k", Options{.ttl = Ttl(1s)}, fails, 7), 7);
   EXPECT_FALSE(cache().has("k"));
-  EXPECT_EQ(cache().remember("k", Options{.ttl = Ttl(1s)}, [] { return 1; }, 7), 1);
+  EXPECT_EQ(cache().remember(
+                "k", Options{.ttl = Ttl(1s)}, [] { return 1; }, 7),
+            1);
 }
 
 TEST_P(RepositoryContract, ALoaderThatFoundNothingChangedRenewsTheLife) {
