@@ -125,6 +125,10 @@ void describe(Fields& fields, MemcachedConfig& config) {
     fields.mistake("options", "the compression is named twice");
   fields.text("username", config.username);
   fields.secret("password", config.password);
+  fields.word("protocol", config.protocol, {"meta", "binary"});
+  fields.integer("pool_size", config.pool_size, 1, 10'000);
+  fields.integer("failure_limit", config.failure_limit, 1, 1'000);
+  fields.duration("retry_after", config.retry_after, 1ms);
 }
 
 void describe(Fields& fields, DistributedConfig& config) {
