@@ -179,7 +179,9 @@ ServersStore::Seen ServersStore::look(const Target& target, const Reply& item, c
   Seen seen;
   if (item.status != Status::found) return seen;
   seen.cas = item.cas;
-  if (!decode_record(item.value, target.wire, seen.record)) {
+  if (item.value.empty()) {
+    seen.state = Seen::gone;  // what the library leaves in the place of an item that was removed by its number
+  } else if (!decode_record(item.value, target.wire, seen.record)) {
     seen.state = Seen::foreign;
   } else if (target.wire.is_digest() ? seen.record.key != target.key.text() : !seen.record.key.empty()) {
     seen.state = Seen::other;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "library_connection.hpp"
 #include "meta_connection.hpp"
 
 namespace flux::cache {
@@ -55,9 +56,20 @@ void Server::after_fork(bool in_child) noexcept {
 
 Result<std::unique_ptr<net::Pooled>> Server::dial(const net::Deadline& deadline) {
   using Answer = Result<std::unique_ptr<net::Pooled>>;
+  // The limit is asked for anew by each connection: a server may have been started again with another one.
+  const auto learn = [&](auto settings) -> std::unique_ptr<Error> {
+    if (!settings.ok()) return settings.take_error();
+    item_bytes_.store(number_in(*settings, "item_size_max", kUsualItemBytes), std::memory_order_relaxed);
+    return nullptr;
+  };
+  if (rules_.is_binary) {
+    auto connection = LibraryConnection::connect(endpoint_, rules_.username, rules_.password, deadline);
+    if (!connection.ok()) return Answer(connection.take_error());
+    if (auto why = learn((*connection)->stats("settings", deadline))) return Answer(std::move(why));
+    return Answer(std::move(*connection));
+  }
   auto stream = net::Stream::connect(endpoint_, rules_.tls.get(), rules_.timeout, deadline);
   if (!stream.ok()) return Answer(stream.take_error());
-  // The limit is asked for anew by each connection: a server may have been started again with another one.
   auto connection = std::make_unique<MetaConnection>(std::move(*stream));
   if (!rules_.username.empty()) {
     auto known = connection->log_in(rules_.username, rules_.password, deadline);
@@ -65,9 +77,7 @@ Result<std::unique_ptr<net::Pooled>> Server::dial(const net::Deadline& deadline)
   }
   auto greeted = connection->greet(deadline);
   if (!greeted.ok()) return Answer(greeted.take_error());
-  auto settings = connection->stats("settings", deadline);
-  if (!settings.ok()) return Answer(settings.take_error());
-  item_bytes_.store(number_in(*settings, "item_size_max", kUsualItemBytes), std::memory_order_relaxed);
+  if (auto why = learn(connection->stats("settings", deadline))) return Answer(std::move(why));
   connection->limit_values(item_bytes() + kReplySlack);
   return Answer(std::move(connection));
 }
