@@ -121,19 +121,18 @@ Result<void> LibraryConnection::fetch(std::size_t first, std::size_t count, std:
   }
   auto code = memcached_mget(handle_.get(), keys.data(), sizes.data(), keys.size());
   if (code != MEMCACHED_SUCCESS) return fault("asking", code);
-  struct Held {
-    memcached_result_st* held;
-    ~Held() { memcached_result_free(held); }
-  } result{memcached_result_create(handle_.get(), nullptr)};
-  if (result.held == nullptr) return Error{Errc::unavailable, "no memory for an answer"};
-  while (memcached_fetch_result(handle_.get(), result.held, &code) != nullptr) {
-    const std::string_view key(memcached_result_key_value(result.held), memcached_result_key_length(result.held));
+  // On the stack: one that it has allocated, the library frees by itself at the last answer, and only there.
+  memcached_result_st result;
+  memcached_result_create(handle_.get(), &result);
+  const std::unique_ptr<memcached_result_st, decltype(&memcached_result_free)> held(&result, &memcached_result_free);
+  while (memcached_fetch_result(handle_.get(), &result, &code) != nullptr) {
+    const std::string_view key(memcached_result_key_value(&result), memcached_result_key_length(&result));
     const auto [begin, end] = places.equal_range(key);
     if (begin == end) return net::fault(endpoint_, Errc::unavailable, "reading an answer", "an answer to something else");
-    const char* const value = memcached_result_value(result.held);  // null where it is empty
-    values_.emplace_back(value != nullptr ? value : "", memcached_result_length(result.held));
+    const char* const value = memcached_result_value(&result);  // null where it is empty
+    values_.emplace_back(value != nullptr ? value : "", memcached_result_length(&result));
     for (auto place = begin; place != end; ++place)
-      replies[place->second] = {Status::found, memcached_result_cas(result.held), values_.back()};
+      replies[place->second] = {Status::found, memcached_result_cas(&result), values_.back()};
   }
   if (code != MEMCACHED_END && code != MEMCACHED_NOTFOUND && code != MEMCACHED_SUCCESS) return fault("asking", code);
   return {};
