@@ -155,6 +155,7 @@ void ServersStore::put_slice(std::span<const Item> items, std::size_t first, con
       // What could not be replaced must not look as if it had been.
       if (made.error().code == Errc::too_large)
         fan.add(targets[index], index, {.verb = Verb::remove, .key = targets[index].wire});
+      owe(targets[index], made.error());
       fail(index, std::make_unique<Error>(placed(std::move(made.error()), "put_many", &items[index].key)));
     }
     fan.run(Repeat::yes, true, deadline);
@@ -164,6 +165,7 @@ void ServersStore::put_slice(std::span<const Item> items, std::size_t first, con
         const std::size_t index = part.indices[i];
         if (part.commands[i].verb == Verb::remove) continue;
         if (part.error) {
+          owe(targets[index], *part.error);
           fail(index, std::make_unique<Error>(*part.error));
         } else if (part.replies[i].status == Status::doubtful) {
           doubtful.push_back(index);
@@ -232,7 +234,10 @@ Result<std::size_t> ServersStore::forget_many(std::span<const Key> keys) {
       look_up.run(Repeat::yes, true, end);
       const std::int64_t now = wall();
       for (Fan::Part& part : look_up.parts()) {
-        if (part.error) keep_first(error, std::make_unique<Error>(*part.error));
+        if (part.error) {
+          for (const std::size_t index : part.indices) owe(targets[index], *part.error);
+          keep_first(error, std::make_unique<Error>(*part.error));
+        }
         for (std::size_t i = 0; i < part.indices.size() && !part.error; ++i)
           seen[part.indices[i]] = look(targets[part.indices[i]], part.replies[i], part.generation(), now);
       }
@@ -245,13 +250,16 @@ Result<std::size_t> ServersStore::forget_many(std::span<const Key> keys) {
     removal.run(Repeat::no, false, end);
     std::vector<std::size_t> changed;
     for (Fan::Part& part : removal.parts()) {
-      if (part.error) keep_first(error, std::move(part.error));
-      else
+      if (part.error) {
+        for (const std::size_t index : part.indices) owe(targets[index], *part.error);
+        keep_first(error, std::move(part.error));
+      } else {
         for (std::size_t i = 0; i < part.indices.size(); ++i) {
           const std::size_t index = part.indices[i];
           if (part.replies[i].status == Status::removed) gone += seen[index].state == Seen::fresh;
           else changed.push_back(index);
         }
+      }
     }
     for (const std::size_t index : changed) {
       auto removed = forget(slice[index], {});

@@ -1,5 +1,7 @@
 // What the store asks of a connection to one server, whichever protocol it speaks.
 #pragma once
+#include <flux/cache/detail/function_ref.hpp>
+
 #include <cstdint>
 #include <map>
 #include <span>
@@ -68,6 +70,9 @@ class Connection : public net::Pooled {
   virtual bool has_begun() const noexcept = 0;
   /// What the server tells about itself, by name.
   virtual Result<std::map<std::string, std::string>> stats(const net::Deadline& deadline) = 0;
+  /// All keys on the server, whoever they belong to, some of them perhaps twice. Errc::rejected: its crawler is at work
+  /// for somebody else. `patience` is for each part of the answer.
+  virtual Result<void> dump(FunctionRef<void(std::string_view key)> take, Duration patience) = 0;
 };
 
 }  // namespace detail::memcached

@@ -32,6 +32,9 @@ class LibraryConnection final : public Connection {
   Result<std::map<std::string, std::string>> stats(const net::Deadline& deadline) override {
     return stats(nullptr, deadline);
   }
+  Result<void> dump(FunctionRef<void(std::string_view key)>, Duration) override {
+    return net::fault(endpoint_, Errc::unsupported, "listing", "the binary protocol has no command for it");
+  }
   Result<std::map<std::string, std::string>> stats(const char* what, const net::Deadline& deadline);
 
  private:

@@ -58,6 +58,7 @@ ServersStore::ServersStore(const MemcachedConfig& config, std::shared_ptr<const 
   rules.username = config.username;
   rules.password = config.password;
   rules.tls = std::move(tls);
+  rules.generation_key = codec_.generation().text();
   for (const MemcachedServer& server : config.servers) servers_.push_back(std::make_unique<Server>(server, rules));
   if (servers_.empty()) servers_.push_back(std::make_unique<Server>(MemcachedServer{}, rules));
 }
@@ -152,13 +153,22 @@ Result<void> ServersStore::flush(const Scope& scope) {
   }
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     servers_[i]->set_generation(0);
-    if (!is_sent[i]) continue;
+    if (!is_sent[i]) {
+      servers_[i]->owe_flush();
+      continue;
+    }
     auto received = exchanges[i]->end(end);
     auto why = received.ok() ? fault_of(*servers_[i], replies[i]) : received.take_error();
+    if (why) servers_[i]->owe_flush();
     if (why && !first) first = std::move(why);
   }
   if (first) return placed(std::move(*first), "flush");
   return {};
+}
+
+// Values alone: whoever holds a lock or counts in the meantime must not lose it.
+void ServersStore::owe(const Target& target, const Error& why) {
+  if (target.is_stamped && is_transient(why.code)) target.server.owe(target.wire);
 }
 
 // --- reading
@@ -347,7 +357,10 @@ Result<bool> ServersStore::put(const Key& key, const Entry& entry, const Write& 
   if (written.ok()) return written;
   // What could not be replaced must not look as if it had been.
   const Errc code = written.error().code;
-  if (how.when == When::always && (code == Errc::too_large || code == Errc::unavailable)) (void)remove(target, 0, end);
+  if (how.when == When::always) {
+    if (code == Errc::too_large || code == Errc::unavailable) (void)remove(target, 0, end);
+    owe(target, written.error());
+  }
   return placed(std::move(written.error()), "put", &key);
 }
 
@@ -470,11 +483,17 @@ Result<bool> ServersStore::forget(const Key& key, const Forget& how) {
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     step_back(attempt);
     auto seen = read_for_swap(target, bytes, end);
-    if (!seen.ok()) return placed(std::move(seen.error()), "forget", &key);
+    if (!seen.ok()) {
+      if (how.version == 0) owe(target, seen.error());
+      return placed(std::move(seen.error()), "forget", &key);
+    }
     if (seen->state == Seen::nothing || seen->state == Seen::other) return false;
     if (how.version != 0 && !(seen->is_kept() && seen->record.version == how.version)) return false;
     auto removed = remove(target, seen->cas, end);
-    if (!removed.ok()) return placed(std::move(removed.error()), "forget", &key);
+    if (!removed.ok()) {
+      if (how.version == 0) owe(target, removed.error());
+      return placed(std::move(removed.error()), "forget", &key);
+    }
     if (*removed == Swapped::yes) return seen->state == Seen::fresh;
   }
   return placed(contended(), "forget", &key);

@@ -7,6 +7,7 @@
 
 #include <cstring>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,7 @@ class ServersStore final : public MemcachedStore {
   Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override;
   Result<BatchWritten> put_many(std::span<const Item> items) override;
   Result<std::size_t> forget_many(std::span<const Key> keys) override;
+  Result<void> scan(Space space, Visitor visit) override;
 
   std::vector<MemcachedServerStats> stats() override;
   std::size_t server_of(const Key& key) const override { return continuum_.server_of(codec_.encode(key)); }
@@ -59,7 +61,7 @@ class ServersStore final : public MemcachedStore {
   };
   /// A key on its way, and the server that it belongs to.
   struct Target {
-    const Key& key;
+    Key key;
     WireKey wire;
     Server& server;
     bool is_stamped;  ///< carries a generation: flushes reach it
@@ -88,6 +90,8 @@ class ServersStore final : public MemcachedStore {
   bool is_current(Server& server, const Reply& reply, std::uint64_t stamp) const noexcept;
   Command ask_generation() const { return Command::get(codec_.generation()); }
 
+  /// Remembers a value that was to be replaced or removed, where the server could not be told so.
+  static void owe(const Target& target, const Error& why);
   Seen look(const Target& target, const Reply& item, const Reply& generation, std::int64_t now) const noexcept;
   /// Hands the entry to whoever asked. False: its tags do not decode.
   bool hand_over(const Record& record, Receiver found) const;
@@ -110,6 +114,8 @@ class ServersStore final : public MemcachedStore {
   void get_slice(std::span<const Key> keys, std::size_t first, const Read& how, BatchReceiver found,
                  const net::Deadline& deadline, std::unique_ptr<Error>& error);
   void put_slice(std::span<const Item> items, std::size_t first, const net::Deadline& deadline, BatchWritten& outcome);
+
+  Result<std::set<std::string>> wire_keys(Server& server, Space space);
 
   std::int64_t wall() const noexcept { return clock_.wall().time_since_epoch().count(); }
   std::int64_t to_stored(Instant moment) const noexcept;

@@ -45,6 +45,24 @@ Status status_of(MetaCode code, Verb verb) noexcept {
   }
 }
 
+/// Undoes the escapes of an URL, in which a dump writes keys.
+bool unescape(std::string_view from, std::string& to) {
+  to.clear();
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (from[i] != '%') {
+      to += from[i];
+      continue;
+    }
+    unsigned byte = 0;
+    if (from.size() - i < 3) return false;
+    const auto [end, fault] = std::from_chars(from.data() + i + 1, from.data() + i + 3, byte, 16);
+    if (fault != std::errc{} || end != from.data() + i + 3) return false;
+    to += static_cast<char>(byte);
+    i += 2;
+  }
+  return true;
+}
+
 /// What a command may be answered with.
 bool fits(MetaCode code, Verb verb) noexcept {
   switch (code) {
@@ -206,13 +224,13 @@ Result<void> MetaConnection::receive(std::span<Reply> replies, const net::Deadli
   return {};
 }
 
-Result<std::string_view> MetaConnection::receive_line(const net::Deadline& deadline) {
+Result<std::string_view> MetaConnection::receive_line(const net::Deadline& deadline, std::string_view mark) {
   constexpr std::size_t kLongestLine = 8 * 1024;
   for (;;) {
     const std::string_view unread = in_.data().substr(scanned_);
-    const std::size_t end = unread.find("\r\n");
+    const std::size_t end = unread.find(mark);
     if (end != unread.npos) {
-      scanned_ += end + 2;
+      scanned_ += end + mark.size();
       return unread.substr(0, end);
     }
     if (unread.size() > kLongestLine) return broken("it is none of memcached's");
@@ -252,6 +270,28 @@ Result<void> MetaConnection::greet(const net::Deadline& deadline) {
                       "the server does not know the meta protocol, which memcached has from 1.6 on; the protocol "
                       "\"binary\" may do");
   return broken("it is none of memcached's");
+}
+
+Result<void> MetaConnection::dump(FunctionRef<void(std::string_view key)> take, Duration patience) {
+  auto sent = say("lru_crawler metadump all\r\n", net::Deadline::in(patience));
+  if (!sent.ok()) return sent;
+  std::string key;
+  for (net::Deadline deadline = net::Deadline::in(patience);;) {
+    in_.consume(scanned_);
+    scanned_ = 0;
+    if (in_.empty()) deadline = net::Deadline::in(patience);
+    auto line = receive_line(deadline, "\n");
+    if (!line.ok()) return Result<void>(line.take_error());
+    if (line->ends_with('\r')) line->remove_suffix(1);
+    if (*line == "END") return {};
+    if (line->starts_with("BUSY"))
+      return net::fault(stream_.endpoint(), Errc::rejected, "listing", "the server's crawler is at work");
+    if (line->starts_with("ERROR") || line->starts_with("CLIENT_ERROR"))
+      return net::fault(stream_.endpoint(), Errc::unsupported, "listing", "the server's crawler is switched off");
+    if (!line->starts_with("key=") || !unescape(line->substr(4, line->find(' ') - 4), key))
+      return broken("it is none of memcached's");
+    take(key);
+  }
 }
 
 Result<std::map<std::string, std::string>> MetaConnection::stats(std::string_view what, const net::Deadline& deadline) {

@@ -31,6 +31,7 @@ class MetaConnection final : public Connection {
   }
   /// What `stats` answers about `what`, such as "settings"; empty: in general.
   Result<std::map<std::string, std::string>> stats(std::string_view what, const net::Deadline& deadline);
+  Result<void> dump(FunctionRef<void(std::string_view key)> take, Duration patience) override;
   /// Whether the server knows the protocol. Errc::unsupported where it does not.
   Result<void> greet(const net::Deadline& deadline);
 
@@ -49,7 +50,7 @@ class MetaConnection final : public Connection {
   bool pass_silent(std::span<Reply> replies, std::size_t end);
   void settle(Reply& reply, Status status, const MetaReply& scanned);
   Result<void> say(std::string_view what, const net::Deadline& deadline);
-  Result<std::string_view> receive_line(const net::Deadline& deadline);
+  Result<std::string_view> receive_line(const net::Deadline& deadline, std::string_view end = "\r\n");
   Error broken(const std::string& why) const;
   Error refused(std::string_view why) const;
   std::uint32_t opaque_of(std::size_t index) const noexcept;

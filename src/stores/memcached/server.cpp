@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <thread>
 
+#include "core/random.hpp"
 #include "library_connection.hpp"
 #include "meta_connection.hpp"
 
@@ -12,6 +14,10 @@ namespace detail::memcached {
 
 namespace {
 
+/// Between two questions whether a server's crawler is free.
+constexpr auto kCrawlerPause = std::chrono::milliseconds(2);
+/// Between two looks whether somebody has paid.
+constexpr auto kPaymentPause = std::chrono::microseconds(200);
 /// Above an item's size, what a reply may have around it.
 constexpr std::uint64_t kReplySlack = 4096;
 
@@ -50,7 +56,10 @@ Server::Server(const MemcachedServer& where, ServerRules rules)
 Server::~Server() { delist(); }
 
 void Server::after_fork(bool in_child) noexcept {
-  if (in_child) gate_.forget_prober();
+  if (in_child) {
+    gate_.forget_prober();
+    is_paying_.store(false);
+  }
   mutex_.unlock();
 }
 
@@ -102,6 +111,70 @@ void Server::failed(const Error& why) {
   failures_.fetch_add(1, std::memory_order_relaxed);
 }
 
+void Server::owe(std::string_view wire_key) {
+  const std::scoped_lock lock(mutex_);
+  if (debts_.size() < kMostDebts) {
+    debts_.emplace(wire_key);
+  } else if (!debts_.contains(wire_key)) {
+    owes_flush_ = true;
+  }
+  has_debts_.store(true, std::memory_order_release);
+}
+
+void Server::owe_flush() {
+  const std::scoped_lock lock(mutex_);
+  owes_flush_ = true;
+  has_debts_.store(true, std::memory_order_release);
+}
+
+Result<void> Server::pay(const net::Deadline& deadline) {
+  while (has_debts()) {
+    if (is_paying_.exchange(true)) {
+      if (deadline.is_past()) return net::timed_out(endpoint_, "waiting for what is owed");
+      std::this_thread::sleep_for(kPaymentPause);
+      continue;
+    }
+    std::vector<std::string> debts;
+    bool flushes = false;
+    {
+      const std::scoped_lock lock(mutex_);
+      debts.assign(debts_.begin(), debts_.end());
+      flushes = owes_flush_;
+    }
+    auto paid = pay(debts, flushes, deadline);
+    if (paid.ok()) {
+      const std::scoped_lock lock(mutex_);
+      for (const std::string& key : debts) debts_.erase(key);
+      if (flushes) owes_flush_ = false;
+      has_debts_.store(!debts_.empty() || owes_flush_, std::memory_order_release);
+    }
+    is_paying_.store(false);
+    if (!paid.ok()) return paid;
+  }
+  return {};
+}
+
+Result<void> Server::pay(const std::vector<std::string>& debts, bool flushes, const net::Deadline& deadline) {
+  const std::uint64_t begun = random_bits();
+  std::vector<Command> commands;
+  for (const std::string& key : debts) commands.push_back({.verb = Verb::remove, .key = key});
+  if (flushes)
+    commands.push_back({.verb = Verb::set,
+                        .key = rules_.generation_key,
+                        .body = {reinterpret_cast<const char*>(&begun), sizeof begun}});
+  std::vector<Reply> replies(commands.size());
+  Exchange exchange(*this, commands, replies, Repeat::yes);
+  auto done = exchange.begin_at_once(deadline);
+  if (done.ok()) done = exchange.end(deadline);
+  if (!done.ok()) return done;
+  for (const Reply& reply : replies) {
+    if (reply.status != Status::removed && reply.status != Status::missing && reply.status != Status::stored)
+      return net::fault(endpoint_, Errc::unavailable, "removing what is owed", "the server failed at it");
+  }
+  if (flushes) set_generation(0);
+  return {};
+}
+
 Result<std::map<std::string, std::string>> Server::stats(const net::Deadline& deadline) {
   using Answer = Result<std::map<std::string, std::string>>;
   auto lease = pool_.take(deadline);
@@ -109,6 +182,19 @@ Result<std::map<std::string, std::string>> Server::stats(const net::Deadline& de
   auto all = lease->as<Connection>().stats(deadline);
   if (all.ok()) lease->hand_back(net::Deadline::Clock::now());
   return all;
+}
+
+Result<void> Server::dump(FunctionRef<void(std::string_view key)> take) {
+  const net::Deadline end = net::Deadline::in(rules_.timeout);
+  for (;;) {
+    auto lease = pool_.take(end);
+    if (!lease.ok()) return Result<void>(lease.take_error());
+    auto done = lease->as<Connection>().dump(take, rules_.timeout);
+    const bool is_busy = !done.ok() && done.error().code == Errc::rejected;
+    if (done.ok() || is_busy) lease->hand_back(net::Deadline::Clock::now());
+    if (!is_busy || end.is_past()) return done;
+    std::this_thread::sleep_for(kCrawlerPause);
+  }
 }
 
 Exchange::~Exchange() {
@@ -131,6 +217,14 @@ Result<void> Exchange::fail(Result<void> why) {
 }
 
 Result<void> Exchange::begin(const net::Deadline& deadline) {
+  if (server_.has_debts()) {
+    auto paid = server_.pay(deadline);
+    if (!paid.ok()) return paid;
+  }
+  return begin_at_once(deadline);
+}
+
+Result<void> Exchange::begin_at_once(const net::Deadline& deadline) {
   auto may = server_.enter();
   if (!may.ok()) {
     if (is_transient(may.error().code)) may.error().code = Errc::rejected;  // nothing was sent

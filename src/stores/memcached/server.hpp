@@ -7,7 +7,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
+#include <vector>
 
 #include "connection.hpp"
 #include "net/gate.hpp"
@@ -27,7 +29,11 @@ struct ServerRules {
   std::string username{};
   std::string password{};
   std::shared_ptr<const net::TlsContext> tls{};
+  std::string generation_key{};  ///< on the wire
 };
+
+/// Removals that a server could not be told. More than these, and all values of the store on it are given up.
+inline constexpr std::size_t kMostDebts = 1024;
 
 /// Items are refused by a server as it comes from its makers above this, their own overhead included.
 inline constexpr std::uint64_t kUsualItemBytes = 1024 * 1024;
@@ -57,12 +63,22 @@ class Server final : net::ForkGuard {
   /// The largest item the server takes, its overhead included.
   std::uint64_t item_bytes() const noexcept { return item_bytes_.load(std::memory_order_relaxed); }
 
+  /// A value that must not be seen again: it is removed before anything else is asked of the server.
+  void owe(std::string_view wire_key);
+  /// Likewise all values of the store.
+  void owe_flush();
+  bool has_debts() const noexcept { return has_debts_.load(std::memory_order_acquire); }
+  /// Does what is owed. Others wait for it: what they would read may be among it.
+  Result<void> pay(const net::Deadline& deadline);
+
   Result<std::map<std::string, std::string>> stats(const net::Deadline& deadline);
-  std::uint64_t calls() const noexcept { return calls_.load(std::memory_order_relaxed); }
+  /// All keys on the server. Waits for its crawler, within the time of one call.
+  Result<void> dump(FunctionRef<void(std::string_view key)> take);
   std::uint64_t failures() const noexcept { return all_failures_.load(std::memory_order_relaxed); }
 
  private:
   Result<std::unique_ptr<net::Pooled>> dial(const net::Deadline& deadline);
+  Result<void> pay(const std::vector<std::string>& debts, bool flushes, const net::Deadline& deadline);
   void before_fork() noexcept override { mutex_.lock(); }
   void after_fork(bool in_child) noexcept override;
 
@@ -71,9 +87,12 @@ class Server final : net::ForkGuard {
   std::atomic<std::uint64_t> generation_{0};
   std::atomic<std::uint64_t> item_bytes_{kUsualItemBytes};
   std::atomic<int> failures_{0};  // in a row
-  std::atomic<std::uint64_t> calls_{0};
   std::atomic<std::uint64_t> all_failures_{0};
-  std::mutex mutex_;
+  std::mutex mutex_;  // of what follows, but for the pool
+  std::set<std::string, std::less<>> debts_;
+  bool owes_flush_ = false;
+  std::atomic<bool> has_debts_{false};
+  std::atomic<bool> is_paying_{false};
   net::Gate gate_;
   net::Pool pool_;  // last: its connections are made by the others
 };
@@ -90,8 +109,10 @@ class Exchange {
   Exchange& operator=(const Exchange&) = delete;
   ~Exchange();
 
-  /// Sends. Several exchanges may be under way at once, one for each server.
+  /// Sends, once nothing is owed any more. Several exchanges may be under way at once, one for each server.
   Result<void> begin(const net::Deadline& deadline);
+  /// Likewise, whatever is owed: for the payment itself.
+  Result<void> begin_at_once(const net::Deadline& deadline);
   /// Receives.
   Result<void> end(const net::Deadline& deadline);
   Result<void> run(const net::Deadline& deadline) {

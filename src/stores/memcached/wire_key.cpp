@@ -67,6 +67,13 @@ WireKey KeyCodec::start(char letter) const noexcept {
   return key;
 }
 
+bool KeyCodec::is_of(Space space, std::string_view wire) const noexcept {
+  const std::size_t at = prefix_length_.size();
+  if (!wire.starts_with(prefix_length_) || wire.size() <= at + 1 + prefix_.size()) return false;
+  const char letter = letter_of(space);
+  return (wire[at] == letter || wire[at] == letter - 'a' + 'A') && wire.substr(at + 1).starts_with(prefix_);
+}
+
 WireKey KeyCodec::encode(const Key& key) const noexcept {
   const char letter = letter_of(key.space());
   const std::string_view text = key.text();

@@ -46,6 +46,12 @@ class KeyCodec {
   explicit KeyCodec(std::string_view prefix);
 
   WireKey encode(const Key& key) const noexcept;
+  /// True for the wire keys of this prefix in that space.
+  bool is_of(Space space, std::string_view wire) const noexcept;
+  /// The key in a wire key of this prefix that is no digest.
+  std::string_view key_in(std::string_view wire) const noexcept {
+    return wire.substr(prefix_length_.size() + 1 + prefix_.size());
+  }
   /// The key of this prefix's generation record, the same on every server.
   const WireKey& generation() const noexcept { return generation_; }
 
