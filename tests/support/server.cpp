@@ -151,8 +151,9 @@ bool Server::is_up() const {
   return takes(loopback(port_)) || takes(path);
 }
 
+// The signal is on its way when kill returns; the stop is not there before the parent hears of it.
 void Server::pause() {
-  if (pid_ > 0) ::kill(pid_, SIGSTOP);
+  if (pid_ > 0 && ::kill(pid_, SIGSTOP) == 0) ::waitpid(pid_, nullptr, WUNTRACED);
 }
 
 void Server::resume() {
