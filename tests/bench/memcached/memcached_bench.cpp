@@ -67,9 +67,9 @@ class Running {
     if (child_ == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (by_socket) {
-        ::execlp("memcached", "memcached", "-s", where.host.c_str(), "-u", "root", "-m", "256", nullptr);
+        ::execlp("memcached", "memcached", "-s", where.host.c_str(), "-u", "root", "-m", "1024", nullptr);
       } else {
-        ::execlp("memcached", "memcached", "-l", "127.0.0.1", "-p", port.c_str(), "-U", "0", "-u", "root", "-m", "256",
+        ::execlp("memcached", "memcached", "-l", "127.0.0.1", "-p", port.c_str(), "-U", "0", "-u", "root", "-m", "1024",
                  nullptr);
       }
       ::_exit(127);
