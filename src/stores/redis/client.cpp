@@ -86,8 +86,8 @@ Client::Client(const RedisConnection& connection, Duration timeout)
     : endpoint_(endpoint_of(connection)),
       greeting_{connection.username, connection.password, connection.client_name, connection.database},
       timeout_(timeout),
-      tls_options_{connection.tls, connection.ca, connection.certificate, connection.key, connection.server_name,
-                   connection.verify},
+      tls_options_{connection.tls, connection.ca,          connection.certificate,
+                   connection.key, connection.server_name, connection.verify},
       pool_(pool_options(connection), [this](const net::Deadline& deadline) { return dial(deadline); }) {}
 
 Result<std::unique_ptr<net::Pooled>> Client::dial(const net::Deadline& deadline) {
@@ -136,7 +136,8 @@ Result<void> Client::call(Commands& commands, Again again, Reading read) {
   if (done.ok()) [[likely]]
     return done;
   if (may_retry) done = attempt(commands, again, read, deadline, may_retry);
-  for (Duration pause = kFirstPause; !done.ok() && is_passing(done.error()); pause = std::min(2 * pause, kLongestPause)) {
+  for (Duration pause = kFirstPause; !done.ok() && is_passing(done.error());
+       pause = std::min(2 * pause, kLongestPause)) {
     const Duration wait(1 + static_cast<Duration::rep>(random_below(static_cast<std::uint64_t>(pause.count()))));
     if (deadline.left() <= wait) break;
     std::this_thread::sleep_for(wait);

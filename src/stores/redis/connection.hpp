@@ -60,8 +60,8 @@ class Connection final : public net::Pooled {
 
   net::Stream stream_;
   net::ReadBuffer buffer_;
-  std::size_t used_ = 0;       // of the buffer, by the element that was read last
-  std::int64_t awaited_ = 0;   // elements that are still to come
+  std::size_t used_ = 0;      // of the buffer, by the element that was read last
+  std::int64_t awaited_ = 0;  // elements that are still to come
   bool answered_ = false;
 };
 

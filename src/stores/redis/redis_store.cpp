@@ -47,7 +47,8 @@ std::string_view word_of(When when) noexcept {
 std::int64_t ServerStore::Now::to_stored(Instant moment) const noexcept {
   if (moment == kNever) return kForever;
   std::int64_t left = 0, time = 0;
-  const bool fits = !__builtin_sub_overflow(moment.time_since_epoch().count(), instant.time_since_epoch().count(), &left);
+  const bool fits =
+      !__builtin_sub_overflow(moment.time_since_epoch().count(), instant.time_since_epoch().count(), &left);
   if (!fits || __builtin_add_overflow(wall, left, &time))
     return moment.time_since_epoch().count() > 0 ? kForever : std::numeric_limits<std::int64_t>::min();
   return time;
@@ -100,9 +101,8 @@ std::unique_ptr<Error> ServerStore::refuse(const Key& key, const Entry& entry) c
   if (entry.value.text.size() > max_value_)
     return std::make_unique<Error>(Error{Errc::too_large, "the value has " + std::to_string(entry.value.text.size()) +
                                                               " bytes, the limit is " + std::to_string(max_value_)});
-  if (entry.tags.size() > 0xffff || std::any_of(entry.tags.begin(), entry.tags.end(), [](const TagStamp& tag) {
-        return tag.name.size() > 0xffff;
-      }))
+  if (entry.tags.size() > 0xffff ||
+      std::any_of(entry.tags.begin(), entry.tags.end(), [](const TagStamp& tag) { return tag.name.size() > 0xffff; }))
     return std::make_unique<Error>(Error{Errc::too_large, "at most 65,535 tags, of at most 65,535 bytes each"});
   return nullptr;
 }
@@ -180,9 +180,8 @@ Entry ServerStore::entry_of(const Record& record, const Now& now) {
   Entry entry;
   entry.value = {.kind = record.head.kind, .number = record.number, .text = record.text};
   entry.expiry.fresh_until = now.from_stored(record.head.fresh_until);
-  entry.expiry.keep_until = record.head.keep_until == record.head.fresh_until
-                                ? entry.expiry.fresh_until
-                                : now.from_stored(record.head.keep_until);
+  entry.expiry.keep_until = record.head.keep_until == record.head.fresh_until ? entry.expiry.fresh_until
+                                                                              : now.from_stored(record.head.keep_until);
   entry.tags = record.tags;
   entry.notes = record.notes;
   entry.version = record.head.version;
@@ -353,8 +352,8 @@ Result<bool> ServerStore::put(const Key& key, const Entry& entry, const Write& h
 Result<bool> ServerStore::forget(const Key& key, const Forget& how) {
   if (wrong_) return placed(*wrong_, "forget", &key);
   const Now now(clock_);
-  auto gone = run(Script::forget, key, now, 1, Again::no,
-                  [&](Commands& commands) { commands.word(bytes_of(how.version)); });
+  auto gone =
+      run(Script::forget, key, now, 1, Again::no, [&](Commands& commands) { commands.word(bytes_of(how.version)); });
   if (!gone.ok()) return placed(std::move(gone.error()), "forget", &key);
   return *gone > 0;
 }
@@ -373,7 +372,9 @@ Result<bool> ServerStore::pull(const Key& key, const Read&, Receiver found) {
   Fit seen = Fit::miss;
   auto done = client_.eval(
       Script::pull, script_words(key.space(), 1), Again::no,
-      [&](Commands& commands) { script_opening(commands, {&key, 1}, now); },
+      [&](Commands& commands) {
+        script_opening(commands, {&key, 1}, now);
+      },
       [&](Replies& replies) -> Result<void> {
         auto element = replies.next();
         if (!element.ok()) return Result<void>(element.take_error());

@@ -99,7 +99,7 @@ class ServerStore final : public RedisStore, public std::enable_shared_from_this
   void reclaim_step(std::string cursor);
 
   const Clock& clock_;
-  const std::string prefix_;               // escaped
+  const std::string prefix_;                // escaped
   const std::array<std::string, 4> roots_;  // what stands before a key, for each space
   const std::string tag_root_;
   const std::string generation_key_;

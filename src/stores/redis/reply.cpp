@@ -59,9 +59,9 @@ struct FreeReader {
 /// What would leave the connection in another state than others expect.
 bool changes_the_connection(std::string word) {
   std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return std::toupper(c); });
-  constexpr std::array kSuch{"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR", "MULTI",    "EXEC", "DISCARD", "WATCH",
-                             "UNWATCH",   "SELECT",     "AUTH",       "HELLO",   "RESET",    "QUIT", "SYNC",    "PSYNC",
-                             "ASKING",    "READONLY",   "READWRITE",  "CLIENT"};
+  constexpr std::array kSuch{"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "MONITOR",  "MULTI",     "EXEC",  "DISCARD",
+                             "WATCH",     "UNWATCH",    "SELECT",     "AUTH",     "HELLO",     "RESET", "QUIT",
+                             "SYNC",      "PSYNC",      "ASKING",     "READONLY", "READWRITE", "CLIENT"};
   return std::find(kSuch.begin(), kSuch.end(), word) != kSuch.end();
 }
 

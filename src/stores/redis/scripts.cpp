@@ -1,5 +1,6 @@
 // KEYS: the keys, and last, where they are values, the key of the generation. ARGV[1]: now, in microseconds of the
-// caller's wall. ARGV[2]: how many of the KEYS are keys. ARGV[3]: what stands before a tag's name to make its record's key.
+// caller's wall. ARGV[2]: how many of the KEYS are keys. ARGV[3]: what stands before a tag's name to make its record's
+// key.
 #include "scripts.hpp"
 
 #include <array>
@@ -191,7 +192,8 @@ redis.call('SETRANGE', key, 8, ARGV[13])
 return sum
 )lua";
 
-// KEYS: tag records. ARGV[4]: new epochs, ARGV[5]: the least milliseconds that a record is to live. The epochs, in a row.
+// KEYS: tag records. ARGV[4]: new epochs, ARGV[5]: the least milliseconds that a record is to live. The epochs, in a
+// row.
 constexpr std::string_view kEpochs = R"lua(
 local epochs = {}
 for i = 1, count do
@@ -276,7 +278,7 @@ const Compiled& compiled(Script script) {
       one.name = sha1(one.text);
       return one;
     };
-    return new std::array{make(kPut, kWrite), make(kForget),  make(kHas),      make(kPull),   make(kTouch),
+    return new std::array{make(kPut, kWrite),       make(kForget), make(kHas),      make(kPull),   make(kTouch),
                           make(kIncrement, kWrite), make(kEpochs), make(kExchange), make(kReclaim)};
   }();
   return (*all)[static_cast<std::size_t>(script)];

@@ -65,7 +65,8 @@ Result<bool> ServerStore::are_spared(std::span<const TagStamp> tags) {
   if (!records.ok()) return Result<bool>(records.take_error());
   if (records->size() < each.size()) return false;
   return std::all_of(tags.begin(), tags.end(), [&](const TagStamp& tag) {
-    const auto at = std::find_if(records->begin(), records->end(), [&](const auto& one) { return one.first == tag.name; });
+    const auto at =
+        std::find_if(records->begin(), records->end(), [&](const auto& one) { return one.first == tag.name; });
     return at->second.spares(tag.epoch, tags);
   });
 }
@@ -157,7 +158,8 @@ Result<void> ServerStore::flush(const Scope& scope) {
     const std::uint64_t next = random_bits();
     ThreadCommands commands;
     commands->begin(3).word("SET").word(generation_key_).word(bytes_of(next));
-    auto done = client_.call(*commands, Again::yes, [](Replies& replies) { return Result<void>(replies.next().take_error()); });
+    auto done =
+        client_.call(*commands, Again::yes, [](Replies& replies) { return Result<void>(replies.next().take_error()); });
     if (!done.ok()) return placed(std::move(done.error()), "flush");
     generation_.store(next, std::memory_order_relaxed);
     reclaim_behind();

@@ -46,16 +46,16 @@ struct RedisConnection {
 
 /// A store on a redis server.
 struct RedisConfig {
-  std::string connection{};     ///< one of `connections` with the driver redis; empty: "default"
-  std::string prefix{};         ///< stands before each key, behind the global prefix
-  std::string serializer{};     ///< native (alias pickle), msgpack, json; empty: what `serialize` says
-  std::string compression{};    ///< none, zstd, gzip, default; empty: what `serialize` says
-  std::optional<Ttl> ttl{};     ///< the lifetime of what is put without one; none: for ever
-  std::string on_error{};       ///< soft (reads miss, writes answer false) or throw; empty: soft
-  bool frame = true;            ///< false: values are the plain document, readable for other languages
-  std::uint64_t max_value = 0;  ///< bytes; larger values are refused; 0: what the store can
-  bool prohibit_flush = false;  ///< `flush` is refused
-  Duration timeout{0};          ///< for one call in all; 0: the connection's
+  std::string connection{};      ///< one of `connections` with the driver redis; empty: "default"
+  std::string prefix{};          ///< stands before each key, behind the global prefix
+  std::string serializer{};      ///< native (alias pickle), msgpack, json; empty: what `serialize` says
+  std::string compression{};     ///< none, zstd, gzip, default; empty: what `serialize` says
+  std::optional<Ttl> ttl{};      ///< the lifetime of what is put without one; none: for ever
+  std::string on_error{};        ///< soft (reads miss, writes answer false) or throw; empty: soft
+  bool frame = true;             ///< false: values are the plain document, readable for other languages
+  std::uint64_t max_value = 0;   ///< bytes; larger values are refused; 0: what the store can
+  bool prohibit_flush = false;   ///< `flush` is refused
+  Duration timeout{0};           ///< for one call in all; 0: the connection's
   const Clock* clock = nullptr;  ///< whose time it goes by; null: the machine's
 };
 
