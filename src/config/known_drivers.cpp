@@ -95,6 +95,13 @@ void describe(Fields& fields, RedisConnection& connection) {
   fields.text("client_name", connection.client_name);
   fields.duration("timeout", connection.timeout, 1ms);
   fields.integer("pool_size", connection.pool_size, 1, 10'000);
+  fields.duration("pool_wait", connection.pool_wait, 1ms);
+  fields.flag("tls", connection.tls);
+  fields.path("ca", connection.ca);
+  fields.path("certificate", connection.certificate);
+  fields.path("key", connection.key);
+  fields.text("server_name", connection.server_name);
+  fields.flag("verify", connection.verify);
 }
 
 void describe(Fields& fields, RedisConfig& config) {

@@ -10,8 +10,8 @@
 #include <vector>
 
 // clang-format off: the first one opens the name space that the second one adds to.
-#include "support/servers.hpp"
 #include "support/scratch_directory.hpp"
+#include "support/servers.hpp"
 // clang-format on
 
 namespace flux::cache::testing {
