@@ -42,6 +42,13 @@ void describe(Fields& fields, LimitsConfig& config) {
   fields.size("tag", config.tag, 1, 64 * kKibi);
 }
 
+void describe(Fields& fields, BreakerOptions& options) {
+  fields.integer("failure_threshold", options.failure_threshold, 0, 1'000'000);
+  fields.duration("timeout", options.timeout, 1ms);
+  fields.integer("close_after", options.close_after, 1, 1'000'000);
+  fields.duration("max_timeout", options.max_timeout, 1ms);
+}
+
 void describe(Fields& fields, MemoryConfig& config) {
   fields.driver("memory");
   fields.integer("max_size", config.max_size);

@@ -39,16 +39,13 @@ struct Entry {
 };
 
 /// An entry, owned, for those who keep one longer than a call.
-class EntryCopy {
+class FLUX_CACHE_API EntryCopy {
  public:
-  EntryCopy() = default;
-  explicit EntryCopy(const Entry& entry)
-      : value_(entry.value), expiry_(entry.expiry), notes_(entry.notes), version_(entry.version) {
-    for (const TagStamp& tag : entry.tags) names_.emplace_back(tag.name), epochs_.push_back(tag.epoch);
-    for (std::size_t i = 0; i < names_.size(); ++i) stamps_.push_back({names_[i], epochs_[i]});
-  }
-  EntryCopy(EntryCopy&&) noexcept = default;
-  EntryCopy& operator=(EntryCopy&&) noexcept = default;
+  EntryCopy();
+  explicit EntryCopy(const Entry& entry);
+  EntryCopy(EntryCopy&&) noexcept;
+  EntryCopy& operator=(EntryCopy&&) noexcept;
+  ~EntryCopy();
 
   /// Valid as long as this copy stands where it is.
   Entry view() const noexcept { return {value_.view(), expiry_, stamps_, notes_, version_}; }

@@ -66,6 +66,7 @@ DatabaseStore::DatabaseStore(DatabaseConfig config, std::unique_ptr<Engine> engi
                              std::unique_ptr<Error> unusable)
     : config_(std::move(config)),
       clock_(config_.clock != nullptr ? *config_.clock : system_clock()),
+      max_value_(config_.max_value == 0 ? kMostValueBytes : config_.max_value),
       queries_(config_.table, engine->dialect()),
       private_(engine->is_private()),
       unusable_(std::move(unusable)),
@@ -79,7 +80,7 @@ Traits DatabaseStore::traits() const noexcept {
           .atomic_batches = true,
           .tags = false,
           .grain = Duration(1),
-          .max_value_bytes = config_.max_value_bytes};
+          .max_value_bytes = max_value_};
 }
 
 Error DatabaseStore::error_of(Fault fault, const char* operation, std::string_view key) {
@@ -108,10 +109,10 @@ std::optional<Error> DatabaseStore::refuse(const Key& key, const Entry& entry, c
     return Error{Errc::not_serializable,
                  "objects of type " + std::string(value.type->name) + " have to be turned into bytes first", "database",
                  operation, std::string(key.text())};
-  if (value.text.size() > config_.max_value_bytes)
+  if (value.text.size() > max_value_)
     return Error{Errc::too_large,
                  "the value has " + std::to_string(value.text.size()) + " bytes, over the limit of " +
-                     std::to_string(config_.max_value_bytes),
+                     std::to_string(max_value_),
                  "database", operation, std::string(key.text())};
   return std::nullopt;
 }
@@ -303,23 +304,22 @@ Result<bool> DatabaseStore::pull(const Key& key, const Read&, Receiver found) {
   EntryCopy copy;
   auto pulled = perform<bool>("pull", key.text(), Use::writing, moment, [&](Session& session) -> Answer<bool> {
     const Place place = session.place(key);
-    const Bounds bounds = bounds_of({}, moment);  // of what lives, however it is read
     Run run(session, Query::pull);
-    run.bind(1, place.id).bind(2, session.home(key.space())).bind(3, key.text());
-    Step step = run.bind(4, bounds.fresh_after).bind(5, bounds.kept_after).step();
+    Step step = run.bind(1, place.id).bind(2, session.home(key.space())).bind(3, key.text()).step();
     const bool there = step == Step::row;
-    bool whole = true;
+    bool whole = true, fresh = false;
     if (there) {
       // Handed over only once the removal stands, hence the copy.
       Entry entry;
       Labels labels;
       whole = read_row(*run.statement(), place, moment, entry, labels);
-      if (whole) copy = EntryCopy(entry);
+      fresh = whole && entry.expiry.is_fresh(clock_.now());
+      if (fresh) copy = EntryCopy(entry);
       step = run.step();
     }
     if (step == Step::failed || (!there && session.schema_moved())) return std::nullopt;
     if (!whole) return Result<bool>(corrupt("pull", key.text()));
-    return Result<bool>(there);
+    return Result<bool>(fresh);
   });
   if (pulled.ok() && *pulled) found(copy.view());
   return pulled;

@@ -76,6 +76,9 @@ struct Row {
 template <class T>
 using Answer = std::optional<Result<T>>;
 
+/// The longest value; SQLite itself ends at 10^9 bytes for a row.
+inline constexpr std::uint64_t kMostValueBytes = 900'000'000;
+
 class DatabaseStore final : public Store {
  public:
   DatabaseStore(DatabaseConfig config, std::unique_ptr<Engine> engine, PoolOptions pool,
@@ -139,6 +142,7 @@ class DatabaseStore final : public Store {
 
   const DatabaseConfig config_;
   const Clock& clock_;
+  const std::uint64_t max_value_;
   const Queries queries_;
   const bool private_;
   const std::unique_ptr<Error> unusable_;  // the configuration's error

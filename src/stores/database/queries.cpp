@@ -71,8 +71,7 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
                          mine + " AND fresh_until>?12 AND keep_until>?13 AND (?14=0 OR version=?14)");
   set(Query::forget,
       "DELETE FROM " + rows + " WHERE " + mine + " AND (?4=0 OR version=?4) RETURNING fresh_until,keep_until");
-  set(Query::pull,
-      "DELETE FROM " + rows + " WHERE " + mine + " AND fresh_until>?4 AND keep_until>?5 RETURNING " + columns);
+  set(Query::pull, "DELETE FROM " + rows + " WHERE " + mine + " RETURNING " + columns);
   set(Query::touch, "UPDATE " + rows + " SET version=?4,fresh_until=?5,keep_until=?6,proof=" +
                         exclusive_or(exclusive_or("proof", exclusive_or("fresh_until", "keep_until")), "?7") +
                         " WHERE " + mine + " AND fresh_until>?8");

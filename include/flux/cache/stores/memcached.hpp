@@ -5,6 +5,7 @@
 // through libmemcached. Keys are placed by weighted ketama, as other clients place them. docs/stores/memcached.md has the
 // options, the limits and the figures, docs/design/memcached_store.md the reasons.
 #pragma once
+#include <flux/cache/breaker_options.hpp>
 #include <flux/cache/options.hpp>
 #include <flux/cache/store.hpp>
 
@@ -42,8 +43,9 @@ struct MemcachedConfig {
   std::string on_error{};                  ///< soft (reads miss, writes answer false) or throw; empty: soft
   bool frame = true;                       ///< false: values are the plain document, readable for other languages
   std::uint64_t max_value = 0;             ///< bytes; larger values are refused; 0: what the store can
-  bool prohibit_flush = false;             ///< `flush` is refused
-  Duration timeout{0};                     ///< for one call in all, connecting included; 0: a second
+  std::optional<BreakerOptions> circuit_breaker{};  ///< none: 5 failures in a row, then a probe each second
+  bool prohibit_flush = false;                      ///< `flush` is refused
+  Duration timeout{0};                              ///< for one call in all, connecting included; 0: a second
   MemcachedOptions options{};
   std::string username{};  ///< of SASL, or of the server's `--auth-file` under the meta protocol; empty: none
   std::string password{};  ///< never shown
