@@ -1,7 +1,13 @@
+#include <flux/cache/decorator.hpp>
 #include <flux/cache/repository.hpp>
 
 namespace flux::cache {
 inline namespace v1 {
+
+StorePtr detail::beneath_layers(StorePtr store) {
+  while (const auto layer = std::dynamic_pointer_cast<Decorator>(store)) store = layer->wrapped();
+  return store;
+}
 
 bool TagSet::flush_any() const { return core_->settle(core_->flush(&tags_, true), false); }
 Result<bool> TagSet::try_flush_any() const { return core_->flush(&tags_, true); }

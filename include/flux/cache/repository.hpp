@@ -12,6 +12,11 @@
 namespace flux::cache {
 inline namespace v1 {
 
+namespace detail {
+/// What the layers wrap, down to the last.
+FLUX_CACHE_API StorePtr beneath_layers(StorePtr store);
+}  // namespace detail
+
 /// The verbs under tags: what is written carries them, what is read must carry all of them, in any order. A tag is a
 /// label on one key space: untagged calls see the same entries, and obey their flushes.
 class FLUX_CACHE_API TagSet : public Verbs<TagSet> {
@@ -74,6 +79,12 @@ class FLUX_CACHE_API Repository : public Verbs<Repository> {
   Result<std::size_t> prune(std::size_t budget = 10'000) const;
   /// The store itself, layers and all.
   const StorePtr& store() const noexcept;
+  /// The store beneath all layers, for what the verbs do not cover: `as<RedisStore>()->info()`. Null where it is
+  /// something else.
+  template <class Kind>
+  std::shared_ptr<Kind> as() const {
+    return std::dynamic_pointer_cast<Kind>(detail::beneath_layers(store()));
+  }
 
   detail::Core& core() const noexcept { return *core_; }
   const Tags* tags_of_call() const noexcept { return nullptr; }
