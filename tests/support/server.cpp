@@ -19,7 +19,9 @@
 
 #include "support/servers.hpp"
 
-namespace flux::cache::testing {
+namespace flux::cache {
+inline namespace v1 {
+namespace testing {
 
 namespace {
 
@@ -198,4 +200,6 @@ std::string unique_prefix() {
          std::to_string(std::chrono::steady_clock::now().time_since_epoch().count()) + ":";
 }
 
-}  // namespace flux::cache::testing
+}  // namespace testing
+}  // namespace v1
+}  // namespace flux::cache
