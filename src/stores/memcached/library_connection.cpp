@@ -106,6 +106,15 @@ Result<void> LibraryConnection::receive(std::span<Reply> replies, const net::Dea
   return {};
 }
 
+Result<void> LibraryConnection::receive_each(Sink take, const net::Deadline& deadline) {
+  std::vector<Reply> replies(sent_.size());
+  auto done = receive(replies, deadline);
+  if (!done.ok()) return done;
+  for (std::size_t i = 0; i < replies.size(); ++i)
+    if (replies[i].status != Status::missing) take(i, replies[i]);
+  return done;
+}
+
 Result<void> LibraryConnection::fetch(std::size_t first, std::size_t count, std::span<Reply> replies) {
   std::vector<const char*> keys;
   std::vector<std::size_t> sizes;

@@ -67,7 +67,7 @@ Traits ServersStore::traits() const noexcept {
   std::uint64_t least = max_value_ != 0 ? max_value_ : std::numeric_limits<std::uint64_t>::max();
   for (const auto& server : servers_)
     least = std::min(least, std::max(server->item_bytes(), 2 * kValueOverhead) - kValueOverhead);
-  return {.kind = "memcached", .shared = true, .max_value_bytes = least};
+  return {.kind = "memcached", .shared = true, .remote = true, .max_value_bytes = least};
 }
 
 // --- time
@@ -184,19 +184,18 @@ Result<void> ServersStore::check(const Key& key) const {
   return {};
 }
 
-ServersStore::Seen ServersStore::look(const Target& target, const Reply& item, const Reply& generation,
-                                      std::int64_t now) const noexcept {
+ServersStore::Seen ServersStore::look(const Asked& asked, const Reply& item, std::uint64_t generation,
+                                      std::int64_t now) noexcept {
   Seen seen;
   if (item.status != Status::found) return seen;
   seen.cas = item.cas;
   if (item.value.empty()) {
     seen.state = Seen::gone;  // what the library leaves in the place of an item that was removed by its number
-  } else if (!decode_record(item.value, target.wire, seen.record)) {
+  } else if (!decode_record(item.value, asked.wire, seen.record)) {
     seen.state = Seen::foreign;
-  } else if (target.wire.is_digest() ? seen.record.key != target.key.text() : !seen.record.key.empty()) {
+  } else if (asked.is_digest ? seen.record.key != asked.key : !seen.record.key.empty()) {
     seen.state = Seen::other;
-  } else if (now >= seen.record.keep_until ||
-             (target.is_stamped && seen.record.generation != generation_in(generation))) {
+  } else if (now >= seen.record.keep_until || (asked.is_stamped && seen.record.generation != generation)) {
     seen.state = Seen::gone;
   } else {
     seen.state = now < seen.record.fresh_until ? Seen::fresh : Seen::kept;

@@ -21,6 +21,17 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::memcached {
 
+/// A generation as it stands under its key, and back; 0: there is none.
+inline std::string encode_generation(std::uint64_t generation) {
+  return {reinterpret_cast<const char*>(&generation), sizeof generation};
+}
+inline std::uint64_t generation_in(const Reply& reply) noexcept {
+  std::uint64_t generation = 0;
+  if (reply.status == Status::found && reply.value.size() == sizeof generation)
+    std::memcpy(&generation, reply.value.data(), sizeof generation);
+  return generation;
+}
+
 class ServersStore final : public MemcachedStore {
  public:
   ServersStore(const MemcachedConfig& config, std::shared_ptr<const net::TlsContext> tls, std::unique_ptr<Error> why_not);
@@ -92,7 +103,18 @@ class ServersStore final : public MemcachedStore {
 
   /// Remembers a value that was to be replaced or removed, where the server could not be told so.
   static void owe(const Target& target, const Error& why);
-  Seen look(const Target& target, const Reply& item, const Reply& generation, std::int64_t now) const noexcept;
+  /// What a look at an item has to know about its key.
+  struct Asked {
+    std::string_view key;
+    std::string_view wire;
+    bool is_digest;
+    bool is_stamped;
+  };
+  static Seen look(const Asked& asked, const Reply& item, std::uint64_t generation, std::int64_t now) noexcept;
+  static Seen look(const Target& target, const Reply& item, const Reply& generation, std::int64_t now) noexcept {
+    return look({target.key.text(), target.wire, target.wire.is_digest(), target.is_stamped}, item,
+                generation_in(generation), now);
+  }
   /// Hands the entry to whoever asked. False: its tags do not decode.
   bool hand_over(const Record& record, Receiver found) const;
   /// Takes a damaged item away, unless it was replaced meanwhile.
@@ -137,17 +159,6 @@ inline Error placed(Error error, std::string_view operation, const Key* key = nu
   error.operation = operation;
   if (key != nullptr) error.key = key->text();
   return error;
-}
-
-/// A generation as it stands under its key, and back; 0: there is none.
-inline std::string encode_generation(std::uint64_t generation) {
-  return {reinterpret_cast<const char*>(&generation), sizeof generation};
-}
-inline std::uint64_t generation_in(const Reply& reply) noexcept {
-  std::uint64_t generation = 0;
-  if (reply.status == Status::found && reply.value.size() == sizeof generation)
-    std::memcpy(&generation, reply.value.data(), sizeof generation);
-  return generation;
 }
 
 /// Competing writers may make a swap fail; each failure means that another one got through.

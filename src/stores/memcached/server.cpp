@@ -240,18 +240,27 @@ Result<void> Exchange::begin_at_once(const net::Deadline& deadline) {
   return sent.ok() ? std::move(sent) : fail(std::move(sent));
 }
 
-Result<void> Exchange::end(const net::Deadline& deadline) {
-  auto received = lease_->as<Connection>().receive(replies_, deadline);
+template <class Receive>
+Result<void> Exchange::end_with(const Receive& receive, const net::Deadline& deadline) {
+  Result<void> received = receive(lease_->as<Connection>());
   if (!received.ok() && received.error().code == Errc::unavailable && repeat_ == Repeat::yes && !lease_->is_fresh() &&
       !lease_->as<Connection>().has_begun()) {
     server_.pool().drop_idle();
     auto sent = connect_and_send(deadline);
-    received = sent.ok() ? lease_->as<Connection>().receive(replies_, deadline) : std::move(sent);
+    received = sent.ok() ? receive(lease_->as<Connection>()) : std::move(sent);
   }
   if (!received.ok()) return fail(std::move(received));
   is_clean_ = true;
   server_.succeeded();
   return received;
+}
+
+Result<void> Exchange::end(const net::Deadline& deadline) {
+  return end_with([&](Connection& connection) { return connection.receive(replies_, deadline); }, deadline);
+}
+
+Result<void> Exchange::end_each(Connection::Sink take, const net::Deadline& deadline) {
+  return end_with([&](Connection& connection) { return connection.receive_each(take, deadline); }, deadline);
 }
 
 }  // namespace detail::memcached

@@ -113,14 +113,17 @@ class Exchange {
   Result<void> begin(const net::Deadline& deadline);
   /// Likewise, whatever is owed: for the payment itself.
   Result<void> begin_at_once(const net::Deadline& deadline);
-  /// Receives.
+  /// Receives, all at once or one by one.
   Result<void> end(const net::Deadline& deadline);
+  Result<void> end_each(Connection::Sink take, const net::Deadline& deadline);
   Result<void> run(const net::Deadline& deadline) {
     auto begun = begin(deadline);
     return begun.ok() ? end(deadline) : std::move(begun);
   }
 
  private:
+  template <class Receive>
+  Result<void> end_with(const Receive& receive, const net::Deadline& deadline);
   Result<void> connect_and_send(const net::Deadline& deadline);
   Result<void> fail(Result<void> why);
 
