@@ -126,9 +126,9 @@ TEST_F(RedisFaults, NoFaultOfTheNetworkGivesAWrongValueOrOutlastsTheDeadline) {
       for (const std::string key : {"a", "b", "c"}) {
         std::string answer;
         EXPECT_LT(time_of([&] { answer = cache.ask(key); }), 300ms + kSlack) << which;
-        if (answer == "of a") EXPECT_EQ(key, "a") << which;
-        if (answer == large) EXPECT_EQ(key, "b") << which;
-        if (answer == "miss") EXPECT_EQ(key, "c") << which;
+        EXPECT_TRUE(answer != "of a" || key == "a") << which << ", asked for " << key;
+        EXPECT_TRUE(answer != large || key == "b") << which << ", asked for " << key;
+        EXPECT_TRUE(answer != "miss" || key == "c") << which << ", asked for " << key;
       }
     }
     proxy.set(ProxyFault::none);
@@ -159,6 +159,7 @@ TEST_F(RedisFaults, TenThousandRoundsOfRandomTimeoutsGiveNoWrongValue) {
   });
   EXPECT_EQ(wrong.load(), 0);
   EXPECT_EQ(right.load() + none.load(), 10'000);
+  EXPECT_GT(right.load(), 500) << "the test tests little";
 }
 
 TEST_F(RedisFaults, ACounterIsNeverCountedTwiceByItself) {

@@ -20,7 +20,9 @@
 
 #include "support/servers.hpp"
 
-namespace flux::cache::testing {
+namespace flux::cache {
+inline namespace v1 {
+namespace testing {
 
 namespace {
 
@@ -207,4 +209,6 @@ std::string unique_prefix() {
          std::to_string(std::chrono::steady_clock::now().time_since_epoch().count()) + ":";
 }
 
-}  // namespace flux::cache::testing
+}  // namespace testing
+}  // namespace v1
+}  // namespace flux::cache

@@ -9,12 +9,12 @@
 #include <string_view>
 #include <vector>
 
-// clang-format off: the first one opens the name space that the second one adds to.
 #include "support/scratch_directory.hpp"
 #include "support/servers.hpp"
-// clang-format on
 
-namespace flux::cache::testing {
+namespace flux::cache {
+inline namespace v1 {
+namespace testing {
 
 /// A program that listens. Not for several threads at once. A child of fork that inherits one leaves it alone.
 class Server {
@@ -72,4 +72,6 @@ const SharedServer* shared_memcached();
 /// A prefix that nobody else uses on a server.
 std::string unique_prefix();
 
-}  // namespace flux::cache::testing
+}  // namespace testing
+}  // namespace v1
+}  // namespace flux::cache

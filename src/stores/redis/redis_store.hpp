@@ -93,10 +93,10 @@ class ServerStore final : public RedisStore, public std::enable_shared_from_this
   std::string fresh_epochs(std::size_t count) const;
   void tag_word(Commands& commands, std::string_view tag) const;
 
-  Result<std::size_t> reclaim(Space space, const std::vector<std::string>& keys);
+  Result<std::size_t> reclaim(Space space, const std::vector<std::string>& keys, const Now& now);
   Result<std::vector<std::string>> scan_page(std::string& cursor, const std::string& pattern, std::size_t count);
   void reclaim_behind();
-  void reclaim_step(std::string cursor);
+  void reclaim_later(std::string cursor, const Now& now);
 
   const Clock& clock_;
   const std::string prefix_;                // escaped

@@ -83,7 +83,8 @@ Result<void> ServerStore::scan(Space space, Visitor visit) {
   return {};
 }
 
-Result<std::size_t> ServerStore::reclaim(Space space, const std::vector<std::string>& keys) {
+Result<std::size_t> ServerStore::reclaim(Space space, const std::vector<std::string>& keys,
+                                         const Now& now) {
   if (keys.empty()) return std::size_t{0};
   const std::string& before = root(space);
   std::vector<Key> ours;
@@ -91,7 +92,6 @@ Result<std::size_t> ServerStore::reclaim(Space space, const std::vector<std::str
     if (key.size() > before.size() && key.starts_with(before))
       ours.emplace_back(std::string_view(key).substr(before.size()), space);
   if (ours.empty()) return std::size_t{0};
-  const Now now(clock_);
   std::int64_t gone = 0;
   auto done = client_.eval(
       Script::reclaim, script_words(space, ours.size()), Again::yes,
@@ -116,7 +116,7 @@ Result<std::size_t> ServerStore::prune(std::size_t budget) {
     const auto space = static_cast<Space>(prune_space_);
     auto page = scan_page(prune_cursor_, begins_with(root(space)), std::min(kLooks, std::max<std::size_t>(budget, 16)));
     if (!page.ok()) return placed(std::move(page.error()), "prune");
-    auto went = reclaim(space, *page);
+    auto went = reclaim(space, *page, Now(clock_));
     if (!went.ok()) return placed(std::move(went.error()), "prune");
     gone += *went;
     if (prune_cursor_ != "0") continue;
@@ -126,22 +126,25 @@ Result<std::size_t> ServerStore::prune(std::size_t budget) {
   return gone;
 }
 
-// What a flush left is removed by the executor, a page at a time, so that the server's other callers hardly notice.
+// What a flush left is removed by the executor, a page at a time, so that the server's other callers hardly notice. The
+// clock may be gone by then, if the store is on its way out: the time of the flush serves.
 void ServerStore::reclaim_behind() {
   if (reclaiming_.exchange(true, std::memory_order_acq_rel)) return;
-  const auto step = [weak = weak_from_this()] {
-    if (const auto store = weak.lock()) store->reclaim_step("0");
-  };
-  if (!executor()->submit(step)) reclaiming_.store(false, std::memory_order_release);
+  reclaim_later("0", Now(clock_));
 }
 
-void ServerStore::reclaim_step(std::string cursor) {
-  auto page = scan_page(cursor, begins_with(root(Space::values)), kLooks);
-  const bool goes_on = page.ok() && reclaim(Space::values, *page).ok() && cursor != "0";
-  const auto step = [weak = weak_from_this(), cursor] {
-    if (const auto store = weak.lock()) store->reclaim_step(cursor);
+void ServerStore::reclaim_later(std::string cursor, const Now& now) {
+  const auto step = [weak = weak_from_this(), cursor = std::move(cursor), now] {
+    const auto store = weak.lock();
+    if (!store) return;
+    std::string next = cursor;
+    auto page = store->scan_page(next, begins_with(store->root(Space::values)), kLooks);
+    if (page.ok() && store->reclaim(Space::values, *page, now).ok() && next != "0")
+      store->reclaim_later(std::move(next), now);
+    else
+      store->reclaiming_.store(false, std::memory_order_release);
   };
-  if (!goes_on || !executor()->submit(step)) reclaiming_.store(false, std::memory_order_release);
+  if (!executor()->submit(step)) reclaiming_.store(false, std::memory_order_release);
 }
 
 }  // namespace detail::redis
