@@ -144,9 +144,11 @@ void ServersStore::get_slice(std::span<const Key> keys, std::size_t first, const
   // A damaged item does not keep the others of its batch from being read.
   for (const std::size_t index : damaged) {
     clear_away(target_of(keys[index]), deadline);
-    keep_first(error,
-               std::make_unique<Error>(Error{Errc::corrupt, "an item is damaged, or another program's; it was removed",
-                                             {}, {}, std::string(keys[index].text())}));
+    keep_first(error, std::make_unique<Error>(Error{Errc::corrupt,
+                                                    "an item is damaged, or another program's; it was removed",
+                                                    {},
+                                                    {},
+                                                    std::string(keys[index].text())}));
   }
 }
 
@@ -181,7 +183,8 @@ void ServersStore::put_slice(std::span<const Item> items, std::size_t first, con
     std::vector<std::size_t> again;
     for (const std::size_t index : left) {
       auto good = check(items[index].key, items[index].entry);
-      auto made = good.ok() ? make_item(targets[index], items[index].entry, deadline) : Result<Packed>(good.take_error());
+      auto made =
+          good.ok() ? make_item(targets[index], items[index].entry, deadline) : Result<Packed>(good.take_error());
       if (made.ok()) {
         packed[index] = std::move(*made);
         fan.add(targets[index], index, packed[index].command(Verb::set, targets[index]));
@@ -264,8 +267,7 @@ Result<std::size_t> ServersStore::forget_many(std::span<const Key> keys) {
     std::vector<Seen> seen(slice.size());
     {
       Fan look_up(*this);
-      for (std::size_t i = 0; i < slice.size(); ++i)
-        look_up.add(targets[i], i, Command::get_for_swap(targets[i].wire));
+      for (std::size_t i = 0; i < slice.size(); ++i) look_up.add(targets[i], i, Command::get_for_swap(targets[i].wire));
       look_up.run(Repeat::yes, true, end);
       const std::int64_t now = wall();
       for (Fan::Part& part : look_up.parts()) {
@@ -291,15 +293,19 @@ Result<std::size_t> ServersStore::forget_many(std::span<const Key> keys) {
       } else {
         for (std::size_t i = 0; i < part.indices.size(); ++i) {
           const std::size_t index = part.indices[i];
-          if (part.replies[i].status == Status::removed) gone += seen[index].state == Seen::fresh;
-          else changed.push_back(index);
+          if (part.replies[i].status == Status::removed)
+            gone += seen[index].state == Seen::fresh;
+          else
+            changed.push_back(index);
         }
       }
     }
     for (const std::size_t index : changed) {
       auto removed = forget(slice[index], {});
-      if (!removed.ok()) keep_first(error, removed.take_error());
-      else gone += *removed;
+      if (!removed.ok())
+        keep_first(error, removed.take_error());
+      else
+        gone += *removed;
     }
   }
   if (error) return placed(std::move(*error), "forget_many");

@@ -42,14 +42,14 @@ struct Command {
 
 enum class Status : std::uint8_t {
   found,
-  missing,     ///< of get, swap and remove
+  missing,  ///< of get, swap and remove
   stored,
   not_stored,  ///< add: something is there
   changed,     ///< swap and remove: the number is another one
   removed,
-  too_large,   ///< for the server
-  refused,     ///< the server failed at it, and says why in `value`
-  doubtful,    ///< one of some commands, of which one or more were refused or too large
+  too_large,  ///< for the server
+  refused,    ///< the server failed at it, and says why in `value`
+  doubtful,   ///< one of some commands, of which one or more were refused or too large
 };
 
 /// What became of a command. The value lives in the connection until the next `send`.

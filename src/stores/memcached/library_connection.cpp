@@ -137,7 +137,8 @@ Result<void> LibraryConnection::fetch(std::size_t first, std::size_t count, std:
   while (memcached_fetch_result(handle_.get(), &result, &code) != nullptr) {
     const std::string_view key(memcached_result_key_value(&result), memcached_result_key_length(&result));
     const auto [begin, end] = places.equal_range(key);
-    if (begin == end) return net::fault(endpoint_, Errc::unavailable, "reading an answer", "an answer to something else");
+    if (begin == end)
+      return net::fault(endpoint_, Errc::unavailable, "reading an answer", "an answer to something else");
     const char* const value = memcached_result_value(&result);  // null where it is empty
     values_.emplace_back(value != nullptr ? value : "", memcached_result_length(&result));
     for (auto place = begin; place != end; ++place)
@@ -161,7 +162,8 @@ Result<void> LibraryConnection::write(const Command& command, Reply& reply) {
       code = memcached_add(handle, key.data(), key.size(), value.data(), value.size(), lifetime_of(command), 0);
       break;
     case Verb::swap:
-      code = memcached_cas(handle, key.data(), key.size(), value.data(), value.size(), lifetime_of(command), 0, command.cas);
+      code = memcached_cas(handle, key.data(), key.size(), value.data(), value.size(), lifetime_of(command), 0,
+                           command.cas);
       break;
     case Verb::remove:
       // The library's delete knows no number, so an empty item takes the place for a moment.
@@ -173,9 +175,7 @@ Result<void> LibraryConnection::write(const Command& command, Reply& reply) {
   switch (code) {
     case MEMCACHED_SUCCESS:
     case MEMCACHED_STORED:
-    case MEMCACHED_DELETED:
-      reply.status = command.verb == Verb::remove ? Status::removed : Status::stored;
-      return {};
+    case MEMCACHED_DELETED: reply.status = command.verb == Verb::remove ? Status::removed : Status::stored; return {};
     case MEMCACHED_NOTFOUND: reply.status = Status::missing; return {};
     case MEMCACHED_NOTSTORED:
     case MEMCACHED_DATA_EXISTS:

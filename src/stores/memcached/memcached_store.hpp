@@ -34,7 +34,8 @@ inline std::uint64_t generation_in(const Reply& reply) noexcept {
 
 class ServersStore final : public MemcachedStore {
  public:
-  ServersStore(const MemcachedConfig& config, std::shared_ptr<const net::TlsContext> tls, std::unique_ptr<Error> why_not);
+  ServersStore(const MemcachedConfig& config, std::shared_ptr<const net::TlsContext> tls,
+               std::unique_ptr<Error> why_not);
 
   Traits traits() const noexcept override;
   Result<bool> get(const Key& key, const Read& how, Receiver found) override;
@@ -170,9 +171,11 @@ void step_back(int attempt);
 /// What a server says against a command, as an error.
 inline std::unique_ptr<Error> fault_of(const Server& server, const Reply& reply) {
   if (reply.status == Status::too_large)
-    return std::make_unique<Error>(net::fault(server.endpoint(), Errc::too_large, "writing", "the server takes no item so large"));
+    return std::make_unique<Error>(
+        net::fault(server.endpoint(), Errc::too_large, "writing", "the server takes no item so large"));
   if (reply.status == Status::refused || reply.status == Status::doubtful)
-    return std::make_unique<Error>(net::fault(server.endpoint(), Errc::unavailable, "writing", "the server answered: " + std::string(reply.value.substr(0, 200))));
+    return std::make_unique<Error>(net::fault(server.endpoint(), Errc::unavailable, "writing",
+                                              "the server answered: " + std::string(reply.value.substr(0, 200))));
   return nullptr;
 }
 

@@ -148,8 +148,8 @@ Result<void> MetaConnection::send(std::span<const Command> commands, const net::
   return stream_.send(parts, in_, deadline);
 }
 
-// Commands from `next_` up to `end` were answered by silence, unless an error came in between: then any of them may have
-// been the one. False: one of them is never silent.
+// Commands from `next_` up to `end` were answered by silence, unless an error came in between: then any of them may
+// have been the one. False: one of them is never silent.
 bool MetaConnection::pass_silent(std::size_t end) {
   for (; next_ < end; ++next_) {
     if (!is_quiet_in(sent_, next_)) return false;

@@ -57,9 +57,7 @@ class Server final : net::ForkGuard {
 
   /// The generation as it was last seen; 0: not yet, or lost.
   std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
-  void set_generation(std::uint64_t generation) noexcept {
-    generation_.store(generation, std::memory_order_relaxed);
-  }
+  void set_generation(std::uint64_t generation) noexcept { generation_.store(generation, std::memory_order_relaxed); }
   /// The largest item the server takes, its overhead included.
   std::uint64_t item_bytes() const noexcept { return item_bytes_.load(std::memory_order_relaxed); }
 
