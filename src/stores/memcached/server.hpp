@@ -130,7 +130,8 @@ class Exchange {
   std::span<Reply> replies_;
   Repeat repeat_;
   std::optional<net::Pool::Lease> lease_;
-  bool is_clean_ = false;
+  bool is_open_ = false;   // sent, and not yet received
+  bool is_clean_ = false;  // received as a whole
 };
 
 }  // namespace detail::memcached
