@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -137,16 +138,24 @@ bool Server::run() {
   return false;
 }
 
+// By port, or by socket: memcached listens on one of them.
 bool Server::is_up() const {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const sockaddr_in address = loopback(port_);
-  const bool is_there = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  ::close(fd);
-  return is_there;
+  const auto takes = [](const auto& address) {
+    const auto* const any = reinterpret_cast<const sockaddr*>(&address);
+    const int fd = ::socket(any->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool is_there = ::connect(fd, any, sizeof address) == 0;
+    ::close(fd);
+    return is_there;
+  };
+  sockaddr_un path{};
+  path.sun_family = AF_UNIX;
+  socket().copy(path.sun_path, sizeof path.sun_path - 1);
+  return takes(loopback(port_)) || takes(path);
 }
 
+// The signal is on its way when kill returns; the stop is not there before the parent hears of it.
 void Server::pause() {
-  if (pid_ > 0) ::kill(pid_, SIGSTOP);
+  if (pid_ > 0 && ::kill(pid_, SIGSTOP) == 0) ::waitpid(pid_, nullptr, WUNTRACED);
 }
 
 void Server::resume() {

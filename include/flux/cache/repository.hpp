@@ -40,8 +40,7 @@ class FLUX_CACHE_API Repository : public Verbs<Repository> {
  public:
   explicit Repository(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}
   /// Over a store of one's own; no manager needed.
-  explicit Repository(StorePtr store, const RepositoryOptions& options = {}, std::string name = "store")
-      : core_(std::make_shared<detail::Core>(std::move(name), std::move(store), options)) {}
+  explicit Repository(StorePtr store, const RepositoryOptions& options = {}, std::string name = "store");
 
   /// The configured name.
   const std::string& name() const noexcept;
@@ -73,9 +72,9 @@ class FLUX_CACHE_API Repository : public Verbs<Repository> {
   /// Counts since the start or the last `reset_stats`.
   Stats stats() const;
   void reset_stats() const;
-  /// Calls the listener at each event, in the thread of the call, until the answer goes out of scope. What it throws is
-  /// contained.
-  Listening listen(Listener listener) const;
+  /// Calls the listener at each event until the answer goes out of scope: in the thread of the call, or with
+  /// `{.background = true}` by the executor. What it throws is contained.
+  Listening listen(Listener listener, const ListenOptions& how = {}) const;
   /// Reclaims expired entries, about `budget` of them at the most; answers how many went.
   Result<std::size_t> prune(std::size_t budget = 10'000) const;
   /// The store itself, layers and all.

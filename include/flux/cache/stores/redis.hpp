@@ -3,6 +3,7 @@
 // One round trip for each operation, over a pool of connections with one deadline for each call. Options, faults and
 // figures stand in docs/stores/redis.md, the reasons in docs/design/redis_store.md.
 #pragma once
+#include <flux/cache/breaker_options.hpp>
 #include <flux/cache/options.hpp>
 #include <flux/cache/store.hpp>
 
@@ -54,6 +55,7 @@ struct RedisConfig {
   std::string on_error{};        ///< soft (reads miss, writes answer false) or throw; empty: soft
   bool frame = true;             ///< false: values are the plain document, readable for other languages
   std::uint64_t max_value = 0;   ///< bytes; larger values are refused; 0: what the store can
+  std::optional<BreakerOptions> circuit_breaker{};  ///< none: 5 failures in a row, then a probe each second
   bool prohibit_flush = false;   ///< `flush` is refused
   Duration timeout{0};           ///< for one call in all; 0: the connection's
   const Clock* clock = nullptr;  ///< whose time it goes by; null: the machine's
