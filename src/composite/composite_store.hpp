@@ -21,7 +21,7 @@ struct Part {
   Store& operator*() const noexcept { return *store; }
   Store* operator->() const noexcept { return store.get(); }
   /// In this process and no other: nobody else changes it, and asking costs next to nothing.
-  bool is_private() const noexcept { return !traits.shared && !traits.persistent; }
+  bool is_private() const noexcept { return !traits.shared && !traits.persistent && !traits.remote; }
 
   StorePtr store;
   Traits traits;

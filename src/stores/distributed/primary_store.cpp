@@ -20,6 +20,7 @@ class PrimaryStore final : public composite::CompositeStore {
     traits_ = parts_.front().traits;
     traits_.kind = "distributed";
     traits_.atomic_batches = false;
+    traits_.remote = false;  // each part has its own breaker; the whole is never out of reach
     if (options.max_value != 0) traits_.max_value_bytes = std::min(traits_.max_value_bytes, options.max_value);
     for (std::size_t i = 1; i < parts_.size(); ++i)
       copiers_.push_back(std::make_unique<Copier>(parts_[0].store, parts_[i].store, options.max_pending));
