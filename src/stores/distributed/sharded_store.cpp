@@ -63,10 +63,10 @@ class ShardedStore final : public composite::CompositeStore {
  public:
   ShardedStore(std::vector<StorePtr> stores, const ShardingOptions& shards, const DistributedOptions& options)
       : CompositeStore(std::move(stores), {.kind = "distributed",
-                                                                                    .authority = options.authority,
-                                                                                    .max_value = options.max_value,
-                                                                                    .clock = options.clock,
-                                                                                    .copies = false}),
+                                           .authority = options.authority,
+                                           .max_value = options.max_value,
+                                           .clock = options.clock,
+                                           .copies = false}),
         ring_(shards, parts_.size()),
         topology_(shards.name, ring_.shape, parts_) {}
   ~ShardedStore() override { background_.close(); }

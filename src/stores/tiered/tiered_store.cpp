@@ -228,7 +228,12 @@ Result<void> TieredStore::get_many(std::span<const Key> keys, const Read& how, B
 void TieredStore::fill_all(const Key& key, const Entry& entry) {
   for (std::size_t tier = last(); tier > 0; --tier) {
     const std::size_t to = tier - 1;
-    if (parts_[to].is_private() && !is_informed()) continue;
+    if (!parts_[to].is_private()) {
+      // Another process may have written the far tier after us: the next read fills this one, under a ticket.
+      (void)parts_[to]->forget(key, {});
+      continue;
+    }
+    if (!is_informed()) continue;
     std::vector<TagStamp> room;
     fill(to, key, book_.for_part(entry, to, room));
   }
