@@ -3,6 +3,7 @@
 // A task that has not begun when its owner goes is dropped; one that is at it is waited for. So tasks may use their
 // owner, and what it was lent, without holding it.
 #pragma once
+#include <unistd.h>
 #include <flux/cache/executor.hpp>
 
 #include <condition_variable>
@@ -26,14 +27,17 @@ class Background {
   /// False: the executor has no room.
   template <class Task>
   bool submit(Task task) {
+    renew();
     return executor()->submit([desk = desk_, task = std::move(task)]() mutable { run(*desk, task); });
   }
   template <class Task>
   void submit_later(Duration delay, Task task) {
+    renew();
     detail::run_later(delay, [desk = desk_, task = std::move(task)]() mutable { run(*desk, task); });
   }
   /// To be called first by the owner's destructor; no task begins afterwards, and none is under way.
   void close() {
+    if (process_ != ::getpid()) return;  // a child of fork has none of the threads
     std::unique_lock lock(desk_->mutex);
     desk_->closed = true;
     desk_->quiet.wait(lock, [&] { return desk_->running == 0; });
@@ -46,6 +50,12 @@ class Background {
     std::size_t running = 0;
     bool closed = false;
   };
+  /// In a child of fork the tasks of before are the parent's.
+  void renew() {
+    if (process_ == ::getpid()) return;
+    process_ = ::getpid();
+    desk_ = std::make_shared<Desk>();
+  }
   template <class Task>
   static void run(Desk& desk, Task& task) {
     {
@@ -62,6 +72,7 @@ class Background {
     desk.quiet.notify_all();
   }
 
+  ::pid_t process_ = ::getpid();
   std::shared_ptr<Desk> desk_ = std::make_shared<Desk>();
 };
 

@@ -1,3 +1,4 @@
+#include <flux/cache/engine/registry.hpp>
 #include <flux/cache/layers/recovering.hpp>
 
 #include <cstring>
@@ -43,14 +44,19 @@ Entry without_stamp(const Entry& entry) {
   return bare;
 }
 
-class RecoveringStore final : public Recovering {
+class RecoveringStore final : public Recovering, private engine::Registered {
  public:
   RecoveringStore(StorePtr inner, const RecoveryOptions& options)
       : Recovering(std::move(inner)),
         options_(options),
         clock_(options.clock != nullptr ? *options.clock : system_clock()),
-        log_(options.max_keys) {}
-  ~RecoveringStore() override { background_.close(); }
+        log_(options.max_keys) {
+    enlist();
+  }
+  ~RecoveringStore() override {
+    delist();
+    background_.close();
+  }
 
   Traits traits() const noexcept override { return inner().traits(); }
 
@@ -188,7 +194,8 @@ class RecoveringStore final : public Recovering {
   }
 
   bool catch_up() override {
-    const std::scoped_lock alone(catching_up_);
+    const std::unique_lock alone(catching_up_, std::try_to_lock);
+    if (!alone) return false;
     for (;;) {
       RecoveryLog::Operation next;
       std::uint64_t number = 0;
@@ -215,7 +222,10 @@ class RecoveringStore final : public Recovering {
   }
 
  private:
-  using engine_guard = std::scoped_lock<std::mutex>;
+  using engine_guard = std::scoped_lock<engine::Lock>;
+
+  void before_fork() noexcept override { mutex_.lock(); }
+  void after_fork() noexcept override { mutex_.unlock(); }
 
   bool waits() const noexcept { return waiting_.load(std::memory_order_relaxed) != 0; }
   void count() { waiting_.store(log_.size(), std::memory_order_release); }
@@ -372,7 +382,7 @@ class RecoveringStore final : public Recovering {
 
   const RecoveryOptions options_;
   const Clock& clock_;
-  mutable std::mutex mutex_;
+  mutable engine::Lock mutex_;
   std::mutex catching_up_;
   RecoveryLog log_;
   std::atomic<std::size_t> waiting_{0};

@@ -45,7 +45,6 @@ FLUX_CACHE_COMPOSITE(ShardedFiles, kFiles, sharded, true);
 FLUX_CACHE_COMPOSITE(PrimaryMixed, kMixed, primary);
 FLUX_CACHE_COMPOSITE(TieredMemories, kMemories, tiered);
 FLUX_CACHE_COMPOSITE(TieredMixed, kMixed, tiered);
-FLUX_CACHE_COMPOSITE(TieredFiles, kFiles, tiered, true);
 
 }  // namespace
 }  // namespace flux::cache::testing

@@ -20,7 +20,9 @@ constexpr int kLooks = 8;
 }  // namespace
 
 Copier::~Copier() {
+  delist();
   background_.close();
+  if (process_ != ::getpid()) return;  // what waits is the parent's to copy
   const auto until = std::chrono::steady_clock::now() + kDrain;
   for (const Step& step : steps_) {
     if (std::chrono::steady_clock::now() < until && copy({&step, 1})) continue;
@@ -83,6 +85,7 @@ std::size_t Copier::pending() const {
 void Copier::start() {
   {
     const std::scoped_lock guard(mutex_);
+    if (process_ != ::getpid()) process_ = ::getpid(), running_ = false;  // the thread that ran is the parent's
     if (running_ || steps_.empty()) return;
     running_ = true;
   }

@@ -4,6 +4,8 @@
 // After a copy the primary is looked at again; what changed meanwhile is copied again. So a replica ends up with what
 // the primary has, whoever else writes to both.
 #pragma once
+#include <unistd.h>
+#include <flux/cache/engine/registry.hpp>
 #include <flux/cache/store.hpp>
 
 #include <deque>
@@ -19,10 +21,12 @@ namespace flux::cache {
 inline namespace v1 {
 namespace distributed {
 
-class Copier {
+class Copier final : private engine::Registered {
  public:
   Copier(StorePtr primary, StorePtr replica, std::size_t max_pending)
-      : primary_(std::move(primary)), replica_(std::move(replica)), max_pending_(max_pending) {}
+      : primary_(std::move(primary)), replica_(std::move(replica)), max_pending_(max_pending) {
+    enlist();
+  }
   /// Copies what is left, for a second at the most; what could not be copied then is flushed from the replica.
   ~Copier();
 
@@ -52,12 +56,16 @@ class Copier {
   const StorePtr primary_;
   const StorePtr replica_;
   const std::size_t max_pending_;
-  mutable std::mutex mutex_;
+  void before_fork() noexcept override { mutex_.lock(); }
+  void after_fork() noexcept override { mutex_.unlock(); }
+
+  mutable engine::Lock mutex_;
   std::deque<Step> steps_;
   std::unordered_map<std::string, std::size_t> behind_;  // keys in steps_ or in hand, how often
   std::unordered_map<std::string, std::size_t> queued_;  // keys behind the last flush in steps_: not queued again
   std::size_t flushes_ = 0;                              // in steps_ or in hand
   bool running_ = false;
+  ::pid_t process_ = ::getpid();
   Duration pause_{};
   composite::Background background_;
 };
