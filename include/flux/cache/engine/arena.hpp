@@ -67,8 +67,16 @@ struct SizeClasses {
       of[units] = index;
     }
   }
+  /// The class for so many bytes, up to the largest.
+  static inline std::uint8_t class_of(std::size_t bytes) noexcept;
+  static constexpr std::size_t bytes_of(std::uint8_t size_class) noexcept {
+    return std::size_t{kUnits[size_class]} * kUnit;
+  }
 };
 inline constexpr SizeClasses kSizeClasses;
+inline std::uint8_t SizeClasses::class_of(std::size_t bytes) noexcept {
+  return kSizeClasses.of[(bytes + kUnit - 1) / kUnit];
+}
 
 /// The chunks and pages of one engine.
 class Arena {
@@ -200,9 +208,8 @@ class Slots {
  public:
   explicit Slots(Arena& arena) noexcept : arena_(arena) {}
 
-  /// A slot of at least `size` bytes (up to 2 KiB), or 0 where memory is out.
-  Slot take(std::size_t size) noexcept {
-    const std::uint32_t size_class = kSizeClasses.of[(size + Arena::kUnit - 1) / Arena::kUnit];
+  /// A slot of a class, or 0 where memory is out.
+  Slot take(std::uint8_t size_class) noexcept {
     std::uint32_t number = open_[size_class];
     if (number == 0) [[unlikely]] {
       number = open_page(size_class);
@@ -215,17 +222,17 @@ class Slots {
     page.free[word] &= page.free[word] - 1;
     if (++page.live == page.slots) unlist(page);
     const Slot slot = (number << Arena::kPageShift) + (word * 64 + bit) * page.units;
-    unpoison(arena_.at(slot), std::size_t{page.units} * Arena::kUnit);
-    bytes_ += std::size_t{page.units} * Arena::kUnit;
+    wake(slot, size_class);
     return slot;
   }
+  /// A slot that is about to be written again, and one that nobody looks at any more but that stays taken.
+  void wake(Slot slot, std::uint8_t size_class) noexcept { unpoison(arena_.at(slot), SizeClasses::bytes_of(size_class)); }
+  void rest(Slot slot, std::uint8_t size_class) noexcept { poison(arena_.at(slot), SizeClasses::bytes_of(size_class)); }
 
-  /// Back to its page; the page goes back to the arena with its last slot.
+  /// Back to its page, after `rest`; the page goes back to the arena with its last slot.
   void give(Slot slot) noexcept {
     const std::uint32_t number = Arena::page_of(slot);
     Arena::Page& page = arena_.page(number);
-    poison(arena_.at(slot), std::size_t{page.units} * Arena::kUnit);
-    bytes_ -= std::size_t{page.units} * Arena::kUnit;
     const std::uint32_t index = (slot & (Arena::kPageUnits - 1)) / page.units;
     page.free[index / 64] |= std::uint64_t{1} << (index % 64);
     if (!page.listed) list(number, page);
@@ -240,40 +247,37 @@ class Slots {
     }
   }
 
-  /// Bytes of the slot that would hold `size` bytes.
-  static std::size_t charged(std::size_t size) noexcept {
-    return std::size_t{SizeClasses::kUnits[kSizeClasses.of[(size + Arena::kUnit - 1) / Arena::kUnit]]} * Arena::kUnit;
-  }
   std::size_t size_of(Slot slot) const noexcept {
     return std::size_t{arena_.page(Arena::page_of(slot)).units} * Arena::kUnit;
   }
-  /// Bytes of slots in use, those that wait for their last reader included.
-  std::uint64_t bytes() const noexcept { return bytes_; }
-  std::uint32_t pages() const noexcept { return pages_; }
 
-  /// Draws the line that the next slot of this size will be written to.
-  void prefetch(std::size_t size) const noexcept {
-    const std::uint32_t number = open_[kSizeClasses.of[(size + Arena::kUnit - 1) / Arena::kUnit]];
-    if (number == 0) return;
+  /// The slot that `take` would give, 0 where it would have to open a page; for prefetching.
+  Slot peek(std::uint8_t size_class) const noexcept {
+    const std::uint32_t number = open_[size_class];
+    if (number == 0) return 0;
     const Arena::Page& page = arena_.page(number);
     std::uint32_t word = 0;
     while (word < Arena::Page::kWords && page.free[word] == 0) ++word;
-    if (word == Arena::Page::kWords) return;
-    const char* const at =
-        arena_.at((number << Arena::kPageShift) +
-                  (word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(page.free[word]))) * page.units);
-    __builtin_prefetch(at, 1);
-    __builtin_prefetch(at + 64, 1);
-    __builtin_prefetch(at + 128, 1);
+    if (word == Arena::Page::kWords) return 0;
+    return (number << Arena::kPageShift) +
+           (word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(page.free[word]))) * page.units;
+  }
+  /// Draws the first lines of a slot near, to write them.
+  void prefetch(Slot slot, std::uint8_t size_class) const noexcept {
+    if (slot == 0) return;
+    const char* const at = arena_.at(slot);
+    const std::size_t size = SizeClasses::bytes_of(size_class) < 192 ? SizeClasses::bytes_of(size_class) : 192;
+    for (std::size_t line = 0; line < size; line += 64) __builtin_prefetch(at + line, 1);
+    __builtin_prefetch(at + size - 1, 1);
   }
 
  private:
-  [[gnu::noinline]] std::uint32_t open_page(std::uint32_t size_class) noexcept {
+  [[gnu::noinline]] std::uint32_t open_page(std::uint8_t size_class) noexcept {
     const std::uint32_t number = spare_ != 0 ? std::exchange(spare_, 0) : arena_.take_page();
     if (number == 0) return 0;
     Arena::Page& page = arena_.page(number);
     page.units = SizeClasses::kUnits[size_class];
-    page.size_class = static_cast<std::uint8_t>(size_class);
+    page.size_class = size_class;
     page.slots = static_cast<std::uint16_t>(Arena::kPageUnits / page.units);
     page.live = 0;
     page.listed = false;
@@ -317,7 +321,6 @@ class Slots {
   Arena& arena_;
   std::uint32_t open_[SizeClasses::kCount] = {};
   std::uint32_t spare_ = 0;
-  std::uint64_t bytes_ = 0;
   std::uint32_t pages_ = 0;
 };
 

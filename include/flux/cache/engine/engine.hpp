@@ -40,11 +40,14 @@
 // static destructors may use an engine that still lives.
 #pragma once
 #include <flux/cache/detail/hash.hpp>
+#include <flux/cache/engine/change.hpp>
+#include <flux/cache/engine/options.hpp>
 #include <flux/cache/engine/registry.hpp>
 #include <flux/cache/engine/shadow.hpp>
 #include <flux/cache/engine/shard.hpp>
 #include <flux/cache/engine/tally.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -58,95 +61,6 @@
 namespace flux::cache {
 inline namespace v1 {
 namespace engine {
-
-/// Hears each removal once, outside of all locks, in the thread that caused it. What it throws is swallowed; how long
-/// it takes only its caller's thread feels.
-struct Listener {
-  void (*heard)(void* context, const Removal& removal) = nullptr;
-  void* context = nullptr;
-};
-
-/// How an engine is set up.
-struct Options {
-  std::uint64_t max_items = 0;  ///< entries at most; 0: no bound. Exact below 4,096; above, shares of the shards
-  std::uint64_t max_bytes = 0;  ///< bytes at most (slots, blocks, weights and 16 an entry); 0: no bound
-  Policy policy = Policy::adaptive;
-  std::uint32_t shards = 0;      ///< a power of two up to 1,024; 0: chosen from the bounds
-  const Clock* clock = nullptr;  ///< null: the machine's steady clock, read directly; else asked through its `now`
-  Listener listener{};
-};
-
-/// Sums over all shards; each is exact when nobody writes.
-struct Figures {
-  std::uint64_t entries = 0;    ///< that are there (what has expired counts until it is reclaimed)
-  std::uint64_t bytes = 0;      ///< charged
-  std::uint64_t resident = 0;   ///< pages and books, about
-  std::uint64_t hits = 0;       ///< visits that found the key
-  std::uint64_t misses = 0;     ///< visits that did not
-  std::uint64_t puts = 0;       ///< entries written
-  std::uint64_t replaced = 0;   ///< left because they were overwritten
-  std::uint64_t evicted = 0;    ///< left because room was needed
-  std::uint64_t expired = 0;    ///< left because their time was up
-  std::uint64_t forgotten = 0;  ///< left because somebody asked
-  std::uint64_t flushed = 0;    ///< left after a `clear`
-  std::uint64_t refused = 0;    ///< never came in: too large, or memory was out
-};
-
-/// What `update` shall do with the entry that its callback saw.
-class Change {
- public:
-  /// Leave everything as it is.
-  static Change keep() noexcept { return Change(What::keep); }
-  /// Write this; the draft must live until `update` returns.
-  static Change write(const Draft& draft) noexcept {
-    Change change(What::write);
-    change.draft_ = &draft;
-    return change;
-  }
-  /// Remove the entry; nothing happens where there is none.
-  static Change remove(Cause cause = Cause::forgotten) noexcept {
-    Change change(What::remove);
-    change.cause_ = cause;
-    return change;
-  }
-  /// Give the entry another life and leave the rest; nothing happens where there is none.
-  static Change retime(Instant fresh, Instant keep) noexcept {
-    Change change(What::retime);
-    change.fresh_ = fresh;
-    change.keep_ = keep;
-    return change;
-  }
-  /// Set the integer in place; only where the entry is of `Kind::integer`.
-  static Change count(std::int64_t value) noexcept {
-    Change change(What::count);
-    change.value_ = value;
-    return change;
-  }
-
- private:
-  friend class Engine;
-  enum class What : std::uint8_t { keep, write, remove, retime, count };
-  explicit Change(What what) noexcept : what_(what) {}
-
-  What what_;
-  Cause cause_ = Cause::forgotten;
-  const Draft* draft_ = nullptr;
-  Instant fresh_{}, keep_{};
-  std::int64_t value_ = 0;
-};
-
-/// What became of an `update`.
-enum class Outcome : std::uint8_t {
-  kept,     ///< nothing changed
-  done,     ///< what the callback asked for happened
-  refused,  ///< too large, or memory was out; the old entry is gone
-};
-
-/// A key with its hash, for calls with many.
-struct Probe {
-  std::string_view key;
-  std::uint64_t hash;
-};
 
 /// Keeps entries by key, within bounds. Safe for concurrent use; keys are views, valid for the call only. The callbacks
 /// of `visit` run inside a read section: what they borrow is theirs until they return, and memory of the whole process
@@ -231,18 +145,19 @@ class Engine final : private Registered {
   /// Writes an entry. False where it is too large or memory is out; what was there before is gone then.
   bool put(std::string_view key, std::uint64_t hash, const Draft& draft) {
     Shard& shard = shard_of(hash);
-    Aftermath aftermath;
     shard.prefetch_bucket(hash);
-    void* const block = make_block(shard, key, draft);
+    Aftermath aftermath;
+    const Plan plan(key, draft);
+    void* const block = make_block(shard, key, draft, plan);
     bool written, evicted;
     {
       Held held(shard.lock);
-      shard.prefetch_slot(key, draft);
+      shard.prefetch_slot(plan.size_class);
       tidy(shard, aftermath);
       const Table::Place place = shard.find(key, hash);
       written =
           shard.write(key, hash, place, place.slot == 0 ? Cause::replaced : cause_of_overwriting(shard, place.slot),
-                      draft, block, aftermath);
+                      draft, plan, block, aftermath);
       evicted = shard.has_evicted();
     }
     settle(aftermath);
@@ -285,9 +200,10 @@ class Engine final : private Registered {
       switch (change.what_) {
         case Change::What::keep: break;
         case Change::What::write: {
-          void* const block = make_block(shard, key, *change.draft_);
-          outcome =
-              shard.write(key, hash, place, gone, *change.draft_, block, aftermath) ? Outcome::done : Outcome::refused;
+          const Plan plan(key, *change.draft_);
+          void* const block = make_block(shard, key, *change.draft_, plan);
+          outcome = shard.write(key, hash, place, gone, *change.draft_, plan, block, aftermath) ? Outcome::done
+                                                                                                : Outcome::refused;
           break;
         }
         case Change::What::remove:
@@ -509,13 +425,12 @@ class Engine final : private Registered {
   }
 
   /// What does not fit into a slot is copied before the lock is taken.
-  static void* make_block(const Shard& shard, std::string_view key, const Draft& draft) {
-    if ((Shard::shape_of(key, draft) & Entry::kOutside) == 0) [[likely]]
+  static void* make_block(const Shard& shard, std::string_view key, const Draft& draft, const Plan& plan) {
+    if (!plan.is_outside()) [[likely]]
       return nullptr;
-    if (!shard.accepts(Shard::charge_of(key, draft))) return nullptr;
-    void* const block = std::malloc(Shard::rest_size(key, draft));
+    if (!shard.accepts(plan.charge)) return nullptr;
+    void* const block = Plan::make_block(key, draft);
     if (block == nullptr) throw std::bad_alloc();
-    Shard::fill_rest(static_cast<char*>(block), key, draft);
     return block;
   }
 
@@ -565,6 +480,9 @@ class Engine final : private Registered {
       setup.policy = options_.policy;
       setup.notes = options_.listener.heard != nullptr;
       setup.expected = options_.max_items == 0 ? 256 : setup.max_items < 4096 ? setup.max_items : 4096;
+      // Few enough not to weigh much beside the entries, enough to share the kernel's barriers among many writes.
+      const std::uint32_t fewest = shard_count_ >= 8 ? 16 : 128 / shard_count_;
+      setup.batch = std::clamp(setup.max_items / 192, fewest, std::uint32_t{256});
       setup.origin = origin;
       new (&shards_[index]) Shard(arena_, setup);
     }

@@ -155,6 +155,13 @@ struct Entry {
     return key_size() == wanted.size() && same_bytes(key_data(), wanted.data(), wanted.size());
   }
 
+  /// Bytes of the slot in use.
+  std::size_t slot_bytes() const noexcept {
+    if ((shape & ~(kKindBits | kKeep | kFresh)) == 0) [[likely]]
+      return rest_offset() + key_size_low + text_size;
+    if ((shape & kOutside) != 0) return rest_offset() + sizeof(char*);
+    return rest_offset() + labels_span(labels().size()) + key_size() + text_size;
+  }
   /// Bytes outside of the slot that belong to the entry.
   std::size_t outside_bytes() const noexcept {
     std::size_t sum = kind() == Kind::object ? object().weight : 0;

@@ -3,11 +3,11 @@
 // Everything here but `find_live` runs under `lock`. What must not run under a lock (destructors of users' objects,
 // listeners, the kernel's barrier) is collected in an `Aftermath` and done by the caller when the lock is free again.
 #pragma once
-#include <flux/cache/engine/arena.hpp>
-#include <flux/cache/engine/entry.hpp>
-#include <flux/cache/engine/epoch.hpp>
 #include <flux/cache/engine/index.hpp>
-#include <flux/cache/engine/order.hpp>
+#include <flux/cache/engine/plan.hpp>
+#include <flux/cache/engine/removal.hpp>
+#include <flux/cache/engine/retired.hpp>
+#include <flux/cache/engine/shard_order.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -21,40 +21,6 @@ namespace flux::cache {
 inline namespace v1 {
 namespace engine {
 
-/// Why an entry left.
-enum class Cause : std::uint8_t {
-  replaced,   ///< overwritten
-  expired,    ///< its time was up
-  size,       ///< room was needed
-  forgotten,  ///< somebody asked
-  flushed,    ///< all were asked to go
-};
-
-/// What a listener hears: each removal once.
-struct Removal {
-  std::string_view key;  ///< valid during the call
-  Cause cause;
-};
-
-/// Work that waits until the shard's lock is free.
-struct Aftermath {
-  struct Note {
-    std::string key;
-    Cause cause;
-  };
-  std::vector<Object> objects;  ///< dropped with this
-  std::vector<void*> blocks;    ///< freed with this
-  std::vector<Note> notes;
-  std::uint64_t advance = 0;  ///< a stamp that should become safe; 0: none
-
-  Aftermath() = default;
-  Aftermath(const Aftermath&) = delete;
-  Aftermath& operator=(const Aftermath&) = delete;
-  ~Aftermath() {
-    for (void* const block : blocks) std::free(block);
-  }
-};
-
 /// What a shard's books say; sums over shards are the engine's figures.
 struct ShardFigures {
   std::uint64_t entries = 0, bytes = 0, puts = 0, evicted = 0, expired = 0, forgotten = 0, flushed = 0, replaced = 0,
@@ -64,9 +30,7 @@ struct ShardFigures {
 class alignas(64) Shard {
  public:
   static constexpr std::uint32_t kReclaimsPerCall = 64;
-  static constexpr std::uint64_t kTooLarge = ~std::uint64_t{0};
   static constexpr std::uint32_t kUnbounded = 0x3FFFFFFF;
-  static constexpr std::size_t kOverhead = 16;  ///< index, queues and marks of an entry, charged with it
 
   struct Setup {
     std::uint32_t max_items;  ///< at least 1
@@ -74,14 +38,18 @@ class alignas(64) Shard {
     Policy policy;
     bool notes;              ///< somebody listens
     std::uint32_t expected;  ///< entries to prepare for
+    std::uint32_t batch;     ///< slots that are reclaimed together
     Micros origin;           ///< where ticks count from
   };
 
   Shard(Arena& arena, const Setup& setup)
-      : slots_(arena), arena_(arena), setup_(setup), table_(Table::make(buckets_for(setup.expected))) {
-    const std::uint32_t batch = setup.max_items / 128;
-    batch_ = batch < 16 ? 16 : batch > 256 ? 256 : batch;
-    frame_.resize(setup.expected < 64 ? 64 : setup.expected, setup.policy == Policy::adaptive);
+      : slots_(arena),
+        retired_(slots_, setup.batch),
+        order_(setup.policy),
+        arena_(arena),
+        setup_(setup),
+        table_(Table::make(buckets_for(setup.expected))) {
+    order_.resize(setup.expected < 64 ? 64 : setup.expected);
   }
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -92,13 +60,8 @@ class alignas(64) Shard {
       if (entry.kind() == Kind::object) entry.object().~HeldObject();
       if ((entry.shape & Entry::kOutside) != 0) std::free(outside(entry));
     };
-    if (setup_.policy == Policy::lru) {
-      lru_.for_each(drop);
-    } else {
-      frame_.for_each(drop);
-    }
-    for (const Slot slot : sealed_rich_) drop(slot);
-    for (const Slot slot : open_rich_) drop(slot);
+    order_.for_each(drop);
+    retired_.for_each_rich(drop);
     Table::destroy(table_.load(std::memory_order_relaxed));
     for (Table* const table : old_tables_) Table::destroy(table);
   }
@@ -125,65 +88,35 @@ class alignas(64) Shard {
 
   /// True where an entry of these sizes can be kept at all: at most an eighth of the shard's bytes.
   bool accepts(std::uint64_t charge) const noexcept {
-    return setup_.max_bytes == ~std::uint64_t{0} ? charge != kTooLarge : charge <= setup_.max_bytes / 8;
+    return setup_.max_bytes == ~std::uint64_t{0} ? charge != Plan::kTooLarge : charge <= setup_.max_bytes / 8;
   }
-  static std::size_t in_slot(std::string_view key, const Draft& draft, std::uint8_t shape) noexcept {
-    const std::size_t fixed = Entry::rest_offset(shape);
-    return (shape & Entry::kOutside) != 0 ? fixed + 8 : fixed + rest_size(key, draft);
-  }
-  static std::size_t rest_size(std::string_view key, const Draft& draft) noexcept {
-    return Entry::labels_span(draft.labels.size()) + key.size() + (draft.kind == Kind::text ? draft.text.size() : 0);
-  }
-  static std::uint8_t shape_of(std::string_view key, const Draft& draft) noexcept {
-    auto shape = static_cast<std::uint8_t>(draft.kind);
-    if (draft.keep_until != kNever || draft.fresh_until != kNever) shape |= Entry::kKeep;
-    if (draft.fresh_until < draft.keep_until) shape |= Entry::kFresh;
-    if (!draft.labels.empty()) shape |= Entry::kLabels;
-    if (key.size() > 0xFFFF) shape |= Entry::kLongKey;
-    if (Entry::rest_offset(shape) + rest_size(key, draft) > std::size_t{SizeClasses::kLargest} * Arena::kUnit)
-      shape |= Entry::kOutside;
-    return shape;
-  }
-  /// Bytes that an entry will be charged with; `kTooLarge` where a part is over its limit.
-  static std::uint64_t charge_of(std::string_view key, const Draft& draft) noexcept {
-    if (key.size() > kMaxKeySize || draft.text.size() > kMaxTextSize || draft.labels.size() > kMaxLabelsSize)
-      return kTooLarge;
-    const std::uint8_t shape = shape_of(key, draft);
-    std::uint64_t charge = Slots::charged(in_slot(key, draft, shape)) + kOverhead;
-    if ((shape & Entry::kOutside) != 0) charge += rest_size(key, draft) + 16;
-    if (draft.kind == Kind::object) charge += draft.weight;
-    return charge;
-  }
-
   /// Writes the entry for `key`, which stands at `old` or, where that is none, nowhere. False where memory is out or
   /// the entry is too large; then the old one is gone too, so that nothing outdated stays.
   bool write(std::string_view key, std::uint64_t hash, Table::Place old, Cause old_cause, const Draft& draft,
-             void* block, Aftermath& aftermath) {
-    const std::uint64_t charge = charge_of(key, draft);
+             const Plan& plan, void* block, Aftermath& aftermath) {
+    const std::uint64_t charge = plan.charge;
+    if (old.slot == 0) order_.prefetch(place_of(hash));
     Slot slot = 0;
-    if (accepts(charge)) slot = compose(key, hash, draft, block);
+    if (accepts(charge)) slot = take(plan.size_class);
     if (slot == 0) {
       if (block != nullptr) aftermath.blocks.push_back(block);
       ++figures_.refused;
       if (old.slot != 0) drop(old, hash, old_cause, aftermath);
       return false;
     }
+    plan.lay(arena_.at(slot), key, place_of(hash), next_version(), draft, block);
     ++figures_.puts;
     const Tick tick = tick_of(draft);
     if (old.slot != 0) {
       Entry& before = at(old.slot);
-      const std::uint64_t freed = charge_at(old.slot);
+      const std::uint64_t freed = Plan::charge_of(before);
       if (bytes_ - freed + charge <= setup_.max_bytes) {
         Entry& entry = at(slot);
         const std::uint8_t recency = before.recency.load(std::memory_order_relaxed);
         entry.recency.store(static_cast<std::uint8_t>(recency + (recency < Entry::kMostRecency)),
                             std::memory_order_relaxed);
         entry.position = before.position;
-        if (setup_.policy == Policy::lru) {
-          lru_.replace(entry.position, slot, tick);
-        } else {
-          frame_.replace(entry.position, slot, tick);
-        }
+        order_.replace(entry.position, slot, tick);
         table_.load(std::memory_order_relaxed)->swap(old, slot);
         bytes_ += charge - freed;
         const bool flushed = is_flushed(before);
@@ -205,7 +138,7 @@ class alignas(64) Shard {
   void drop(const Table::Place& place, std::uint64_t hash_low, Cause cause, Aftermath& aftermath) {
     Entry& entry = at(place.slot);
     unlink(place, static_cast<std::uint32_t>(hash_low), entry, cause, aftermath);
-    order_remove(entry.position);
+    order_.remove(entry.position);
     retire(place.slot, aftermath);
   }
 
@@ -222,7 +155,7 @@ class alignas(64) Shard {
       if (two) entry.micros(sizeof(Entry) + 8).store(to_micros(fresh), std::memory_order_relaxed);
       entry.stamp.store((next_version() << 16) | (entry.stamp.load(std::memory_order_relaxed) & 0xFFFF),
                         std::memory_order_release);
-      order_retime(entry.position, tick_of(draft));
+      order_.retime(entry.position, tick_of(draft));
       return true;
     }
     if (!entry.has_deadline() && keep == kNever && fresh == kNever) return true;
@@ -251,8 +184,7 @@ class alignas(64) Shard {
     const Tick tick = now <= setup_.origin ? 0 : static_cast<Tick>((now - setup_.origin) >> kTickShift);
     if (budget > 0 && (tick != swept_)) {
       const auto expire = [&](Slot slot) { drop_slot(slot, Cause::expired, aftermath); };
-      const bool all =
-          setup_.policy == Policy::lru ? lru_.sweep(tick, budget, expire) : frame_.sweep(tick, budget, expire);
+      const bool all = order_.sweep(tick, budget, expire);
       if (all) swept_ = tick;
       done = done && all;
     }
@@ -262,44 +194,22 @@ class alignas(64) Shard {
 
   /// Slots whose readers have gone are free again; at most `most`.
   void reclaim(std::uint32_t most, Aftermath& aftermath) {
-    if (!waits_sealed()) {
-      if (open_.size() + open_rich_.size() < batch_) return;
-      seal();
-      aftermath.advance = stamp_;
-      return;
-    }
-    if (!epoch_domain.is_safe(stamp_)) {
-      if (open_.size() + open_rich_.size() >= patience_) {
-        patience_ = static_cast<std::uint32_t>(open_.size() + open_rich_.size()) + 8;
-        aftermath.advance = stamp_;
-      }
-      return;
-    }
-    for (std::uint32_t left = most; left > 0 && !sealed_.empty(); --left) {
-      slots_.give(sealed_.back());
-      sealed_.pop_back();
-    }
-    for (std::uint32_t left = most; left > 0 && !sealed_rich_.empty(); --left) {
-      const Slot slot = sealed_rich_.back();
-      sealed_rich_.pop_back();
-      strip(slot, aftermath);
-      slots_.give(slot);
+    const std::uint64_t wanted = retired_.reclaim(most, [&](Slot slot) { strip(slot, aftermath); });
+    if (wanted != 0) {
+      aftermath.advance = wanted;
+      free_old_tables();
     }
   }
-  /// Seals whatever waits, however little; for maintenance. True where something still waits.
+  /// Brings back whatever waits, however little; for maintenance. True where something still waits.
   bool hurry(std::uint32_t most, Aftermath& aftermath) {
-    if (!waits_sealed() && waits_open()) seal();
-    if (waits_sealed()) {
-      if (!epoch_domain.is_safe(stamp_)) epoch_domain.advance(stamp_);
-      if (epoch_domain.is_safe(stamp_)) reclaim(most, aftermath);
-    }
+    const bool waits = retired_.hurry(most, [&](Slot slot) { strip(slot, aftermath); });
     free_old_tables();
-    return waits_sealed() || waits_open();
+    return waits;
   }
 
   void used(Slot slot) noexcept {
     const Entry& entry = at(slot);
-    if (entry.position < Entry::kRetired) lru_.used(entry.position);
+    if (entry.position < Entry::kRetired) order_.used(entry.position);
   }
 
   ShardFigures figures() const noexcept {
@@ -309,8 +219,7 @@ class alignas(64) Shard {
     return figures;
   }
   std::uint64_t bytes_of_books() const noexcept {
-    return sizeof(Shard) + table().bytes() + (setup_.policy == Policy::lru ? lru_.bytes() : frame_.bytes()) +
-           (sealed_.capacity() + open_.capacity() + sealed_rich_.capacity() + open_rich_.capacity()) * sizeof(Slot);
+    return sizeof(Shard) + table().bytes() + order_.bytes() + retired_.bytes();
   }
   const Setup& setup() const noexcept { return setup_; }
   /// The knobs as the study has chosen them.
@@ -318,7 +227,7 @@ class alignas(64) Shard {
     if (choice == choice_) [[likely]]
       return;
     choice_ = choice;
-    frame_.use(setting);
+    order_.use(setting);
   }
   std::uint64_t count() const noexcept { return count_; }
   bool has_evicted() const noexcept { return figures_.evicted > 0; }
@@ -327,19 +236,15 @@ class alignas(64) Shard {
     const Table& now = table();
     __builtin_prefetch(&now.bucket(now.home(place_of(hash))));
   }
-  void prefetch_slot(std::string_view key, const Draft& draft) const noexcept {
-    const std::size_t size = in_slot(key, draft, shape_of(key, draft));
-    if (size <= std::size_t{SizeClasses::kLargest} * Arena::kUnit) slots_.prefetch(size);
+  void prefetch_slot(std::uint8_t size_class) const noexcept {
+    const Slot slot = retired_.peek(size_class);
+    slots_.prefetch(slot != 0 ? slot : slots_.peek(size_class), size_class);
   }
   bool has_deadlines() const noexcept { return has_deadlines_; }
 
   template <class F>
   void for_each_slot(F&& f) const {
-    if (setup_.policy == Policy::lru) {
-      lru_.for_each(f);
-    } else {
-      frame_.for_each(f);
-    }
+    order_.for_each(f);
   }
 
   /// Nothing that the books say may contradict another of them; an empty string, or what is wrong.
@@ -349,11 +254,12 @@ class alignas(64) Shard {
     for_each_slot([&](Slot slot) {
       ++members;
       const Entry& entry = at(slot);
-      charged += charge_at(slot);
+      charged += Plan::charge_of(entry);
+      if (SizeClasses::bytes_of(Plan::class_of(entry)) != slots_.size_of(slot)) wrong = "a slot of another class";
       flushed += is_flushed(entry);
       const std::uint32_t position = entry.position;
       const bool known = position < Entry::kRetired &&
-                         (setup_.policy == Policy::lru ? lru_.member(position) : frame_.member(position)) == slot;
+                         order_.member(position) == slot;
       if (!known) wrong = "an entry does not know its place in the order";
       if (table().find_slot(entry.hash, slot).slot != slot) wrong = "an entry cannot be found in the table";
     });
@@ -416,63 +322,15 @@ class alignas(64) Shard {
     std::memcpy(&block, entry.bytes() + entry.rest_offset(), sizeof block);
     return block;
   }
-  std::uint64_t charge_at(Slot slot) const noexcept {
-    return slots_.size_of(slot) + at(slot).outside_bytes() + kOverhead;
+  Slot take(std::uint8_t size_class) noexcept {
+    const Slot slot = retired_.reuse(size_class);
+    return slot != 0 ? slot : slots_.take(size_class);
   }
 
-  /// A slot with everything in it but its place in table and order.
-  Slot compose(std::string_view key, std::uint64_t hash, const Draft& draft, void* block) {
-    const std::uint8_t shape = shape_of(key, draft);
-    const Slot slot = slots_.take(in_slot(key, draft, shape));
-    if (slot == 0) return 0;
-    char* const bytes = arena_.at(slot);
-    auto* const entry = new (bytes) Entry;
-    entry->hash = place_of(hash);
-    entry->position = 0;
-    entry->text_size = draft.kind == Kind::text ? static_cast<std::uint32_t>(draft.text.size()) : 0;
-    entry->key_size_low = static_cast<std::uint16_t>(key.size());
-    entry->shape = shape;
-    entry->recency.store(0, std::memory_order_relaxed);
-    if ((shape & Entry::kKeep) != 0) {
-      const Instant keep = draft.keep_until;
-      new (bytes + sizeof(Entry)) std::atomic<Micros>(to_micros(keep));
-    }
-    if ((shape & Entry::kFresh) != 0) new (bytes + sizeof(Entry) + 8) std::atomic<Micros>(to_micros(draft.fresh_until));
-    if (draft.kind == Kind::integer) new (bytes + entry->payload_offset()) std::atomic<std::int64_t>(draft.integer);
-    if (draft.kind == Kind::object)
-      new (bytes + entry->payload_offset()) HeldObject{draft.object, draft.type, draft.weight};
-    if ((shape & Entry::kOutside) != 0) {
-      std::memcpy(bytes + entry->rest_offset(), &block, sizeof block);
-    } else {
-      fill_rest(bytes + entry->rest_offset(), key, draft);
-    }
-    entry->stamp.store((next_version() << 16) | (std::uint64_t{draft.user_kind} << 8) | draft.flags,
-                       std::memory_order_relaxed);
-    return slot;
-  }
-
- public:
-  static void fill_rest(char* to, std::string_view key, const Draft& draft) noexcept {
-    if (!draft.labels.empty()) {
-      const auto size = static_cast<std::uint32_t>(draft.labels.size());
-      std::memcpy(to, &size, sizeof size);
-      std::memcpy(to + 8, draft.labels.data(), draft.labels.size());
-      to += Entry::labels_span(draft.labels.size());
-    }
-    std::memcpy(to, key.data(), key.size());
-    if (draft.kind == Kind::text && !draft.text.empty())
-      std::memcpy(to + key.size(), draft.text.data(), draft.text.size());
-  }
-
- private:
   void link(Slot slot, std::uint64_t hash, Tick tick, std::uint64_t charge, Aftermath& aftermath) {
     if (count_ + 1 > grow_at_) grow_if_needed();
     Host host{*this};
-    if (setup_.policy == Policy::lru) {
-      lru_.insert(host, slot, tick);
-    } else {
-      frame_.insert(host, slot, tick, capacity(), setup_.policy == Policy::fifo);
-    }
+    order_.insert(host, slot, tick, capacity());
     ++count_;
     bytes_ += charge;
     while (!table_.load(std::memory_order_relaxed)->insert(place_of(hash), tag_of(hash), slot)) {
@@ -538,8 +396,7 @@ class alignas(64) Shard {
       if (budget == 0) return true;
     }
     Host host{*this};
-    const Slot slot =
-        setup_.policy == Policy::lru ? lru_.victim() : frame_.victim(host, capacity(), setup_.policy == Policy::fifo);
+    const Slot slot = order_.victim(host, capacity());
     if (slot == 0) return false;
     Entry& entry = at(slot);
     const Table::Place place = table().find_slot(entry.hash, slot);
@@ -562,7 +419,7 @@ class alignas(64) Shard {
   void unlink(const Table::Place& place, std::uint32_t hash, Entry& entry, Cause cause, Aftermath& aftermath) {
     table_.load(std::memory_order_relaxed)->erase(hash, place);
     --count_;
-    bytes_ -= charge_at(place.slot);
+    bytes_ -= Plan::charge_of(entry);
     if (is_flushed(entry)) {
       --flushed_;
       cause = Cause::flushed;
@@ -579,21 +436,6 @@ class alignas(64) Shard {
     }
     if (setup_.notes) aftermath.notes.push_back({std::string(entry.key()), cause});
   }
-  void order_remove(std::uint32_t position) {
-    if (setup_.policy == Policy::lru) {
-      lru_.remove(position);
-    } else {
-      frame_.remove(position);
-    }
-  }
-  void order_retime(std::uint32_t position, Tick tick) {
-    if (setup_.policy == Policy::lru) {
-      lru_.retime(position, tick);
-    } else {
-      frame_.retime(position, tick);
-    }
-  }
-
   /// The same entry with other deadline fields: a new slot that takes over what lay outside of the old one.
   bool reshape(const Table::Place& place, std::uint64_t hash, const Draft& times, Aftermath& aftermath) {
     Entry& before = at(place.slot);
@@ -613,16 +455,13 @@ class alignas(64) Shard {
     draft.flags = static_cast<std::uint8_t>(stamp);
     draft.fresh_until = times.fresh_until;
     draft.keep_until = times.keep_until;
+    const Plan plan(key, draft);
     void* block = nullptr;
-    if ((shape_of(key, draft) & Entry::kOutside) != 0) {
-      block = std::malloc(rest_size(key, draft));
-      if (block == nullptr) return false;
-      fill_rest(static_cast<char*>(block), key, draft);
-    }
+    if (plan.is_outside() && (block = Plan::make_block(key, draft)) == nullptr) return false;
     const bool quiet = setup_.notes;
     const std::size_t heard = aftermath.notes.size();
     const std::uint64_t replaced = figures_.replaced;
-    const bool written = write(key, hash, place, Cause::replaced, draft, block, aftermath);
+    const bool written = write(key, hash, place, Cause::replaced, draft, plan, block, aftermath);
     if (written && figures_.replaced != replaced) {
       // A longer life is no removal.
       --figures_.replaced;
@@ -632,10 +471,10 @@ class alignas(64) Shard {
   }
 
   bool sweep_flushed(std::uint32_t& budget, Aftermath& aftermath) {
-    const std::uint32_t places = setup_.policy == Policy::lru ? lru_.places() : frame_.places();
+    const std::uint32_t places = order_.places();
     for (std::uint32_t steps = 0; steps < 1024 && flushed_ > 0 && budget > 0; ++steps, ++cursor_) {
       if (cursor_ >= places) cursor_ = 0;
-      const Slot slot = setup_.policy == Policy::lru ? lru_.at_place(cursor_) : frame_.at_place(cursor_);
+      const Slot slot = order_.at_place(cursor_);
       if (slot == 0 || !is_flushed(at(slot))) continue;
       drop_slot(slot, Cause::flushed, aftermath);
       --budget;
@@ -646,18 +485,9 @@ class alignas(64) Shard {
   void retire(Slot slot, Aftermath& aftermath) {
     Entry& entry = at(slot);
     entry.position = Entry::kRetired;
-    // Most slots hold nothing but bytes; they are freed later without another look at their cold memory.
     const bool rich = entry.kind() == Kind::object || (entry.shape & Entry::kOutside) != 0;
-    (rich ? open_rich_ : open_).push_back(slot);
+    retired_.add({slot, Plan::class_of(entry), rich}, rich ? entry.outside_bytes() : 0);
     reclaim(3, aftermath);
-  }
-  bool waits_sealed() const noexcept { return !sealed_.empty() || !sealed_rich_.empty(); }
-  bool waits_open() const noexcept { return !open_.empty() || !open_rich_.empty(); }
-  void seal() noexcept {
-    sealed_.swap(open_);
-    sealed_rich_.swap(open_rich_);
-    stamp_ = epoch_domain.stamp();
-    patience_ = batch_ / 4;
   }
   void strip(Slot slot, Aftermath& aftermath) {
     Entry& entry = at(slot);
@@ -675,18 +505,13 @@ class alignas(64) Shard {
   std::uint32_t cursor_ = 0;   ///< where the search for them goes on
   Tick swept_ = 0;
   std::uint32_t grow_at_ = 0;
-  std::uint32_t batch_ = 16;
   std::uint32_t choice_ = ~0u;
-  std::uint32_t patience_ = 0;
   bool has_deadlines_ = false;
-  std::uint64_t stamp_ = 0;
-  std::vector<Slot> open_, open_rich_;      ///< retired, not yet stamped; rich: with an object or a block
-  std::vector<Slot> sealed_, sealed_rich_;  ///< retired before `stamp_`
   std::vector<Table*> old_tables_;
   std::uint64_t old_tables_stamp_ = 0;
   Slots slots_;
-  FrameOrder frame_;
-  LruOrder lru_;
+  Retired retired_;
+  ShardOrder order_;
   ShardFigures figures_;
   Arena& arena_;
   Setup setup_;
