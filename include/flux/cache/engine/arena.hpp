@@ -1,8 +1,9 @@
 // flux/cache/engine/arena.hpp - where entries live: slots of a few sizes, in pages, in large chunks.
 //
 // A slot is named by 32 bits (its distance in units of 16 bytes), so that the index and the queues need 4 bytes for an
-// entry where a pointer takes 8. Chunks of 2 MiB come from the kernel, aligned, with huge pages once there are enough
-// of them; a shard takes pages of 16 KiB from them and cuts each into slots of one size. A page whose last slot was
+// entry where a pointer takes 8. Chunks of 2 MiB come from the kernel, aligned; those that the
+// bounds promise to fill are asked for as huge pages, because a wait for the page tables costs as much as one for the
+// entry. A shard takes pages of 16 KiB from the chunks and cuts each into slots of one size. A page whose last slot was
 // freed goes back and may serve another shard and size, so a load whose sizes change does not strand memory.
 //
 // Readers only translate a slot's number into an address. All else happens under a shard's lock, except for taking and
@@ -78,6 +79,11 @@ inline std::uint8_t SizeClasses::class_of(std::size_t bytes) noexcept {
   return kSizeClasses.of[(bytes + kUnit - 1) / kUnit];
 }
 
+/// How full a shard is of what it may hold; `whole` 0 where nothing bounds it.
+struct Fullness {
+  std::uint64_t part, whole;
+};
+
 /// The chunks and pages of one engine.
 class Arena {
  public:
@@ -89,7 +95,7 @@ class Arena {
   static constexpr std::uint32_t kChunks = 1u << 15;  // 64 GiB
   static constexpr std::uint32_t kChunkShift = 17;    // units of a chunk
   static constexpr std::uint32_t kPageShift = 10;     // units of a page
-  static constexpr std::uint32_t kHugeFrom = 32;      ///< huge pages are asked for from this chunk on
+  static constexpr std::uint32_t kHugeFrom = 32;      ///< where nothing is promised, huge pages are asked for from this chunk on
 
   /// One page's books; a cache line.
   struct alignas(64) Page {
@@ -119,17 +125,17 @@ class Arena {
   }
 
   /// Where a slot lies. For readers: one load from a table that stays in the nearest cache.
-  char* at(Slot slot) const noexcept {
+  [[gnu::always_inline]] char* at(Slot slot) const noexcept {
     return bases_[slot >> kChunkShift].load(std::memory_order_relaxed) +
            std::size_t{slot & ((1u << kChunkShift) - 1)} * kUnit;
   }
   Page& page(std::uint32_t number) const noexcept { return books_[number >> 7][number & 127]; }
   static std::uint32_t page_of(Slot slot) noexcept { return slot >> kPageShift; }
 
-  /// A page, in the books as owned by nobody; 0 where the kernel has no more.
-  std::uint32_t take_page() noexcept {
+  /// A page, in the books as owned by nobody; 0 where the kernel has no more. One shard's fullness stands for all.
+  std::uint32_t take_page(const Fullness& fullness) noexcept {
     Held held(lock_);
-    if (spare_.empty() && !add_chunk()) return 0;
+    if (spare_.empty() && !add_chunk(fullness)) return 0;
     const std::uint32_t number = spare_.back();
     spare_.pop_back();
     ++pages_taken_;
@@ -162,7 +168,14 @@ class Arena {
     return static_cast<T*>(memory);
   }
 
-  bool add_chunk() noexcept {
+  /// True where the pages yet to come will fill a chunk: what was taken so far, told on to the bound.
+  bool will_fill(const Fullness& fullness) const noexcept {
+    if (fullness.whole == 0) return chunks_ >= kHugeFrom;
+    if (fullness.part == 0) return false;
+    const double taken = static_cast<double>(pages_taken_);
+    return taken * static_cast<double>(fullness.whole) / static_cast<double>(fullness.part) >= taken + kChunkPages * 5 / 4;
+  }
+  bool add_chunk(const Fullness& fullness) noexcept {
     if (chunks_ == kChunks) return false;
     void* const raw = ::mmap(nullptr, 2 * kChunkBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (raw == MAP_FAILED) return false;
@@ -186,7 +199,7 @@ class Arena {
       ::munmap(base, kChunkBytes);
       return false;
     }
-    if (chunks_ >= kHugeFrom) ::madvise(base, kChunkBytes, MADV_HUGEPAGE);
+    if (will_fill(fullness)) ::madvise(base, kChunkBytes, MADV_HUGEPAGE);
     poison(base, kChunkBytes);
     bases_[chunks_].store(base, std::memory_order_relaxed);
     books_[chunks_] = books;
@@ -209,10 +222,10 @@ class Slots {
   explicit Slots(Arena& arena) noexcept : arena_(arena) {}
 
   /// A slot of a class, or 0 where memory is out.
-  Slot take(std::uint8_t size_class) noexcept {
+  Slot take(std::uint8_t size_class, const Fullness& fullness) noexcept {
     std::uint32_t number = open_[size_class];
     if (number == 0) [[unlikely]] {
-      number = open_page(size_class);
+      number = open_page(size_class, fullness);
       if (number == 0) return 0;
     }
     Arena::Page& page = arena_.page(number);
@@ -272,8 +285,8 @@ class Slots {
   }
 
  private:
-  [[gnu::noinline]] std::uint32_t open_page(std::uint8_t size_class) noexcept {
-    const std::uint32_t number = spare_ != 0 ? std::exchange(spare_, 0) : arena_.take_page();
+  [[gnu::noinline]] std::uint32_t open_page(std::uint8_t size_class, const Fullness& fullness) noexcept {
+    const std::uint32_t number = spare_ != 0 ? std::exchange(spare_, 0) : arena_.take_page(fullness);
     if (number == 0) return 0;
     Arena::Page& page = arena_.page(number);
     page.units = SizeClasses::kUnits[size_class];

@@ -330,7 +330,7 @@ class Engine final : private Registered {
   }
 
   template <class F>
-  bool look(Shard& shard, Slot slot, ThreadRecord& thread, F&& f) {
+  [[gnu::always_inline]] bool look(Shard& shard, Slot slot, ThreadRecord& thread, F&& f) {
     Entry& entry = shard.at(slot);
     if (entry.has_deadline() && now_.reached(entry.keep())) [[unlikely]] {
       missed(thread);
@@ -358,7 +358,7 @@ class Engine final : private Registered {
     if (mortal_.load(std::memory_order_relaxed)) help(count);
     return true;
   }
-  void missed(const ThreadRecord& thread) {
+  [[gnu::always_inline]] void missed(const ThreadRecord& thread) {
     const std::uint64_t count = tally_->miss(thread.number);
     if (mortal_.load(std::memory_order_relaxed)) help(count);
   }
@@ -479,10 +479,11 @@ class Engine final : private Registered {
       setup.max_bytes = options_.max_bytes == 0 ? ~std::uint64_t{0} : options_.max_bytes / shard_count_;
       setup.policy = options_.policy;
       setup.notes = options_.listener.heard != nullptr;
+      setup.buckets = options_.max_items == 0 ? 256 : std::min(setup.max_items, std::uint32_t{32'768});
       setup.expected = options_.max_items == 0 ? 256 : setup.max_items < 4096 ? setup.max_items : 4096;
       // Few enough not to weigh much beside the entries, enough to share the kernel's barriers among many writes.
-      const std::uint32_t fewest = shard_count_ >= 8 ? 16 : 128 / shard_count_;
-      setup.batch = std::clamp(setup.max_items / 192, fewest, std::uint32_t{256});
+      const std::uint32_t fewest = shard_count_ >= 8 ? 12 : 96 / shard_count_;
+      setup.batch = std::clamp(setup.max_items / 256, fewest, std::uint32_t{256});
       setup.origin = origin;
       new (&shards_[index]) Shard(arena_, setup);
     }

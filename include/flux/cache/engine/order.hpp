@@ -115,6 +115,7 @@ class ClockQueue {
   Tick tick(std::uint32_t place) const noexcept { return deadlines.at(place); }
   void set_tick(std::uint32_t place, Tick tick) { deadlines.set(place, tick, members_.size()); }
 
+  void reserve(std::uint32_t members) { members_.reserve(members); }
   /// Right behind the hand, where the last victim was, so that it is the last one the hand comes to; else at the end.
   std::uint32_t push(std::uint32_t member, Tick tick) {
     std::uint32_t place;
@@ -166,8 +167,9 @@ class ClockQueue {
   std::uint32_t hand_ = 0, count_ = 0;
 };
 
-/// The frame. `Host` has, for a member: recency(m), set_recency(m, r), hash(m), place(m, position), prefetch(m), and
-/// dead(m): gone for readers already, so it leaves first.
+/// The frame. `Host` has, for a member: recency(m), set_recency(m, r), hash(m), place(m, position), prefetch(m),
+/// approach(hash): draws near what giving up a member touches, and dead(m): gone for readers already, so it leaves
+/// first.
 class FrameOrder {
  public:
   static constexpr std::uint32_t kSteps = 64;  ///< members looked at for one victim
@@ -189,6 +191,7 @@ class FrameOrder {
     ghosts_.prefetch(hash);
   }
 
+  void reserve(std::uint32_t entries) { main_.reserve(entries); }
   std::uint32_t count() const noexcept { return window_.count() + main_.count(); }
   std::uint64_t bytes() const noexcept { return window_.bytes() + main_.bytes() + sketch_.bytes() + ghosts_.bytes(); }
 
@@ -251,6 +254,7 @@ class FrameOrder {
         return give_up(main_hand(host));
       }
       host.prefetch(window_.peek(2));
+      approach(host, window_.peek(1));
       const std::uint32_t position = window_.oldest_position();
       if (fifo || host.dead(oldest)) {
         window_.remove(position);
@@ -325,6 +329,14 @@ class FrameOrder {
     main_.pass();  // who takes this place now is the last one the hand comes to
     return member;
   }
+  /// Of a member whose header was drawn near before: what judging it and giving it up will touch.
+  template <class Host>
+  void approach(Host& host, std::uint32_t member) const noexcept {
+    if (member == 0) return;
+    const std::uint32_t hash = host.hash(member);
+    if (!sketch_.empty()) sketch_.prefetch(hash);
+    host.approach(hash);
+  }
   /// Moves the hand to a member that was not read since it last passed, or for `kSteps`.
   template <class Host>
   std::uint32_t main_hand(Host& host) {
@@ -332,6 +344,7 @@ class FrameOrder {
     for (std::uint32_t step = 0; step < kSteps; ++step) {
       const std::uint32_t member = main_.member(place);
       host.prefetch(main_.peek(6));
+      approach(host, main_.peek(1));
       const std::uint8_t recency = host.recency(member);
       if (recency == 0 || host.dead(member)) break;
       host.set_recency(member, static_cast<std::uint8_t>(recency - 1));

@@ -22,7 +22,7 @@ struct Plan {
   std::uint8_t size_class;  ///< of its slot
   std::uint8_t shape;       ///< see Entry
 
-  Plan(std::string_view key, const Draft& draft) noexcept {
+  [[gnu::always_inline]] Plan(std::string_view key, const Draft& draft) noexcept {
     const std::size_t rest = rest_size(key, draft);
     shape = static_cast<std::uint8_t>(draft.kind);
     if (draft.keep_until != kNever || draft.fresh_until != kNever) shape |= Entry::kKeep;
@@ -91,11 +91,11 @@ struct Plan {
   }
 
   /// What an entry that stands in its slot is charged with: the same number as when it was planned.
-  static std::uint64_t charge_of(const Entry& entry) noexcept {
+  [[gnu::always_inline]] static std::uint64_t charge_of(const Entry& entry) noexcept {
     return SizeClasses::bytes_of(class_of(entry)) + entry.outside_bytes() + kOverhead;
   }
   /// The class of the slot that an entry stands in.
-  static std::uint8_t class_of(const Entry& entry) noexcept { return SizeClasses::class_of(entry.slot_bytes()); }
+  [[gnu::always_inline]] static std::uint8_t class_of(const Entry& entry) noexcept { return SizeClasses::class_of(entry.slot_bytes()); }
 };
 
 }  // namespace engine

@@ -39,7 +39,7 @@ class Retired {
   }
 
   /// A slot that nobody looks at any more, or 0 where the last one that became so is of another class.
-  Slot reuse(std::uint8_t size_class) noexcept {
+  [[gnu::always_inline]] Slot reuse(std::uint8_t size_class) noexcept {
     const Slot slot = peek(size_class);
     if (slot != 0) {
       ready_.pop_back();
@@ -47,7 +47,7 @@ class Retired {
     }
     return slot;
   }
-  Slot peek(std::uint8_t size_class) const noexcept {
+  [[gnu::always_inline]] Slot peek(std::uint8_t size_class) const noexcept {
     return ready_.empty() || ready_.back().size_class != size_class ? 0 : ready_.back().slot;
   }
 

@@ -37,7 +37,8 @@ class alignas(64) Shard {
     std::uint64_t max_bytes;
     Policy policy;
     bool notes;              ///< somebody listens
-    std::uint32_t expected;  ///< entries to prepare for
+    std::uint32_t buckets;   ///< entries that the table is made for
+    std::uint32_t expected;  ///< entries that the order prepares for
     std::uint32_t batch;     ///< slots that are reclaimed together
     Micros origin;           ///< where ticks count from
   };
@@ -48,8 +49,8 @@ class alignas(64) Shard {
         order_(setup.policy),
         arena_(arena),
         setup_(setup),
-        table_(Table::make(buckets_for(setup.expected))) {
-    order_.resize(setup.expected < 64 ? 64 : setup.expected);
+        table_(Table::make(buckets_for(setup.buckets))) {
+    order_.resize(setup.expected < 64 ? 64 : setup.expected, setup.buckets);
   }
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -66,21 +67,25 @@ class alignas(64) Shard {
     for (Table* const table : old_tables_) Table::destroy(table);
   }
 
-  Entry& at(Slot slot) const noexcept { return *reinterpret_cast<Entry*>(arena_.at(slot)); }
+  [[gnu::always_inline]] Entry& at(Slot slot) const noexcept { return *reinterpret_cast<Entry*>(arena_.at(slot)); }
   const Table& table() const noexcept { return *table_.load(std::memory_order_acquire); }
 
   /// The slot of a key that no flush has passed; 0 if none. In a read section or under the lock.
-  Slot find_live(std::string_view key, std::uint64_t hash) const noexcept {
-    const Slot slot = find(key, hash).slot;
+  [[gnu::always_inline]] Slot find_live(std::string_view key, std::uint64_t hash) const noexcept {
+    const Slot slot = table()
+                          .find(place_of(hash), tag_of(hash),
+                                [&](Slot one) {
+                                  const Entry& entry = at(one);
+                                  __builtin_prefetch(entry.bytes() + 64);  // the text comes while the key is compared
+                                  return entry.has_key(key);
+                                })
+                          .slot;
     return slot != 0 && !is_flushed(at(slot)) ? slot : 0;
   }
   Table::Place find(std::string_view key, std::uint64_t hash) const noexcept {
-    return table().find(place_of(hash), tag_of(hash), [&](Slot slot) {
-      const Entry& entry = at(slot);
-      return entry.has_key(key);
-    });
+    return table().find(place_of(hash), tag_of(hash), [&](Slot slot) { return at(slot).has_key(key); });
   }
-  bool is_flushed(const Entry& entry) const noexcept {
+  [[gnu::always_inline]] bool is_flushed(const Entry& entry) const noexcept {
     return entry.version() <= floor_.load(std::memory_order_acquire);
   }
 
@@ -283,7 +288,7 @@ class alignas(64) Shard {
   }
 
   static std::uint32_t buckets_for(std::uint64_t entries) noexcept {
-    const std::uint64_t buckets = entries * 100 / (Bucket::kWays * 82) + 1;
+    const std::uint64_t buckets = entries * 100 / (Bucket::kWays * 80) + 1;
     return buckets > 0xFFFFFFF ? 0xFFFFFFF : static_cast<std::uint32_t>(buckets);
   }
 
@@ -301,6 +306,7 @@ class alignas(64) Shard {
     void prefetch(Slot slot) const noexcept {
       if (slot != 0) __builtin_prefetch(&shard.at(slot));
     }
+    void approach(std::uint32_t hash) const noexcept { shard.prefetch_bucket(hash); }
     bool dead(Slot slot) const noexcept { return shard.flushed_ > 0 && shard.is_flushed(shard.at(slot)); }
   };
 
@@ -322,9 +328,13 @@ class alignas(64) Shard {
     std::memcpy(&block, entry.bytes() + entry.rest_offset(), sizeof block);
     return block;
   }
+  Fullness fullness() const noexcept {
+    if (setup_.max_bytes != ~std::uint64_t{0}) return {bytes_, setup_.max_bytes};
+    return {count_, setup_.max_items == kUnbounded ? 0 : setup_.max_items};
+  }
   Slot take(std::uint8_t size_class) noexcept {
     const Slot slot = retired_.reuse(size_class);
-    return slot != 0 ? slot : slots_.take(size_class);
+    return slot != 0 ? slot : slots_.take(size_class, fullness());
   }
 
   void link(Slot slot, std::uint64_t hash, Tick tick, std::uint64_t charge, Aftermath& aftermath) {
@@ -336,7 +346,7 @@ class alignas(64) Shard {
     while (!table_.load(std::memory_order_relaxed)->insert(place_of(hash), tag_of(hash), slot)) {
       const std::uint64_t ways = std::uint64_t{table().size()} * Bucket::kWays;
       if (count_ * 4 > ways) {
-        rebuild(table().size() * 2);
+        rebuild(table().size() + table().size() / 8 + 1);
       } else {
         evict_neighbour(place_of(hash), aftermath);
       }
@@ -355,7 +365,7 @@ class alignas(64) Shard {
   void rebuild(std::uint32_t buckets) {
     Table* const old = table_.load(std::memory_order_relaxed);
     Table* table = nullptr;
-    for (bool fits = false; !fits; buckets *= 2) {
+    for (bool fits = false; !fits; buckets += buckets / 8 + 1) {
       if (table != nullptr) Table::destroy(table);
       table = Table::make(buckets);
       fits = true;

@@ -14,7 +14,11 @@ class ShardOrder {
  public:
   explicit ShardOrder(Policy policy) noexcept : policy_(policy) {}
 
-  void resize(std::uint32_t entries) { frame_.resize(entries, policy_ == Policy::adaptive); }
+  /// `entries`: what to size the memory of the absent for; `most`: places to reserve.
+  void resize(std::uint32_t entries, std::uint32_t most) {
+    frame_.resize(entries, policy_ == Policy::adaptive);
+    if (policy_ == Policy::adaptive) frame_.reserve(most);
+  }
   void use(const Setting& setting) noexcept { frame_.use(setting); }
   void prefetch(std::uint32_t hash) const noexcept {
     if (policy_ == Policy::adaptive) frame_.prefetch(hash);
