@@ -182,8 +182,7 @@ Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, 
     fits = take(entry.value);
   });
   if (there.ok() && *there && fits && tagged && !outage_.load(std::memory_order_relaxed)) [[likely]] {
-    counters_.add(Count::hit);
-    emit(EventKind::hit, text, tags);
+    count_hit(text, tags);
     return there;
   }
   return found(std::move(there), fits, tagged, tags, text, "get", &as);

@@ -106,7 +106,7 @@ void MemoryStore::hand_over(const engine::View& view, F&& found) {
 
 /// `is_alive` and `hand_over` in one walk over the labels, for the usual few tags that nothing has flushed.
 bool MemoryStore::hand_over_alive(const engine::View& view, Receiver found) const {
-  std::array<TagStamp, Labels::kMost> few;
+  std::array<TagStamp, 4> few;
   std::string_view notes;
   std::size_t count = 0;
   const bool current = Labels::walk(view.labels(), notes, [&](const TagMark& mark) {
@@ -164,7 +164,7 @@ Result<bool> MemoryStore::get(const Key& key, const Read& how, Receiver found) {
   bool there = false;
   engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
     if (!how.stale && !view.is_fresh()) return;
-    if (view.labels().empty()) [[likely]] {
+    if (!view.has_labels()) [[likely]] {
       there = true;
       found(plain(view));
     } else {

@@ -146,10 +146,16 @@ class Engine final : private Registered {
   bool put(std::string_view key, std::uint64_t hash, const Draft& draft) {
     Shard& shard = shard_of(hash);
     shard.prefetch_bucket(hash);
+    shard.prefetch_books();
     Aftermath aftermath;
     const Plan plan(key, draft);
     void* const block = make_block(shard, key, draft, plan);
     bool written, evicted;
+    {
+      // A table may be replaced and freed meanwhile, so the look at it is a reader's.
+      ReadSection section;
+      shard.prefetch_entry(hash);
+    }
     {
       Held held(shard.lock);
       shard.prefetch_slot(plan.size_class);

@@ -120,11 +120,10 @@ struct Entry {
   [[gnu::always_inline]] char* rest() const noexcept {
     if ((shape & ~(kKindBits | kKeep)) == 0) [[likely]]
       return bytes() + rest_offset();
-    return far_rest();
-  }
-  char* far_rest() const noexcept {
     char* const here = bytes() + rest_offset();
-    if ((shape & kOutside) == 0) return here;
+    return (shape & kOutside) == 0 ? here : block_at(here);
+  }
+  static char* block_at(const char* here) noexcept {
     char* block;
     std::memcpy(&block, here, sizeof block);
     return block;
@@ -235,6 +234,7 @@ class View {
   std::uint8_t flags() const noexcept { return static_cast<std::uint8_t>(stamp_); }
   /// The caller's opaque block, aligned to 8.
   std::string_view labels() const noexcept { return entry_->labels(); }
+  bool has_labels() const noexcept { return (entry_->shape & Entry::kLabels) != 0; }
   const Now& now() const noexcept { return now_; }
   const Entry& entry() const noexcept { return *entry_; }
 

@@ -23,8 +23,8 @@ namespace engine {
 
 /// What a shard's books say; sums over shards are the engine's figures.
 struct ShardFigures {
-  std::uint64_t entries = 0, bytes = 0, puts = 0, evicted = 0, expired = 0, forgotten = 0, flushed = 0, replaced = 0,
-                refused = 0;
+  std::uint64_t puts = 0, replaced = 0, evicted = 0, expired = 0, forgotten = 0, flushed = 0, refused = 0, entries = 0,
+                bytes = 0;
 };
 
 class alignas(64) Shard {
@@ -44,8 +44,8 @@ class alignas(64) Shard {
   };
 
   Shard(Arena& arena, const Setup& setup)
-      : slots_(arena),
-        retired_(slots_, setup.batch),
+      : retired_(slots_, setup.batch),
+        slots_(arena),
         order_(setup.policy),
         arena_(arena),
         setup_(setup),
@@ -236,7 +236,21 @@ class alignas(64) Shard {
   }
   std::uint64_t count() const noexcept { return count_; }
   bool has_evicted() const noexcept { return figures_.evicted > 0; }
-  /// Draws near what a write will need: the bucket before the lock, the slot under it.
+  /// What follows draws near what a write will need: books, bucket and entry before the lock, the slot under it.
+  void prefetch_books() const noexcept {
+    __builtin_prefetch(&lock, 1);
+    __builtin_prefetch(&retired_, 1);
+    __builtin_prefetch(&figures_, 1);
+  }
+  /// Reads the bucket, so that the entry is on its way when the lock is taken; whether it is the right one shows later.
+  void prefetch_entry(std::uint64_t hash) const noexcept {
+    const Table& now = table();
+    const Bucket& bucket = now.bucket(now.home(place_of(hash)));
+    const std::uint32_t ways = bucket.read_tags().match(tag_of(hash));
+    if (ways == 0) return;
+    const Slot slot = bucket.slots[__builtin_ctz(ways)].load(std::memory_order_relaxed);
+    if (slot != 0) __builtin_prefetch(arena_.at(slot), 1);
+  }
   void prefetch_bucket(std::uint64_t hash) const noexcept {
     const Table& now = table();
     __builtin_prefetch(&now.bucket(now.home(place_of(hash))));
@@ -517,12 +531,14 @@ class alignas(64) Shard {
   std::uint32_t grow_at_ = 0;
   std::uint32_t choice_ = ~0u;
   bool has_deadlines_ = false;
+  // With the line above, all that an overwriting put writes here; kept together, since each line that another core wrote
+  // last is one to wait for.
+  alignas(64) Retired retired_;
+  ShardFigures figures_;
+  Slots slots_;
+  ShardOrder order_;
   std::vector<Table*> old_tables_;
   std::uint64_t old_tables_stamp_ = 0;
-  Slots slots_;
-  Retired retired_;
-  ShardOrder order_;
-  ShardFigures figures_;
   Arena& arena_;
   Setup setup_;
 
