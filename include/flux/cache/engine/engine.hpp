@@ -145,17 +145,17 @@ class Engine final : private Registered {
   /// Writes an entry. False where it is too large or memory is out; what was there before is gone then.
   bool put(std::string_view key, std::uint64_t hash, const Draft& draft) {
     Shard& shard = shard_of(hash);
-    shard.prefetch_bucket(hash);
-    shard.prefetch_books();
     Aftermath aftermath;
-    const Plan plan(key, draft);
+    const Plan plan = [&] {
+      ReadSection section;  // a table may be replaced meanwhile, so the look at it is a reader's
+      shard.prefetch_bucket(hash);
+      shard.prefetch_books();
+      const Plan made(key, draft);
+      shard.prefetch_entry(hash);
+      return made;
+    }();
     void* const block = make_block(shard, key, draft, plan);
     bool written, evicted;
-    {
-      // A table may be replaced and freed meanwhile, so the look at it is a reader's.
-      ReadSection section;
-      shard.prefetch_entry(hash);
-    }
     {
       Held held(shard.lock);
       shard.prefetch_slot(plan.size_class);
