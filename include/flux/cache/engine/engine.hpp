@@ -41,13 +41,12 @@
 #pragma once
 #include <flux/cache/detail/hash.hpp>
 #include <flux/cache/engine/change.hpp>
-#include <flux/cache/engine/options.hpp>
 #include <flux/cache/engine/registry.hpp>
+#include <flux/cache/engine/setup.hpp>
 #include <flux/cache/engine/shadow.hpp>
-#include <flux/cache/engine/shard.hpp>
+#include <flux/cache/engine/shard_check.hpp>
 #include <flux/cache/engine/tally.hpp>
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -460,39 +459,12 @@ class Engine final : private Registered {
   }
 
   void make_shards() {
-    std::uint64_t wanted = 64;
-    if (options_.max_items > 0) wanted = options_.max_items < 4096 ? 1 : options_.max_items / 2048;
-    if (options_.max_bytes > 0) {
-      const std::uint64_t by_bytes = options_.max_bytes / (std::uint64_t{8} << 20);
-      if (by_bytes < wanted) wanted = by_bytes;
-    }
-    if (options_.shards > 0)
-      wanted = options_.shards > 1024 ? 1024 : options_.shards;
-    else if (wanted > 64)
-      wanted = 64;
-    shard_count_ = 1;
-    while (std::uint64_t{shard_count_} * 2 <= wanted) shard_count_ *= 2;
-    const std::uint64_t most_items = Shard::kUnbounded;
+    shard_count_ = shards_for(options_);
     void* const memory = ::operator new (sizeof(Shard) * shard_count_, std::align_val_t{alignof(Shard)});
     shards_ = static_cast<Shard*>(memory);
     const Micros origin = now_.exact();
-    for (std::uint32_t index = 0; index < shard_count_; ++index) {
-      Shard::Setup setup{};
-      const std::uint64_t items = options_.max_items == 0
-                                      ? most_items
-                                      : options_.max_items / shard_count_ + (index < options_.max_items % shard_count_);
-      setup.max_items = static_cast<std::uint32_t>(items < 1 ? 1 : items < most_items ? items : most_items);
-      setup.max_bytes = options_.max_bytes == 0 ? ~std::uint64_t{0} : options_.max_bytes / shard_count_;
-      setup.policy = options_.policy;
-      setup.notes = options_.listener.heard != nullptr;
-      setup.buckets = options_.max_items == 0 ? 256 : std::min(setup.max_items, std::uint32_t{32'768});
-      setup.expected = options_.max_items == 0 ? 256 : setup.max_items < 4096 ? setup.max_items : 4096;
-      // Few enough not to weigh much beside the entries, enough to share the kernel's barriers among many writes.
-      const std::uint32_t fewest = shard_count_ >= 8 ? 12 : 96 / shard_count_;
-      setup.batch = std::clamp(setup.max_items / 256, fewest, std::uint32_t{256});
-      setup.origin = origin;
-      new (&shards_[index]) Shard(arena_, setup);
-    }
+    for (std::uint32_t index = 0; index < shard_count_; ++index)
+      new (&shards_[index]) Shard(arena_, setup_of(options_, shard_count_, index, origin));
   }
 
   void before_fork() noexcept override {

@@ -3,11 +3,11 @@
 // Everything here but `find_live` runs under `lock`. What must not run under a lock (destructors of users' objects,
 // listeners, the kernel's barrier) is collected in an `Aftermath` and done by the caller when the lock is free again.
 #pragma once
-#include <flux/cache/engine/index.hpp>
 #include <flux/cache/engine/plan.hpp>
 #include <flux/cache/engine/removal.hpp>
 #include <flux/cache/engine/retired.hpp>
 #include <flux/cache/engine/shard_order.hpp>
+#include <flux/cache/engine/tables.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -49,7 +49,7 @@ class alignas(64) Shard {
         order_(setup.policy),
         arena_(arena),
         setup_(setup),
-        table_(Table::make(buckets_for(setup.buckets))) {
+        tables_(setup.buckets) {
     order_.resize(setup.expected < 64 ? 64 : setup.expected, setup.buckets);
   }
   Shard(const Shard&) = delete;
@@ -63,12 +63,10 @@ class alignas(64) Shard {
     };
     order_.for_each(drop);
     retired_.for_each_rich(drop);
-    Table::destroy(table_.load(std::memory_order_relaxed));
-    for (Table* const table : old_tables_) Table::destroy(table);
   }
 
   [[gnu::always_inline]] Entry& at(Slot slot) const noexcept { return *reinterpret_cast<Entry*>(arena_.at(slot)); }
-  const Table& table() const noexcept { return *table_.load(std::memory_order_acquire); }
+  const Table& table() const noexcept { return tables_.current(); }
 
   /// The slot of a key that no flush has passed; 0 if none. In a read section or under the lock.
   [[gnu::always_inline]] Slot find_live(std::string_view key, std::uint64_t hash) const noexcept {
@@ -122,7 +120,7 @@ class alignas(64) Shard {
                             std::memory_order_relaxed);
         entry.position = before.position;
         order_.replace(entry.position, slot, tick);
-        table_.load(std::memory_order_relaxed)->swap(old, slot);
+        tables_.writable().swap(old, slot);
         bytes_ += charge - freed;
         const bool flushed = is_flushed(before);
         flushed_ -= flushed;
@@ -202,13 +200,13 @@ class alignas(64) Shard {
     const std::uint64_t wanted = retired_.reclaim(most, [&](Slot slot) { strip(slot, aftermath); });
     if (wanted != 0) {
       aftermath.advance = wanted;
-      free_old_tables();
+      tables_.free_old();
     }
   }
   /// Brings back whatever waits, however little; for maintenance. True where something still waits.
   bool hurry(std::uint32_t most, Aftermath& aftermath) {
     const bool waits = retired_.hurry(most, [&](Slot slot) { strip(slot, aftermath); });
-    free_old_tables();
+    tables_.free_old();
     return waits;
   }
 
@@ -266,45 +264,8 @@ class alignas(64) Shard {
     order_.for_each(f);
   }
 
-  /// Nothing that the books say may contradict another of them; an empty string, or what is wrong.
-  std::string check() const {
-    std::uint64_t members = 0, charged = 0, flushed = 0;
-    std::string wrong;
-    for_each_slot([&](Slot slot) {
-      ++members;
-      const Entry& entry = at(slot);
-      charged += Plan::charge_of(entry);
-      if (SizeClasses::bytes_of(Plan::class_of(entry)) != slots_.size_of(slot)) wrong = "a slot of another class";
-      flushed += is_flushed(entry);
-      const std::uint32_t position = entry.position;
-      const bool known = position < Entry::kRetired &&
-                         order_.member(position) == slot;
-      if (!known) wrong = "an entry does not know its place in the order";
-      if (table().find_slot(entry.hash, slot).slot != slot) wrong = "an entry cannot be found in the table";
-    });
-    std::uint64_t indexed = 0;
-    for (std::uint32_t index = 0; index < table().size(); ++index) {
-      const Bucket& bucket = table().bucket(index);
-      for (std::uint32_t way = 0; way < Bucket::kWays; ++way) {
-        const bool tagged = table().tag_at({index, way, 0}) != 0;
-        const bool filled = bucket.slots[way].load(std::memory_order_relaxed) != 0;
-        if (tagged != filled) wrong = "a tag without a slot or a slot without a tag";
-        indexed += filled;
-      }
-    }
-    if (members != count_) wrong = "the order and the count disagree";
-    if (indexed != count_) wrong = "the table and the count disagree";
-    if (charged != bytes_) wrong = "the bytes charged do not add up";
-    if (flushed != flushed_) wrong = "the flushed entries do not add up";
-    if (count_ > setup_.max_items) wrong = "more entries than allowed";
-    if (bytes_ > setup_.max_bytes) wrong = "more bytes than allowed";
-    return wrong;
-  }
-
-  static std::uint32_t buckets_for(std::uint64_t entries) noexcept {
-    const std::uint64_t buckets = entries * 100 / (Bucket::kWays * 80) + 1;
-    return buckets > 0xFFFFFFF ? 0xFFFFFFF : static_cast<std::uint32_t>(buckets);
-  }
+  /// Nothing that the books say may contradict another of them; an empty string, or what is wrong. In shard_check.hpp.
+  std::string check() const;
 
   Lock lock;
 
@@ -357,9 +318,8 @@ class alignas(64) Shard {
     order_.insert(host, slot, tick, capacity());
     ++count_;
     bytes_ += charge;
-    while (!table_.load(std::memory_order_relaxed)->insert(place_of(hash), tag_of(hash), slot)) {
-      const std::uint64_t ways = std::uint64_t{table().size()} * Bucket::kWays;
-      if (count_ * 4 > ways) {
+    while (!tables_.writable().insert(place_of(hash), tag_of(hash), slot)) {
+      if (count_ * 4 > tables_.ways()) {
         rebuild(table().size() + table().size() / 8 + 1);
       } else {
         evict_neighbour(place_of(hash), aftermath);
@@ -367,45 +327,17 @@ class alignas(64) Shard {
     }
   }
   void grow_if_needed() {
-    const std::uint64_t ways = std::uint64_t{table().size()} * Bucket::kWays;
     if (grow_at_ == 0) {
-      grow_at_ = static_cast<std::uint32_t>(ways * 90 / 100);
+      grow_at_ = static_cast<std::uint32_t>(tables_.ways() * 90 / 100);
       if (count_ < grow_at_) return;
     }
     const std::uint64_t doubled = (count_ + 1) * 2;
-    rebuild(buckets_for(doubled < setup_.max_items ? doubled : setup_.max_items + 1));
+    rebuild(Tables::buckets_for(doubled < setup_.max_items ? doubled : setup_.max_items + 1));
   }
-  /// A larger table; readers in the old one find there what they may.
   void rebuild(std::uint32_t buckets) {
-    Table* const old = table_.load(std::memory_order_relaxed);
-    Table* table = nullptr;
-    for (bool fits = false; !fits; buckets += buckets / 8 + 1) {
-      if (table != nullptr) Table::destroy(table);
-      table = Table::make(buckets);
-      fits = true;
-      for (std::uint32_t index = 0; index < old->size() && fits; ++index) {
-        const Bucket& bucket = old->bucket(index);
-        for (std::uint32_t way = 0; way < Bucket::kWays && fits; ++way) {
-          const Slot slot = bucket.slots[way].load(std::memory_order_relaxed);
-          if (slot != 0) fits = table->insert(at(slot).hash, old->tag_at({index, way, slot}), slot);
-        }
-        if (index + 4 < old->size())
-          for (const auto& slot : old->bucket(index + 4).slots)
-            __builtin_prefetch(arena_.at(slot.load(std::memory_order_relaxed)));
-      }
-    }
-    table_.store(table, std::memory_order_release);
-    grow_at_ = static_cast<std::uint32_t>(std::uint64_t{table->size()} * Bucket::kWays * 90 / 100);
-    free_old_tables();
-    old_tables_.push_back(old);
-    old_tables_stamp_ = epoch_domain.stamp();
+    tables_.rebuild(buckets, [this](Slot slot) -> const Entry& { return at(slot); });
+    grow_at_ = static_cast<std::uint32_t>(tables_.ways() * 90 / 100);
   }
-  void free_old_tables() noexcept {
-    if (old_tables_.empty() || !epoch_domain.is_safe(old_tables_stamp_)) return;
-    for (Table* const table : old_tables_) Table::destroy(table);
-    old_tables_.clear();
-  }
-
   /// How many entries the frame may count on: the bound, or what fits into the bytes as it looks now.
   std::uint32_t capacity() const noexcept {
     const std::uint64_t most = setup_.max_items < kUnbounded ? setup_.max_items : count_ + 1;
@@ -441,7 +373,7 @@ class alignas(64) Shard {
   }
 
   void unlink(const Table::Place& place, std::uint32_t hash, Entry& entry, Cause cause, Aftermath& aftermath) {
-    table_.load(std::memory_order_relaxed)->erase(hash, place);
+    tables_.writable().erase(hash, place);
     --count_;
     bytes_ -= Plan::charge_of(entry);
     if (is_flushed(entry)) {
@@ -537,13 +469,11 @@ class alignas(64) Shard {
   ShardFigures figures_;
   Slots slots_;
   ShardOrder order_;
-  std::vector<Table*> old_tables_;
-  std::uint64_t old_tables_stamp_ = 0;
   Arena& arena_;
   Setup setup_;
 
   // What readers load; written by growth and flushes alone.
-  alignas(64) std::atomic<Table*> table_;
+  alignas(64) Tables tables_;
   std::atomic<std::uint64_t> floor_{0};
 };
 
