@@ -1,4 +1,4 @@
-# Rooms: a store, a format or a compressor is one folder whose CMakeLists.txt is one call.
+# Rooms: a store, a format, a compressor or a transport is one folder whose CMakeLists.txt is one call.
 #
 #   flux_cache_add_store(redis SOURCES redis_store.cpp connection_pool.cpp DEPENDS hiredis::hiredis)
 #
@@ -22,6 +22,10 @@ endfunction()
 
 function(flux_cache_add_compressor name)
   flux_cache_add_room(compressor ${name} ${ARGN})
+endfunction()
+
+function(flux_cache_add_transport name)
+  flux_cache_add_room(transport ${name} ${ARGN})
 endfunction()
 
 # The package that brings a target: its name space, where that is not spelled otherwise.
@@ -124,6 +128,7 @@ function(flux_cache_table_of kind out)
   set(store DriverTable)
   set(format FormatRegistry)
   set(compressor CompressorRegistry)
+  set(transport TransportTable)
   set(${out} ${${kind}} PARENT_SCOPE)
 endfunction()
 
@@ -131,7 +136,7 @@ endfunction()
 function(flux_cache_register_rooms target)
   get_property(rooms GLOBAL PROPERTY FLUX_CACHE_ROOMS)
   set(declarations "")
-  foreach(kind store format compressor)
+  foreach(kind store format compressor transport)
     flux_cache_table_of(${kind} table)
     set(calls_${kind} "")
     foreach(room IN LISTS rooms)

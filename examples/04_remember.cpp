@@ -82,6 +82,18 @@ int main() {
   });
   // [/hand]
 
+  // [lives]
+  // Or the call does, by a function of the value: what is nearly sold out is looked at more often.
+  const auto lives = [](const int& left) { return left < 10 ? cache::Ttl(1min) : cache::Ttl(1h); };
+  Cache::remember("stock_7", lives, [] { return 3; });
+  // [/lives]
+
+  // [fallback]
+  // Where the load fails and nothing old is at hand, an answer that is not stored.
+  const double rate = Cache::remember(
+      "rate", {.minutes = 5}, []() -> double { throw std::runtime_error("down"); }, 1.0);
+  // [/fallback]
+
   // [many]
   // Several keys: one call of the loader, with those that are missing.
   Cache::put("price_1", 10, 1h);
@@ -94,6 +106,7 @@ int main() {
   // [/many]
 
   const bool held = queries == 1 && find(7) && Cache::missing("user_8") && looked == 1 &&
-                    *Cache::expires_in("token") <= 5min && prices.at("price_1") == 10 && prices.at("price_3") == 20;
+                    *Cache::expires_in("token") <= 5min && *Cache::expires_in("stock_7") <= 1min && rate == 1.0 &&
+                    Cache::missing("rate") && prices.at("price_1") == 10 && prices.at("price_3") == 20;
   return held ? 0 : 1;
 }

@@ -1,9 +1,11 @@
 // examples/11_events_stats.cpp - what happens in a cache: numbers, and a listener that hears each event.
 #include <flux/cache.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <iostream>
 #include <string>
+#include <thread>
 
 using flux::Cache;
 namespace cache = flux::cache;
@@ -24,6 +26,18 @@ int main() {
   }  // and no longer
   Cache::put("greeting", "unheard", 1h);
   // [/listen]
+
+  // [background]
+  // A slow listener hears behind, in order; what does not fit into its queue is dropped and counted.
+  std::atomic<int> heard_behind = 0;
+  {
+    const cache::Listening behind =
+        Cache::listen([&](const cache::Event&) { ++heard_behind; }, {.background = true, .max_queued = 1000});
+    Cache::put("greeting", "hello", 1h);
+    while (heard_behind == 0) std::this_thread::sleep_for(1ms);
+    std::cout << behind.dropped() << " events dropped\n";
+  }
+  // [/background]
 
   // [stats]
   for (int i = 0; i < 10; ++i) Cache::remember("answer", 1h, [] { return 42; });

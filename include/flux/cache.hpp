@@ -139,6 +139,15 @@ class FLUX_CACHE_API Cache {
   static auto remember(Key key, const Options& options, F&& load) {
     return store().remember(key, options, std::forward<F>(load));
   }
+  template <class L, class F>
+  requires std::is_invocable_r_v < Ttl, L&, const cache::detail::loaded_t<F>
+  & > static auto remember(Key key, L lives, F load) {
+    return store().remember(key, std::move(lives), std::move(load));
+  }
+  template <class F, class D>
+  static auto remember(Key key, const Options& options, F&& load, D&& fallback) {
+    return store().remember(key, options, std::forward<F>(load), std::forward<D>(fallback));
+  }
   template <class F>
   static auto remember_forever(Key key, F&& load) {
     return store().remember_forever(key, std::forward<F>(load));
@@ -245,7 +254,7 @@ class FLUX_CACHE_API Cache {
   // --- what happens
 
   /// Calls the listener at each event of the default store, until the answer goes out of scope.
-  static cache::Listening listen(cache::Listener listener);
+  static cache::Listening listen(cache::Listener listener, const cache::ListenOptions& how = {});
   static cache::Stats stats();
 
  private:

@@ -184,6 +184,7 @@ struct Said {
   bool frame = true, prohibit_flush = false;
   std::uint64_t max_value = 0;
   Duration timeout{0};
+  std::optional<BreakerOptions> circuit_breaker{};
   MemcachedOptions options{};
 };
 
@@ -247,6 +248,7 @@ StoreRules rules_of(const Config& config, std::string_view store) {
   rules.frame = said.frame;
   rules.max_value = said.max_value;
   rules.timeout = said.timeout;
+  rules.circuit_breaker = said.circuit_breaker;
   rules.prefix = compose_prefix(config.prefix, said.prefix);
   rules.repository.ttl = said.ttl;
   rules.repository.on_error = said.on_error == "throw" ? OnError::raise : OnError::soft;

@@ -42,6 +42,13 @@ void describe(Fields& fields, LimitsConfig& config) {
   fields.size("tag", config.tag, 1, 64 * kKibi);
 }
 
+void describe(Fields& fields, BreakerOptions& options) {
+  fields.integer("failure_threshold", options.failure_threshold, 0, 1'000'000);
+  fields.duration("timeout", options.timeout, 1ms);
+  fields.integer("close_after", options.close_after, 1, 1'000'000);
+  fields.duration("max_timeout", options.max_timeout, 1ms);
+}
+
 void describe(Fields& fields, MemoryConfig& config) {
   fields.driver("memory");
   fields.integer("max_size", config.max_size);
@@ -95,6 +102,13 @@ void describe(Fields& fields, RedisConnection& connection) {
   fields.text("client_name", connection.client_name);
   fields.duration("timeout", connection.timeout, 1ms);
   fields.integer("pool_size", connection.pool_size, 1, 10'000);
+  fields.duration("pool_wait", connection.pool_wait, 1ms);
+  fields.flag("tls", connection.tls);
+  fields.path("ca", connection.ca);
+  fields.path("certificate", connection.certificate);
+  fields.path("key", connection.key);
+  fields.text("server_name", connection.server_name);
+  fields.flag("verify", connection.verify);
 }
 
 void describe(Fields& fields, RedisConfig& config) {
@@ -125,6 +139,10 @@ void describe(Fields& fields, MemcachedConfig& config) {
     fields.mistake("options", "the compression is named twice");
   fields.text("username", config.username);
   fields.secret("password", config.password);
+  fields.word("protocol", config.protocol, {"meta", "binary"});
+  fields.integer("pool_size", config.pool_size, 1, 10'000);
+  fields.integer("failure_limit", config.failure_limit, 1, 1'000);
+  fields.duration("retry_after", config.retry_after, 1ms);
 }
 
 void describe(Fields& fields, DistributedConfig& config) {

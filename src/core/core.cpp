@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "background_listener.hpp"
 #include "flights.hpp"
 #include "labels.hpp"
 #include "random.hpp"
@@ -192,8 +193,7 @@ Result<bool> Core::pull(const Tags* tags, std::string_view text, const Type& as,
   if (auto wrong = check(text, "pull")) return Result<bool>(std::move(wrong));
   const Key key(text);
   if (tags != nullptr) {
-    // What lacks a tag must stay, so the tags are looked at before anything is removed.
-    auto seen = has(tags, text);
+    auto seen = lives_under(*tags, key);
     if (!seen.ok() || !*seen) return seen;
   }
   bool fits = false;
@@ -370,13 +370,29 @@ Result<std::int64_t> Core::increment(const Tags* tags, std::string_view text, st
 
 // --- removing
 
+/// Whether something fresh under all the tags lives there: what lacks one of them must stay. What is merely kept under
+/// them, a load's placeholder for one, goes.
+Result<bool> Core::lives_under(const Tags& tags, const Key& key) {
+  bool tagged = false, fresh = false;
+  std::uint64_t version = 0;
+  auto there = store_->get(key, {.stale = true}, [&](const Entry& entry) {
+    tagged = carries(entry, tags);
+    fresh = entry.expiry.is_fresh(clock_->now());
+    version = entry.version;
+  });
+  if (!there.ok()) return Result<bool>(failed(there.take_error(), "forget", key.text()));
+  if (tagged && !fresh) (void)store_->forget(key, {version});
+  return tagged && fresh;
+}
+
 Result<bool> Core::forget(const Tags* tags, std::string_view text) {
   if (auto wrong = check(text, "forget")) return Result<bool>(std::move(wrong));
+  const Key key(text);
   if (tags != nullptr) {
-    auto seen = has(tags, text);
+    auto seen = lives_under(*tags, key);
     if (!seen.ok() || !*seen) return seen;
   }
-  auto removed = store_->forget(Key(text), {});
+  auto removed = store_->forget(key, {});
   if (!removed.ok()) return Result<bool>(failed(removed.take_error(), "forget", text));
   if (*removed) {
     counters_.add(Count::forget);
@@ -393,7 +409,7 @@ Result<std::size_t> Core::forget_many(const Tags* tags, std::span<const std::str
   for (const std::string_view key : keys) {
     if (auto wrong = check(key, "forget_many")) return Answer(std::move(wrong));
     if (tags != nullptr) {
-      auto seen = has(tags, key);
+      auto seen = lives_under(*tags, Key(key));
       if (!seen.ok()) return Answer(seen.take_error());
       if (!*seen) continue;
     }
@@ -499,6 +515,18 @@ Listening Core::listen(Listener listener) {
     }
     if (auto core = home.lock()) core->listening_.fetch_sub(1, std::memory_order_relaxed);
   }));
+}
+
+Listening Core::listen(Listener listener, const ListenOptions& how) {
+  if (!how.background) return listen(std::move(listener));
+  auto queue = std::make_shared<BackgroundListener>(std::move(listener), how.max_queued);
+  auto front = std::make_shared<Listening>(listen([queue](const Event& event) { queue->hear(event); }));
+  std::shared_ptr<const std::atomic<std::uint64_t>> dropped(queue, &queue->dropped());
+  std::shared_ptr<void> both(queue.get(), [queue, front = std::move(front)](void*) mutable {
+    front.reset();
+    queue->close();
+  });
+  return Listening(std::move(both), std::move(dropped));
 }
 
 void Core::tell(const Event& event) {

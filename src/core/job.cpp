@@ -17,6 +17,9 @@ constexpr Duration kThrottle = std::chrono::seconds(30);
 /// value is handed on without.
 constexpr int kPatience = 4;
 
+/// Apart from the names that a program gives its locks.
+std::string lock_of(const std::string& key) { return "\x01load:" + key; }
+
 /// Roughly what `take` would answer: a kept value that cannot be converted after all is found out by the reader.
 bool fits(const ValueView& value, const Type& as) {
   switch (value.kind) {
@@ -112,22 +115,27 @@ Job::Claim Job::claim() {
   }
   token_ = 0;
   if (store.traits().shared) {
-    const std::string lock = "load:" + key_;
-    auto taken =
-        store.put(Key(lock, Space::locks), {.value = {.kind = Kind::text, .text = "load"}, .expiry = Expiry::at(lease)},
-                  {When::absent});
+    const std::string lock = lock_of(key_);
+    const std::string owner = "load " + std::to_string(random_bits());
+    auto taken = store.put(Key(lock, Space::locks),
+                           {.value = {.kind = Kind::text, .text = owner}, .expiry = Expiry::at(lease)}, {When::absent});
     if (taken.ok() && !*taken) return Claim::elsewhere;
-    locked_ = taken.ok();
+    if (taken.ok()) lock_owner_ = owner;
   }
   flight_->begin(snapshot_.entry.view().version);
   return Claim::won;
 }
 
 void Job::unlock() {
-  if (!locked_) return;
-  locked_ = false;
-  const std::string lock = "load:" + key_;
-  (void)core_->store()->forget(Key(lock, Space::locks), {});
+  if (lock_owner_.empty()) return;
+  const std::string lock = lock_of(key_);
+  const Key key(lock, Space::locks);
+  std::uint64_t version = 0;  // who was slower than the lease must not free his successor's
+  (void)core_->store()->get(key, {}, [&](const Entry& entry) {
+    if (entry.value.text == lock_owner_) version = entry.version;
+  });
+  lock_owner_.clear();
+  if (version != 0) (void)core_->store()->forget(key, {version});
 }
 
 bool Job::write(const ValueView& value, const Expiry& expiry, const Notes& notes) {

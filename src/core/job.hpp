@@ -91,7 +91,7 @@ class Job : public std::enable_shared_from_this<Job> {
   Snapshot snapshot_;
   std::uint64_t token_ = 0;  ///< of our placeholder; 0: the ticket is the kept entry's version
   bool claimed_ = false;
-  bool locked_ = false;
+  std::string lock_owner_;  ///< what our record in `Space::locks` says; empty: there is none
   int refused_ = 0;
 };
 

@@ -1,4 +1,5 @@
 #include <flux/cache/drivers.hpp>
+#include <flux/cache/layers/breaker.hpp>
 #include <flux/cache/layers/serialized.hpp>
 #include <flux/cache/layers/tagged.hpp>
 #include <flux/cache/manager.hpp>
@@ -55,17 +56,35 @@ struct StoreManager::State : std::enable_shared_from_this<StoreManager::State> {
                                 [this](std::string_view other) { return built(other); });
     StorePtr store = drivers().make(context);
     const StoreRules& rules = context.rules();
-    if (!store->traits().objects || rules.bytes) {
-      const bool plain = !rules.frame;
-      store = make_serialized(
-          std::move(store),
-          {.format = formats().find(rules.serializer),
-           .compressor = plain || rules.compression == "none" ? nullptr : compressors().find(rules.compression),
-           .compress_from = rules.compress_from,
-           .frame = rules.frame});
-    }
+    store = guarded(std::move(store), rules);
+    if (!store->traits().objects || rules.bytes) store = make_serialized(std::move(store), frame_of(name, rules));
     if (!store->traits().tags) store = make_tagged(std::move(store), {.clock = clock});
     return store;
+  }
+
+  /// Without a word in the configuration, what is remote has a breaker that lets it come back within a second.
+  StorePtr guarded(StorePtr store, const StoreRules& rules) const {
+    if (!rules.circuit_breaker && !store->traits().remote) return store;
+    BreakerOptions options = rules.circuit_breaker.value_or(
+        BreakerOptions{.timeout = std::chrono::milliseconds(500), .max_timeout = std::chrono::seconds(1)});
+    if (options.failure_threshold == 0) return store;
+    options.clock = clock;
+    return make_breaker(std::move(store), options);
+  }
+
+  static FrameOptions frame_of(std::string_view name, const StoreRules& rules) {
+    const auto there = [&](const auto* found, std::string_view what, const std::string& which) {
+      if (found != nullptr) return found;
+      throw ConfigError(Error{Errc::bad_config, "/stores/" + std::string(name) + ": the " + std::string(what) + " \"" +
+                                                    which + "\" is not in this build"});
+    };
+    FrameOptions options{.compress_from = static_cast<std::size_t>(rules.compress_from),
+                         .frame = rules.frame,
+                         .max_bytes = static_cast<std::size_t>(rules.max_value)};
+    options.format = there(formats().find(rules.serializer), "serializer", rules.serializer);
+    if (rules.frame && rules.compression != "none")
+      options.compressor = there(compressors().find(rules.compression), "compressor", rules.compression);
+    return options;
   }
 
   const Config config;

@@ -7,6 +7,7 @@ inline namespace v1 {
 class DriverTable;
 class FormatRegistry;
 class CompressorRegistry;
+class TransportTable;
 
 namespace detail {
 
@@ -16,6 +17,8 @@ void register_stores(DriverTable& into);
 void register_formats(FormatRegistry& into);
 /// Likewise for compressors: `register_compressor_<name>(CompressorRegistry&)`.
 void register_compressors(CompressorRegistry& into);
+/// Likewise for what is spoken to servers through: `register_transport_<name>(TransportTable&)`.
+void register_transports(TransportTable& into);
 
 }  // namespace detail
 }  // namespace v1

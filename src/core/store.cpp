@@ -39,10 +39,15 @@ Result<bool> Store::pull(const Key& key, const Read& how, Receiver found) {
   for (int attempt = 0; attempt < kMaxSwapAttempts; ++attempt) {
     EntryCopy copy;
     auto there = get(key, {.as = how.as}, [&](const Entry& entry) { copy = EntryCopy(entry); });
-    if (!there.ok() || !*there) return there;
+    if (!there.ok()) return there;
+    if (!*there) {
+      auto kept = get(key, {.stale = true}, [&](const Entry& entry) { copy = EntryCopy(entry); });
+      if (!kept.ok() || !*kept) return kept;
+    }
     auto removed = forget(key, {.version = copy.view().version});
     if (!removed.ok()) return removed;
-    if (*removed) return found(copy.view()), true;
+    if (*there && *removed) return found(copy.view()), true;
+    if (!*there && !*removed) return false;
   }
   return contended("pull", key);
 }

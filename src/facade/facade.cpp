@@ -67,7 +67,9 @@ cache::Funnel Cache::funnel(std::string name, cache::FunnelOptions options) {
 }
 cache::Memo Cache::memo() { return cache::Memo(store()); }
 cache::Deferred Cache::deferred() { return cache::Deferred(store()); }
-cache::Listening Cache::listen(cache::Listener listener) { return here().listen(std::move(listener)); }
+cache::Listening Cache::listen(cache::Listener listener, const cache::ListenOptions& how) {
+  return here().listen(std::move(listener), how);
+}
 cache::Stats Cache::stats() { return here().stats(); }
 
 }  // namespace v1

@@ -138,6 +138,9 @@ class SerializedStore final : public Decorator {
       return out;
     if (!encoded.ok()) return Result<Entry>(encoded.take_error());
     bytes = *std::move(encoded);
+    if (options_.max_bytes != 0 && bytes.size() > options_.max_bytes)
+      return Result<Entry>(Error{Errc::too_large, "the value takes " + std::to_string(bytes.size()) +
+                                                      " bytes, max_value is " + std::to_string(options_.max_bytes)});
     out.value = {.kind = Kind::bytes, .text = bytes};
     return out;
   }

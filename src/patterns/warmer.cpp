@@ -12,6 +12,24 @@
 namespace flux::cache {
 inline namespace v1 {
 
+struct Warmer::Item {
+  std::string key;
+  Warm warm;
+};
+
+Warmer::Warmer() = default;
+Warmer::Warmer(Repository repository) : repository_(std::move(repository)) {}
+Warmer::Warmer(Warmer&&) noexcept = default;
+Warmer& Warmer::operator=(Warmer&&) noexcept = default;
+Warmer::~Warmer() = default;
+
+Warmer& Warmer::add_item(std::string key, Warm warm) {
+  items_.push_back({std::move(key), std::move(warm)});
+  return *this;
+}
+
+std::size_t Warmer::size() const noexcept { return items_.size(); }
+
 Repository Warmer::target() const { return repository_ ? *repository_ : detail::current_repository(); }
 
 WarmReport Warmer::run(const WarmOptions& options) { return warm(items_, target(), options); }

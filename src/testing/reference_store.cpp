@@ -81,9 +81,8 @@ class ReferenceStore final : public Store {
     std::optional<EntryCopy> entry;
     {
       const std::scoped_lock guard(mutex_);
-      const auto there = fresh(key);
-      entry = copy_of(there);
-      if (entry) entries_.erase(there);
+      entry = copy_of(fresh(key));
+      if (const auto there = kept(key); there != entries_.end()) entries_.erase(there);
     }
     if (!entry) return false;
     found(entry->view());

@@ -3,7 +3,7 @@
 #include <unistd.h>
 #include <flux/cache/detail/stable_hash.hpp>
 #include <flux/cache/testing/crowd.hpp>
-#include <flux/cache/testing/store_contract.hpp>
+#include <flux/cache/testing/repository_contract.hpp>
 
 #include <filesystem>
 #include <limits>
@@ -32,6 +32,7 @@ StorePtr in_memory(const Clock& clock) { return make_database({.clock = &clock},
 
 INSTANTIATE_TEST_SUITE_P(Database, StoreContract,
                          pipelines({.make = on_fresh_contract_file, .again = on_contract_file}), pipeline_name);
+INSTANTIATE_TEST_SUITE_P(Database, RepositoryContract, repositories({.make = on_fresh_contract_file}), repository_name);
 INSTANTIATE_TEST_SUITE_P(DatabaseInMemory, StoreContract, ::testing::Values(ContractParam{.make = in_memory}),
                          pipeline_name);
 
@@ -107,7 +108,7 @@ TEST_F(DatabaseStore, RefusesNamesThatAreNoTables) {
 
 TEST_F(DatabaseStore, RefusesOptionsOutOfTheirRange) {
   EXPECT_EQ((DatabaseConfig{.sweep = 1001}).validate().error().key, "sweep");
-  EXPECT_EQ((DatabaseConfig{.max_value_bytes = 0}).validate().error().key, "max_value_bytes");
+  EXPECT_EQ((DatabaseConfig{.max_value = 900'000'001}).validate().error().key, "max_value");
   EXPECT_EQ((SqliteConnection{.database = "x", .busy_timeout = 0s}).validate().error().key, "busy_timeout");
   EXPECT_EQ((SqliteConnection{.database = "x", .connections = 0}).validate().error().key, "connections");
   EXPECT_EQ((SqliteConnection{.database = "x", .connections = 65}).validate().error().key, "connections");
@@ -467,7 +468,7 @@ TEST_F(DatabaseStore, SeveralStoresPruneOneTableTogether) {
 // --- limits and lifetimes
 
 TEST_F(DatabaseStore, AValueOverTheLimitIsRefusedAndTheOldOneStays) {
-  const StorePtr store = open({.max_value_bytes = 100});
+  const StorePtr store = open({.max_value = 100});
   EXPECT_TRUE(put_text(*store, "k", std::string(100, 'a')));
   const auto refused = store->put(Key("k"), text_entry(std::string(101, 'b')), {});
   ASSERT_FALSE(refused.ok());
@@ -477,7 +478,7 @@ TEST_F(DatabaseStore, AValueOverTheLimitIsRefusedAndTheOldOneStays) {
 }
 
 TEST_F(DatabaseStore, ABatchWithOneRefusedEntryWritesNothing) {
-  const StorePtr store = open({.max_value_bytes = 10});
+  const StorePtr store = open({.max_value = 10});
   const std::string long_text(11, 'x');
   const Item items[] = {{Key("a"), text_entry("1")}, {Key("b"), text_entry(long_text)}, {Key("c"), text_entry("3")}};
   const auto written = store->put_many(items);

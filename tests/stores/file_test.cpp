@@ -1,6 +1,6 @@
 // The file store: the contract, and what only files have.
 #include <flux/cache/stores/file.hpp>
-#include <flux/cache/testing/store_contract.hpp>
+#include <flux/cache/testing/repository_contract.hpp>
 
 #include <memory>
 #include <string>
@@ -26,6 +26,7 @@ StorePtr make_anew(const Clock& clock) {
 }
 
 INSTANTIATE_TEST_SUITE_P(File, StoreContract, pipelines({.make = make_anew, .again = open_again}), pipeline_name);
+INSTANTIATE_TEST_SUITE_P(File, RepositoryContract, repositories({.make = make_anew}), repository_name);
 
 }  // namespace
 }  // namespace flux::cache::testing

@@ -2,7 +2,7 @@
 
 # To build the library with every room, and its examples.
 packages_build=(g++ cmake ninja-build pkg-config ccache libhiredis-dev libmemcached-dev libsqlite3-dev libmsgpack-cxx-dev
-  nlohmann-json3-dev libzstd-dev zlib1g-dev)
+  libssl-dev nlohmann-json3-dev libzstd-dev zlib1g-dev)
 # To build and run the tests, with real servers.
 packages_test=(libgtest-dev relacy-dev redis-server memcached procps)
 # For the contributors' checks: the other compiler, its sanitizers' runtime, the formatter, the benchmarks' peers.

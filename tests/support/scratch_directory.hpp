@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <string>
 
-namespace flux::cache::testing {
+namespace flux::cache {
+inline namespace v1 {
+namespace testing {
 
 /// Where tests that write much and care for no disk do so: in memory, if the machine has that.
 inline std::filesystem::path memory_backed_directory() {
@@ -34,4 +36,6 @@ class ScratchDirectory {
   std::string path_;
 };
 
-}  // namespace flux::cache::testing
+}  // namespace testing
+}  // namespace v1
+}  // namespace flux::cache

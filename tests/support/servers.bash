@@ -51,9 +51,6 @@ start_server() {
 start_servers() {
   server_pids=()
   server_dir=$(mktemp -d)
-  trap stop_servers EXIT
-  trap 'exit 130' INT
-  trap 'exit 143' TERM HUP
   if [ -z "${FLUX_TEST_REDIS:-}" ]; then
     start_server redis redis-server --bind 127.0.0.1 --port @PORT@ --save '' --appendonly no --dir "$server_dir" || return 1
     export FLUX_TEST_REDIS=$server_address

@@ -379,9 +379,7 @@ TEST(Config, ReadsTheOptionsOfASqliteConnection) {
 TEST(Config, TakesALimitOnValuesForTheStoresOwn) {
   EXPECT_EQ(read_store<FileConfig>(R"({"driver": "file", "max_value": "1MiB"})").max_value, 1u << 20);
   EXPECT_EQ(read_store<FileConfig>(R"({"driver": "file", "max_value": 0})").max_value, FileConfig{}.max_value);
-  EXPECT_EQ(read_store<DatabaseConfig>(R"({"driver": "database", "max_value": 0})").max_value_bytes,
-            DatabaseConfig{}.max_value_bytes);
-  EXPECT_EQ(read_store<DatabaseConfig>(R"({"driver": "database", "max_value": 5, "sweep": 7})").max_value_bytes, 5u);
+  EXPECT_EQ(read_store<DatabaseConfig>(R"({"driver": "database", "max_value": 5, "sweep": 7})").max_value, 5u);
 }
 
 TEST(Config, WantsAMemoryStoreToBeBounded) {

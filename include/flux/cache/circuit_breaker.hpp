@@ -3,6 +3,7 @@
 //   closed --(failure_threshold failures in a row)--> open --(timeout)--> half_open --(close_after successes)--> closed
 //                                                        ^------------------(a failure)------'
 #pragma once
+#include <flux/cache/breaker_options.hpp>
 #include <flux/cache/clock.hpp>
 #include <flux/cache/error.hpp>
 
@@ -17,16 +18,6 @@ inline namespace v1 {
 /// The breaker is open: nothing was tried.
 struct FLUX_CACHE_TYPE CircuitOpen : Exception {
   using Exception::Exception;
-};
-
-/// When something counts as down. Every default is safe.
-struct BreakerOptions {
-  int failure_threshold = 5;                        ///< failures in a row that open the breaker; 1 or more
-  Duration timeout = std::chrono::seconds(60);      ///< how long calls fail fast before a probe; above zero
-  int close_after = 1;                              ///< probes that must succeed in a row to close it; 1 or more
-  double back_off = 2;                              ///< each failed probe multiplies the timeout by this; 1 or more
-  Duration max_timeout = std::chrono::minutes(10);  ///< up to this
-  const Clock* clock = nullptr;                     ///< null: the machine's; the steady line is what counts
 };
 
 /// Guards anything that may fail. Thread-safe; of many threads one at a time is the probe. While closed a call costs

@@ -177,7 +177,8 @@ struct StoreRules {
   bool frame = true;                   ///< false: the plain document, for other languages to read and write
   std::uint64_t max_value = 0;         ///< bytes; 0: what the store can
   Duration timeout{0};                 ///< for one call in all; 0: the driver's own
-  std::string prefix{};                ///< the composed one, see `compose_prefix`
+  std::optional<BreakerOptions> circuit_breaker{};  ///< none: a lenient one before what is remote, otherwise none
+  std::string prefix{};                             ///< the composed one, see `compose_prefix`
 };
 
 /// The rules of a store of a configuration that was `checked`.

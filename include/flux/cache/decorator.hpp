@@ -33,6 +33,9 @@ class FLUX_CACHE_TYPE Decorator : public Store {
   Result<void> scan(Space space, Visitor visit) override { return inner_->scan(space, visit); }
   Result<std::size_t> prune(std::size_t budget) override { return inner_->prune(budget); }
 
+  /// What is wrapped.
+  const StorePtr& wrapped() const noexcept { return inner_; }
+
  protected:
   Store& inner() const noexcept { return *inner_; }
 

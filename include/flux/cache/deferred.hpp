@@ -16,18 +16,14 @@ namespace flux::cache {
 inline namespace v1 {
 
 /// Collects writes and invalidations. For one thread at a time.
-class Deferred {
+class FLUX_CACHE_API Deferred {
  public:
   /// What a Deferred can do under tags.
-  class Tagged {
+  class FLUX_CACHE_API Tagged {
    public:
     Tagged(Deferred& home, Tags tags) : home_(home), tags_(std::move(tags)) {}
-    void flush() {
-      home_.add([tags = tags_](const Repository& to) { return to.tags(tags).flush(); });
-    }
-    void flush_any() {
-      home_.add([tags = tags_](const Repository& to) { return to.tags(tags).flush_any(); });
-    }
+    void flush();
+    void flush_any();
     template <class V>
     void put(std::string_view key, V value, Options options = {}) {
       home_.add(
@@ -40,9 +36,10 @@ class Deferred {
     Tags tags_;
   };
 
-  explicit Deferred(Repository repository) : repository_(std::move(repository)) {}
-  Deferred(Deferred&&) = default;
-  Deferred& operator=(Deferred&&) = default;
+  explicit Deferred(Repository repository);
+  Deferred(Deferred&&) noexcept;
+  Deferred& operator=(Deferred&&) noexcept;
+  ~Deferred();
 
   Tagged tags(Tags tags) { return Tagged(*this, std::move(tags)); }
   template <class V>
@@ -54,32 +51,23 @@ class Deferred {
     add([key = std::string(key), value = detail::stored_t<V>(std::move(value)),
          options = std::move(options)](const Repository& to) { return to.put(key, value, options); });
   }
-  void forget(std::string_view key) {
-    // What was not there is no failure.
-    add([key = std::string(key)](const Repository& to) { return to.try_forget(key).ok(); });
-  }
-  void forget_many(const Keys& keys) {
-    for (const std::string_view key : keys.views()) forget(key);
-  }
-  void flush() {
-    add([](const Repository& to) { return to.flush(); });
-  }
+  void forget(std::string_view key);
+  void forget_many(const Keys& keys);
+  void flush();
 
   /// Does everything, in the order in which it was said. True: all of it succeeded.
-  bool commit() {
-    bool all = true;
-    for (const auto& step : std::exchange(steps_, {})) all = step(repository_) && all;
-    return all;
-  }
+  bool commit();
   /// Forgets what was said.
-  void discard() noexcept { steps_.clear(); }
-  std::size_t size() const noexcept { return steps_.size(); }
+  void discard() noexcept;
+  std::size_t size() const noexcept;
 
  private:
-  void add(std::function<bool(const Repository&)> step) { steps_.push_back(std::move(step)); }
+  using Step = std::function<bool(const Repository&)>;
+
+  void add(Step step);
 
   Repository repository_;
-  std::vector<std::function<bool(const Repository&)>> steps_;
+  std::vector<Step> steps_;
 };
 
 }  // namespace v1

@@ -36,19 +36,20 @@ struct Entry {
   std::span<const TagStamp> tags{};
   std::string_view notes{};   ///< small facts that travel with the value, for the layers above; at most 64 KiB
   std::uint64_t version = 0;  ///< set by the store: another number for each write of a key, never 0
+  /// Set by the store on a tagged entry, if it can: a number that changes with each write in `Space::tags`, whoever
+  /// made it. What was read of the tags' records under one number holds as long as it is seen. 0: the store does not
+  /// tell.
+  std::uint64_t tag_clock = 0;
 };
 
 /// An entry, owned, for those who keep one longer than a call.
-class EntryCopy {
+class FLUX_CACHE_API EntryCopy {
  public:
-  EntryCopy() = default;
-  explicit EntryCopy(const Entry& entry)
-      : value_(entry.value), expiry_(entry.expiry), notes_(entry.notes), version_(entry.version) {
-    for (const TagStamp& tag : entry.tags) names_.emplace_back(tag.name), epochs_.push_back(tag.epoch);
-    for (std::size_t i = 0; i < names_.size(); ++i) stamps_.push_back({names_[i], epochs_[i]});
-  }
-  EntryCopy(EntryCopy&&) noexcept = default;
-  EntryCopy& operator=(EntryCopy&&) noexcept = default;
+  EntryCopy();
+  explicit EntryCopy(const Entry& entry);
+  EntryCopy(EntryCopy&&) noexcept;
+  EntryCopy& operator=(EntryCopy&&) noexcept;
+  ~EntryCopy();
 
   /// Valid as long as this copy stands where it is.
   Entry view() const noexcept { return {value_.view(), expiry_, stamps_, notes_, version_}; }

@@ -3,6 +3,9 @@
 #include <flux/cache/clock.hpp>
 #include <flux/cache/error.hpp>
 
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -46,14 +49,29 @@ struct Event {
 
 using Listener = std::function<void(const Event&)>;
 
-/// Hears as long as it lives; moves, does not copy. A default one hears nothing.
+/// How to listen.
+struct ListenOptions {
+  bool background = false;          ///< hear through the executor, one event at a time and in order, not in the call
+  std::size_t max_queued = 10'000;  ///< events that may wait there; those beyond are dropped, and counted
+};
+
+/// Hears as long as it lives; moves, does not copy. A default one hears nothing. Once its destructor has returned, the
+/// listener is not called again; what waits in the background is not heard any more.
 class [[nodiscard]] Listening {
  public:
   Listening() = default;
-  explicit Listening(std::shared_ptr<void> registration) : registration_(std::move(registration)) {}
+  explicit Listening(std::shared_ptr<void> registration,
+                     std::shared_ptr<const std::atomic<std::uint64_t>> dropped = nullptr)
+      : registration_(std::move(registration)), dropped_(std::move(dropped)) {}
+  Listening(Listening&&) noexcept = default;
+  Listening& operator=(Listening&&) noexcept = default;
+
+  /// Events that a background listener did not hear, because it was too slow or the executor took no more.
+  std::uint64_t dropped() const noexcept { return dropped_ ? dropped_->load(std::memory_order_relaxed) : 0; }
 
  private:
   std::shared_ptr<void> registration_;
+  std::shared_ptr<const std::atomic<std::uint64_t>> dropped_;
 };
 
 }  // namespace v1

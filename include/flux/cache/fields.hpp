@@ -14,6 +14,7 @@
 // From it follow the strict reading of JSON (every mistake named by its JSON pointer, unknown keys with a suggestion)
 // and `StoreConfig(MineConfig{...})`. A null in JSON is as if the key were not there.
 #pragma once
+#include <flux/cache/breaker_options.hpp>
 #include <flux/cache/detail/function_ref.hpp>
 #include <flux/cache/error.hpp>
 #include <flux/cache/options.hpp>
@@ -137,6 +138,15 @@ class FLUX_CACHE_API Fields {
   void group(std::string_view name, Struct& value) {
     read_group(name, [&](Fields& fields) { describe(fields, value); });
   }
+  /// A map that may be missing altogether.
+  template <class Struct>
+  void group(std::string_view name, std::optional<Struct>& value) {
+    if (is_writing() && !value) return;
+    read_group(name, [&](Fields& fields) {
+      if (!value) value.emplace();
+      describe(fields, *value);
+    });
+  }
   /// A list of such maps; in C++ a vector of structs.
   template <class Struct>
   void each(std::string_view name, std::vector<Struct>& value) {
@@ -145,8 +155,8 @@ class FLUX_CACHE_API Fields {
         [&](std::size_t index, Fields& fields) { describe(fields, value[index]); });
   }
 
-  /// What every store may be told: prefix, serializer, compression, ttl, on_error, frame, max_value, prohibit_flush and
-  /// timeout. Those that the struct has are read into it; the library acts on all of them.
+  /// What every store may be told: prefix, serializer, compression, ttl, on_error, frame, circuit_breaker, max_value,
+  /// prohibit_flush and timeout. Those that the struct has are read into it; the library acts on all of them.
   template <class Config>
   void common(Config& config) {
     Common rest;
@@ -157,6 +167,8 @@ class FLUX_CACHE_API Fields {
                 either(config, rest.compression, [](auto& c) -> decltype((c.compression)) { return c.compression; }));
     flag("frame", either(config, rest.frame, [](auto& c) -> decltype((c.frame)) { return c.frame; }));
     lifetime("ttl", either(config, rest.ttl, [](auto& c) -> decltype((c.ttl)) { return c.ttl; }));
+    group("circuit_breaker", either(config, rest.circuit_breaker,
+                                    [](auto& c) -> decltype((c.circuit_breaker)) { return c.circuit_breaker; }));
     rules(config);
   }
   /// The part of them that a composite has too: on_error, max_value, prohibit_flush and timeout.
@@ -165,10 +177,7 @@ class FLUX_CACHE_API Fields {
     Common rest;
     word("on_error", either(config, rest.on_error, [](auto& c) -> decltype((c.on_error)) { return c.on_error; }),
          {"soft", "throw"});
-    if constexpr (requires { config.max_value_bytes; })
-      max_value(config.max_value_bytes);
-    else
-      max_value(either(config, rest.max_value, [](auto& c) -> decltype((c.max_value)) { return c.max_value; }));
+    size("max_value", either(config, rest.max_value, [](auto& c) -> decltype((c.max_value)) { return c.max_value; }));
     flag("prohibit_flush",
          either(config, rest.prohibit_flush, [](auto& c) -> decltype((c.prohibit_flush)) { return c.prohibit_flush; }));
     duration("timeout", either(config, rest.timeout, [](auto& c) -> decltype((c.timeout)) { return c.timeout; }));
@@ -185,6 +194,7 @@ class FLUX_CACHE_API Fields {
   struct Common {
     std::string prefix, serializer, compression, on_error;
     std::optional<Ttl> ttl;
+    std::optional<BreakerOptions> circuit_breaker;
     bool frame = true, prohibit_flush = false;
     std::uint64_t max_value = 0;
     Duration timeout{};
@@ -192,6 +202,7 @@ class FLUX_CACHE_API Fields {
 
   Fields(detail::Reading& reading, const Settings& from, std::string pointer);
   explicit Fields(Settings& to) : to_(&to) {}
+  bool is_writing() const noexcept { return to_ != nullptr; }
 
   /// The member where the struct has it, the stand-in otherwise.
   template <class Config, class Field, class Member>
@@ -200,13 +211,6 @@ class FLUX_CACHE_API Fields {
       return member(config);
     else
       return stand_in;
-  }
-  /// 0 leaves the struct's own limit.
-  template <class Size>
-  void max_value(Size& value) {
-    const Size own = value;
-    size("max_value", value);
-    if (value == 0) value = own;
   }
   void read_word(std::string_view name, std::string& value, const std::vector<std::string_view>& words);
   void read_integer(std::string_view name, std::int64_t& value, std::int64_t least, std::int64_t most);

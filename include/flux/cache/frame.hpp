@@ -22,7 +22,8 @@ struct FrameOptions {
   /// False: the payload alone, a plain document for other programs: never compressed, no extensions of ours. Only with
   /// a format that tells its structure (json, msgpack), else Errc::unsupported.
   bool frame = true;
-  Limits limits{};  ///< a value beyond them is refused, since it could not be read back
+  std::size_t max_bytes = 0;  ///< of the whole frame; a longer one is Errc::too_large; 0: what the store takes
+  Limits limits{};            ///< a value beyond them is refused, since it could not be read back
 };
 
 /// Of what a frame says of itself. `fingerprint` is that of the type written.

@@ -108,23 +108,28 @@ struct LoaderOf {
   using T = stored_t<typename Inner<Answer>::type>;
 };
 
+/// What a loader of any shape loads.
+template <class F>
+using loaded_t = typename LoaderOf<std::remove_cvref_t<F>>::T;
+
+template <class T, class F>
+typename LoaderOf<F>::Answer call_loader(F& load, Load<T>& hand) {
+  if constexpr (LoaderOf<F>::takes_load)
+    return load(hand);
+  else
+    return load();
+}
+
 /// Runs a loader of any shape. An empty Value is the answer that there is nothing.
 template <class F>
 Value run_loader(F& load, LoadSaid& said) {
   using Of = LoaderOf<F>;
-  const auto answer = [&]() -> typename Of::Answer {
-    if constexpr (Of::takes_load) {
-      Load<typename Of::T> hand(said);
-      return load(hand);
-    } else {
-      return load();
-    }
-  };
+  Load<typename Of::T> hand(said);
   if constexpr (Of::may_be_empty) {
-    auto found = answer();
+    auto found = call_loader(load, hand);
     return found ? Value(Lent::of(*std::move(found)).view()) : Value();
   } else {
-    return Value(Lent::of(answer()).view());
+    return Value(Lent::of(call_loader(load, hand)).view());
   }
 }
 

@@ -17,7 +17,7 @@ namespace flux::cache {
 inline namespace v1 {
 
 /// The verbs with a memory. For one thread at a time; keep it as long as the request. Its size is that of what it read.
-class Memo {
+class FLUX_CACHE_API Memo {
  public:
   explicit Memo(Repository repository) : repository_(std::move(repository)) {}
 
@@ -63,10 +63,7 @@ class Memo {
     }
     return Many<U>(std::move(rows));
   }
-  bool has(std::string_view key) {
-    if (const std::optional<Value>* seen = find(key)) return seen->has_value();
-    return repository_.has(key);
-  }
+  bool has(std::string_view key);
   bool missing(std::string_view key) { return !has(key); }
 
   template <class V>
@@ -94,35 +91,17 @@ class Memo {
     drop(key);
     return repository_.forever(key, std::forward<V>(value));
   }
-  bool put_many(std::initializer_list<NamedValue> items, const Options& options = {}) {
-    for (const NamedValue& item : items) drop(item.key());
-    return repository_.put_many(items, options);
-  }
-  bool touch(std::string_view key, Ttl ttl) {
-    drop(key);
-    return repository_.touch(key, ttl);
-  }
-  bool forget(std::string_view key) {
-    drop(key);
-    return repository_.forget(key);
-  }
-  std::size_t forget_many(const Keys& keys) {
-    for (const std::string_view key : keys.views()) drop(key);
-    return repository_.forget_many(keys);
-  }
+  bool put_many(std::initializer_list<NamedValue> items, const Options& options = {});
+  bool touch(std::string_view key, Ttl ttl);
+  bool forget(std::string_view key);
+  std::size_t forget_many(const Keys& keys);
   template <class T>
   std::optional<detail::stored_t<T>> pull(std::string_view key) {
     drop(key);
     return repository_.template pull<T>(key);
   }
-  std::int64_t increment(std::string_view key, std::int64_t by = 1, const Options& options = {}) {
-    drop(key);
-    return repository_.increment(key, by, options);
-  }
-  std::int64_t decrement(std::string_view key, std::int64_t by = 1, const Options& options = {}) {
-    drop(key);
-    return repository_.decrement(key, by, options);
-  }
+  std::int64_t increment(std::string_view key, std::int64_t by = 1, const Options& options = {});
+  std::int64_t decrement(std::string_view key, std::int64_t by = 1, const Options& options = {});
   /// A miss that was seen does not keep the loader from running.
   template <class F>
   auto remember(std::string_view key, const Options& options, F&& load) {
@@ -140,24 +119,18 @@ class Memo {
     return remember(key, Options{.ttl = ttl}, std::forward<F>(load));
   }
   /// Empties the store, and the memory.
-  bool flush() {
-    seen_.clear();
-    return repository_.flush();
-  }
+  bool flush();
 
  private:
-  const std::optional<Value>* find(std::string_view key) const {
-    const auto at = seen_.find(key);
-    return at != seen_.end() ? &at->second : nullptr;
-  }
-  void drop(std::string_view key) {
-    if (const auto at = seen_.find(key); at != seen_.end()) seen_.erase(at);
-  }
+  const std::optional<Value>* find(std::string_view key) const;
+  void drop(std::string_view key);
+  void keep(std::string_view key, const ValueView* found);
   template <class T>
   void keep(std::string_view key, const std::optional<T>& found) {
-    std::optional<Value> kept;
-    if (found) kept.emplace(detail::Lent::of(*found).view());
-    seen_.insert_or_assign(std::string(key), std::move(kept));
+    if (!found) return keep(key, nullptr);
+    const auto lent = detail::Lent::of(*found);
+    const ValueView view = lent.view();
+    keep(key, &view);
   }
 
   Repository repository_;

@@ -12,6 +12,11 @@
 namespace flux::cache {
 inline namespace v1 {
 
+namespace detail {
+/// What the layers wrap, down to the last.
+FLUX_CACHE_API StorePtr beneath_layers(StorePtr store);
+}  // namespace detail
+
 /// The verbs under tags: what is written carries them, what is read must carry all of them, in any order. A tag is a
 /// label on one key space: untagged calls see the same entries, and obey their flushes.
 class FLUX_CACHE_API TagSet : public Verbs<TagSet> {
@@ -35,8 +40,7 @@ class FLUX_CACHE_API Repository : public Verbs<Repository> {
  public:
   explicit Repository(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}
   /// Over a store of one's own; no manager needed.
-  explicit Repository(StorePtr store, const RepositoryOptions& options = {}, std::string name = "store")
-      : core_(std::make_shared<detail::Core>(std::move(name), std::move(store), options)) {}
+  explicit Repository(StorePtr store, const RepositoryOptions& options = {}, std::string name = "store");
 
   /// The configured name.
   const std::string& name() const noexcept;
@@ -68,13 +72,19 @@ class FLUX_CACHE_API Repository : public Verbs<Repository> {
   /// Counts since the start or the last `reset_stats`.
   Stats stats() const;
   void reset_stats() const;
-  /// Calls the listener at each event, in the thread of the call, until the answer goes out of scope. What it throws is
-  /// contained.
-  Listening listen(Listener listener) const;
+  /// Calls the listener at each event until the answer goes out of scope: in the thread of the call, or with
+  /// `{.background = true}` by the executor. What it throws is contained.
+  Listening listen(Listener listener, const ListenOptions& how = {}) const;
   /// Reclaims expired entries, about `budget` of them at the most; answers how many went.
   Result<std::size_t> prune(std::size_t budget = 10'000) const;
   /// The store itself, layers and all.
   const StorePtr& store() const noexcept;
+  /// The store beneath all layers, for what the verbs do not cover: `as<RedisStore>()->info()`. Null where it is
+  /// something else.
+  template <class Kind>
+  std::shared_ptr<Kind> as() const {
+    return std::dynamic_pointer_cast<Kind>(detail::beneath_layers(store()));
+  }
 
   detail::Core& core() const noexcept { return *core_; }
   const Tags* tags_of_call() const noexcept { return nullptr; }

@@ -33,6 +33,7 @@ struct Traits {
   std::string_view kind;        ///< "memory", "file", "database"...
   bool objects = false;         ///< keeps live objects; otherwise integers and bytes alone, behind the border
   bool shared = false;          ///< other processes see the same entries
+  bool remote = false;          ///< behind a network, so it may be out of reach while the program runs
   bool persistent = false;      ///< entries outlive the process
   bool atomic_batches = false;  ///< `put_many` writes all or nothing
   bool tags = false;            ///< understands tags itself; otherwise a layer does it with records in `Space::tags`
@@ -108,7 +109,8 @@ class FLUX_CACHE_TYPE Store {
   virtual Result<void> flush(const Scope& scope) = 0;
 
   virtual Result<bool> has(const Key& key);
-  /// Reads and removes in one atomic step: of many callers one gets the value.
+  /// Reads and removes in one atomic step: of many callers one gets the value. What is kept past its life is removed as
+  /// well, and answers false.
   virtual Result<bool> pull(const Key& key, const Read& how, Receiver found);
   /// Gives a fresh entry another expiry; value, tags and notes stay. False where none lives.
   virtual Result<bool> touch(const Key& key, const Expiry& expiry);

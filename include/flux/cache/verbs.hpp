@@ -153,6 +153,32 @@ class Verbs {
   auto remember(std::string_view key, const Options& options, F&& load) const {
     return remembered(key, life(options), std::forward<F>(load));
   }
+  /// Likewise; `lives` is called with the loaded value and answers its lifetime.
+  template <class L, class F>
+  requires std::is_invocable_r_v < Ttl, L&, const detail::loaded_t<F>
+  & > auto remember(std::string_view key, L lives, F load) const {
+    using T = detail::loaded_t<F>;
+    return remembered(key, {}, [lives = std::move(lives), load = std::move(load)](Load<T>& hand) mutable {
+      auto answer = detail::call_loader<T>(load, hand);
+      if constexpr (!detail::is_optional<decltype(answer)>)
+        hand.ttl(lives(answer));
+      else if (answer)
+        hand.ttl(lives(*answer));
+      return answer;
+    });
+  }
+  /// Likewise, but where the load fails and nothing stale can be served, the answer is `fallback`, which is not stored.
+  template <class F, class D>
+  auto remember(std::string_view key, const Options& options, F&& load, D&& fallback) const
+      -> decltype(this->remember(key, options, std::forward<F>(load))) {
+    try {
+      return remember(key, options, std::forward<F>(load));
+    } catch (const RecursiveLoad&) {
+      throw;  // a mistake in the program
+    } catch (...) {
+      return std::forward<D>(fallback);
+    }
+  }
   template <class F>
   auto remember_forever(std::string_view key, F&& load) const {
     return remembered(key, {Ttl::forever()}, std::forward<F>(load));

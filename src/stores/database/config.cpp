@@ -10,7 +10,6 @@ inline namespace v1 {
 namespace {
 
 constexpr std::size_t kLongestName = 128;
-constexpr std::uint64_t kMostValueBytes = 900'000'000;
 
 bool is_name(std::string_view name) {
   if (name.empty() || name.size() > kLongestName) return false;
@@ -33,8 +32,9 @@ Result<void> DatabaseConfig::validate() const {
                    " is no table name: letters, digits and underscores, no digit first, at most 128, and at most "
                    "one \"schema.\" before it"));
   if (name.starts_with("sqlite_")) return bad("table", "names that begin with \"sqlite_\" belong to the engine");
-  if (max_value_bytes < 1 || max_value_bytes > kMostValueBytes)
-    return bad("max_value_bytes", "it must be from 1 to 900,000,000");
+  if (max_value > detail::database::kMostValueBytes)
+    return bad("max_value", "is above 900,000,000: " + std::to_string(max_value) + " bytes");
+  if (timeout < Duration::zero()) return bad("timeout", "it must not be below zero");
   if (sweep > 1000) return bad("sweep", "it must be from 0 to 1,000");
   return {};
 }
@@ -63,8 +63,10 @@ StorePtr make_database(const DatabaseConfig& config, const SqliteConnection& con
     valid = bad("table", "the only schema of a SQLite connection is \"main\"");
   // A database in memory ends with its one connection.
   const std::size_t most = connection.database == ":memory:" ? 1 : connection.connections;
-  const PoolOptions pool{most, connection.busy_timeout, connection.recheck};
-  auto engine = make_sqlite_engine(connection);
+  SqliteConnection opened = connection;
+  if (config.timeout > Duration::zero()) opened.busy_timeout = config.timeout;
+  const PoolOptions pool{most, opened.busy_timeout, opened.recheck};
+  auto engine = make_sqlite_engine(opened);
   return std::make_shared<DatabaseStore>(config, std::move(engine), pool, valid.take_error());
 }
 

@@ -76,6 +76,9 @@ struct Row {
 template <class T>
 using Answer = std::optional<Result<T>>;
 
+/// The longest value; SQLite itself ends at 10^9 bytes for a row.
+inline constexpr std::uint64_t kMostValueBytes = 900'000'000;
+
 class DatabaseStore final : public Store {
  public:
   DatabaseStore(DatabaseConfig config, std::unique_ptr<Engine> engine, PoolOptions pool,
@@ -125,6 +128,7 @@ class DatabaseStore final : public Store {
   Answer<bool> write_beside(Session& session, const Key& key, const Row& row, std::int64_t overwrite,
                             const Moment& moment);
   Answer<bool> rewrite(Session& session, const Key& key, const Row& row, const Bounds& bounds, std::uint64_t version);
+  Answer<bool> put_tag(Session& session, const Key& key, const Entry& entry, const Write& how, const Moment& moment);
   Answer<std::int64_t> increment_slowly(Session& session, const Key& key, std::int64_t by, const Entry& if_new,
                                         const Moment& moment);
   void forget_broken(Session& session, const Place& place, std::int64_t version);
@@ -139,6 +143,7 @@ class DatabaseStore final : public Store {
 
   const DatabaseConfig config_;
   const Clock& clock_;
+  const std::uint64_t max_value_;
   const Queries queries_;
   const bool private_;
   const std::unique_ptr<Error> unusable_;  // the configuration's error

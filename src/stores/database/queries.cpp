@@ -71,8 +71,7 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
                          mine + " AND fresh_until>?12 AND keep_until>?13 AND (?14=0 OR version=?14)");
   set(Query::forget,
       "DELETE FROM " + rows + " WHERE " + mine + " AND (?4=0 OR version=?4) RETURNING fresh_until,keep_until");
-  set(Query::pull,
-      "DELETE FROM " + rows + " WHERE " + mine + " AND fresh_until>?4 AND keep_until>?5 RETURNING " + columns);
+  set(Query::pull, "DELETE FROM " + rows + " WHERE " + mine + " RETURNING " + columns);
   set(Query::touch, "UPDATE " + rows + " SET version=?4,fresh_until=?5,keep_until=?6,proof=" +
                         exclusive_or(exclusive_or("proof", exclusive_or("fresh_until", "keep_until")), "?7") +
                         " WHERE " + mine + " AND fresh_until>?8");
@@ -89,6 +88,9 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
   set(Query::reclaim, "DELETE FROM " + rows + " WHERE id>?1 AND id<=?2 AND (keep_until<=?3 OR " + flushed + ")");
   set(Query::flush, "UPDATE " + meta + " SET number=?2 WHERE id=?1");
   set(Query::meta, "SELECT number,name FROM " + meta + " WHERE id=?1");
+  set(Query::meta_always,
+      "INSERT INTO " + meta +
+          " (id,name,number) VALUES (?1,?2,?3) ON CONFLICT (id) DO UPDATE SET number=excluded.number");
   set(Query::meta_if_new, "INSERT INTO " + meta + " (id,name,number) VALUES (?1,?2,?3) ON CONFLICT (id) DO NOTHING");
 }
 

@@ -244,7 +244,11 @@ Result<bool> FileStore::pull(const Key& key, const Read&, Receiver found) {
     auto there = lock(locked, key, LockedEntry::Absent::stays);
     if (!there.ok()) return placed(std::move(there.error()), "pull", &key);
     const std::int64_t now = wall();
-    if (!*there || !is_fresh(locked.head(), now)) return false;
+    if (!*there) return false;
+    if (!is_fresh(locked.head(), now)) {
+      if (!locked.remove(directory_)) return placed(system_error(errno, "removing an entry"), "pull", &key);
+      return false;
+    }
     ReadState state = read_head(locked.fd(), buffer, seen);
     if (state == ReadState::good) state = read_record(locked.fd(), buffer, max_value_, seen);
     if (state == ReadState::failed) return placed(system_error(errno, "reading an entry"), "pull", &key);

@@ -343,16 +343,14 @@ Result<std::int64_t> MemoryStore::increment(const Key& key, std::int64_t by, con
 Result<bool> MemoryStore::forget(const Key& key, const Forget& how) {
   bool was_fresh = false;
   bool matched = false;
+  if (how.version == 0) written(key);  // first, as in `pull`
   engine_of(key.space()).update(key.text(), key.hash(), [&](const engine::View* view) {
     if (how.version != 0 && (kept(view) == nullptr || view->version() != how.version)) return engine::Change::keep();
     was_fresh = fresh(view) != nullptr;
     matched = view != nullptr;
     return matched ? engine::Change::remove() : engine::Change::keep();
   });
-  if (key.space() != Space::values) return was_fresh;
-  if (how.version == 0)
-    reservations_.drop(key);
-  else if (!matched && reservations_.any())
+  if (how.version != 0 && !matched && key.space() == Space::values && reservations_.any())
     reservations_.with(key, [&](Reservation* reserved) {
       return matched = reserved != nullptr && reserved->version == how.version, matched ? 'd' : 'k';
     });
@@ -362,14 +360,13 @@ Result<bool> MemoryStore::forget(const Key& key, const Forget& how) {
 Result<bool> MemoryStore::pull(const Key& key, const Read&, Receiver found) {
   EntryCopy copy;
   bool there = false;
+  written(key);  // first: a load that is just ending must find its placeholder gone, or its value is removed below
   engine_of(key.space()).update(key.text(), key.hash(), [&](const engine::View* view) {
-    view = fresh(view);
     if (view == nullptr) return engine::Change::keep();
-    there = true;
-    hand_over(*view, [&](const Entry& entry) { copy = EntryCopy(entry); });
+    there = fresh(view) != nullptr;
+    if (there) hand_over(*view, [&](const Entry& entry) { copy = EntryCopy(entry); });
     return engine::Change::remove();
   });
-  written(key);
   if (there) found(copy.view());
   return there;
 }
@@ -379,8 +376,8 @@ Result<void> MemoryStore::flush(const Scope& scope) {
     tags_.flush(scope, kMaxRules);
     return {};
   }
+  reservations_.clear();  // first, as in `pull`
   values_.clear();
-  reservations_.clear();
   return {};
 }
 

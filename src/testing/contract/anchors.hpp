@@ -25,6 +25,11 @@ void link_verb_batches();
 void link_verb_loads();
 void link_verb_tags();
 void link_verb_faults();
+void link_stale();
+void link_races();
+void link_locks();
+void link_limits();
+void link_scopes();
 
 }  // namespace detail
 }  // namespace testing

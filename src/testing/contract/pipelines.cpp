@@ -52,7 +52,7 @@ std::vector<ContractParam> pipelines_of(const ContractParam& bare) {
     };
     ContractParam param = bare;
     param.layers = layer.name;
-    if (param.needs.empty()) param.needs = layer.needs;
+    if (*layer.needs != '\0') param.needs += (param.needs.empty() ? "" : ", and ") + std::string(layer.needs);
     param.make = under(bare.make);
     if (bare.again) param.again = under(bare.again);
     all.push_back(std::move(param));

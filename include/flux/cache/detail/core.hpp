@@ -113,6 +113,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   Stats stats() const;
   void reset_stats();
   Listening listen(Listener listener);
+  Listening listen(Listener listener, const ListenOptions& how);
   void count(Count what, std::uint64_t times = 1) noexcept { counters_.add(what, times); }
   void emit(EventKind kind, std::string_view key, const Tags* tags = nullptr, MissCause cause = MissCause::none,
             const Error* error = nullptr) {
@@ -125,6 +126,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   struct Listeners;
 
   void escalate(const Error& error) const;
+  Result<bool> lives_under(const Tags& tags, const Key& key);
   void tell(const Event& event);
   std::unique_ptr<Error> check(std::string_view key, const char* operation) const;
   std::unique_ptr<Error> check(const Tags& tags) const;

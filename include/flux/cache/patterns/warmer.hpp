@@ -59,8 +59,11 @@ class [[nodiscard]] WarmSchedule {
 class FLUX_CACHE_API Warmer {
  public:
   /// Warms the default store of the facade, whichever is in force when it runs.
-  Warmer() = default;
-  explicit Warmer(Repository repository) : repository_(std::move(repository)) {}
+  Warmer();
+  explicit Warmer(Repository repository);
+  Warmer(Warmer&&) noexcept;
+  Warmer& operator=(Warmer&&) noexcept;
+  ~Warmer();
 
   /// The loader runs at each warming; it may take a `Load<T>&`.
   template <class F>
@@ -69,16 +72,13 @@ class FLUX_CACHE_API Warmer {
   }
   template <class F>
   Warmer& add(std::string key, Options options, F load) {
-    Item item{key, {}};
-    item.warm = [key, options = std::move(options), load = std::move(load)](const Repository& to,
-                                                                            bool only_missing) mutable {
+    return add_item(key, [key, options = std::move(options), load = std::move(load)](const Repository& to,
+                                                                                     bool only_missing) mutable {
       options.skip_read = !only_missing;
       return to.load(key, options, load).status == LoadStatus::miss;
-    };
-    items_.push_back(std::move(item));
-    return *this;
+    });
   }
-  std::size_t size() const noexcept { return items_.size(); }
+  std::size_t size() const noexcept;
 
   /// Warms once and waits for it. A loader's exception is a failure in the report, and keeps no other from running.
   WarmReport run(const WarmOptions& options = {});
@@ -86,11 +86,11 @@ class FLUX_CACHE_API Warmer {
   WarmSchedule every(Duration period, WarmOptions options = {});
 
  private:
-  struct Item {
-    std::string key;
-    std::function<bool(const Repository&, bool only_missing)> warm;  // true: it was loaded
-  };
+  using Warm = std::function<bool(const Repository&, bool only_missing)>;  // true: it was loaded
+  struct Item;
   struct Schedule;
+
+  Warmer& add_item(std::string key, Warm warm);
 
   static WarmReport warm(const std::vector<Item>& items, const Repository& to, const WarmOptions& options);
   Repository target() const;

@@ -5,6 +5,7 @@
 // is touched, but that the database is switched to write-ahead logging. Options, faults and figures stand in
 // docs/stores/database.md; why it is built so, in docs/design/database_store.md.
 #pragma once
+#include <flux/cache/breaker_options.hpp>
 #include <flux/cache/options.hpp>
 #include <flux/cache/store.hpp>
 
@@ -29,8 +30,11 @@ struct DatabaseConfig {
   std::string on_error{};       ///< soft (reads miss, writes answer false) or throw; empty: soft
   std::string connection{};     ///< one of `connections` with the driver sqlite; empty: "default"
   std::size_t sweep = 2;        ///< rows looked at, on average, for each row written, and reclaimed if dead; 0 to 1,000
-  std::uint64_t max_value_bytes = 900'000'000;  ///< larger values are Errc::too_large; 1 to 900,000,000
-  const Clock* clock = nullptr;                 ///< whose time it goes by; null: the machine's
+  std::uint64_t max_value = 0;  ///< bytes; larger values are refused; 0: 900,000,000, which is also the most
+  std::optional<BreakerOptions> circuit_breaker{};  ///< stop asking it while it is down; none: never
+  bool prohibit_flush = false;                      ///< `flush` is refused
+  Duration timeout{0};                              ///< the most a call waits; 0: the connection's `busy_timeout`
+  const Clock* clock = nullptr;                     ///< whose time it goes by; null: the machine's
 
   /// Errc::bad_config, with the field's name as the error's key.
   FLUX_CACHE_API Result<void> validate() const;

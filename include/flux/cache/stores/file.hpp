@@ -4,6 +4,7 @@
 // becomes visible by one small write. docs/stores/file.md has the options, the faults and the figures,
 // docs/formats/file_record.md the bytes, docs/design/file_store.md the reasons.
 #pragma once
+#include <flux/cache/breaker_options.hpp>
 #include <flux/cache/options.hpp>
 #include <flux/cache/store.hpp>
 
@@ -26,8 +27,9 @@ struct FileConfig {
   std::string on_error{};       ///< soft (reads miss, writes answer false) or throw; empty: soft
   bool frame = true;            ///< false: values are the plain document, readable for other languages
   std::uint64_t max_value = 0;  ///< bytes; larger values are refused; 0: 1 GiB, which is also the most
-  bool prohibit_flush = false;  ///< `flush` is refused
-  Duration timeout{0};          ///< how long a write waits for another one to the same key; 0: a second
+  std::optional<BreakerOptions> circuit_breaker{};  ///< stop asking it while it is down; none: never
+  bool prohibit_flush = false;                      ///< `flush` is refused
+  Duration timeout{0};  ///< how long a write waits for another one to the same key; 0: a second
   /// Also use a directory that belongs to somebody else, that others may write to, or that is a symbolic link. Whoever
   /// can write there can forge entries; each store that opens one says so on the standard error stream.
   bool allow_unsafe_directory = false;

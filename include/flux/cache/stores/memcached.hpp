@@ -1,8 +1,16 @@
-// flux/cache/stores/memcached.hpp - entries on memcached servers.
+// flux/cache/stores/memcached.hpp - entries on memcached servers: shared by all machines that reach them, gone with the
+// server that kept them.
+//
+// Speaks the meta protocol of memcached 1.6 over connections of its own; the binary protocol, and SASL with it, goes
+// through libmemcached. Keys are placed by weighted ketama, as other clients place them. docs/stores/memcached.md has the
+// options, the limits and the figures, docs/design/memcached_store.md the reasons.
 #pragma once
+#include <flux/cache/breaker_options.hpp>
 #include <flux/cache/options.hpp>
+#include <flux/cache/store.hpp>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,16 +43,51 @@ struct MemcachedConfig {
   std::string on_error{};                  ///< soft (reads miss, writes answer false) or throw; empty: soft
   bool frame = true;                       ///< false: values are the plain document, readable for other languages
   std::uint64_t max_value = 0;             ///< bytes; larger values are refused; 0: what the store can
-  bool prohibit_flush = false;             ///< `flush` is refused
-  Duration timeout{0};                     ///< for one call in all; 0: the driver's own
+  std::optional<BreakerOptions> circuit_breaker{};  ///< none: 5 failures in a row, then a probe each second
+  bool prohibit_flush = false;                      ///< `flush` is refused
+  Duration timeout{0};                              ///< for one call in all, connecting included; 0: a second
   MemcachedOptions options{};
-  std::string username{};  ///< of SASL; empty: none
+  std::string username{};  ///< of SASL, or of the server's `--auth-file` under the meta protocol; empty: none
   std::string password{};  ///< never shown
+  /// meta (memcached 1.6 and later) or binary (through libmemcached). Empty: binary where a user is named, for SASL
+  /// knows no other; meta otherwise.
+  std::string protocol{};
+  int pool_size = 16;     ///< connections to each server at most; 1 to 10,000
+  int failure_limit = 2;  ///< failures in a row after which a server is left alone for a while; 1 to 1,000
+  /// The longest that a server is left alone before one caller tries it again; the others fail at once meanwhile.
+  Duration retry_after = std::chrono::milliseconds(500);
+  const Clock* clock = nullptr;  ///< whose time lifetimes go by; null: the machine's
+
+  /// `Errc::bad_config`, naming the field and what it got.
+  FLUX_CACHE_API Result<void> validate() const;
+};
+
+/// What one server says about itself, and what the store knows of it.
+struct MemcachedServerStats {
+  std::string server{};                         ///< host and port, or "unix:" and the path
+  bool is_up = false;                           ///< it answered when it was asked last
+  std::uint64_t failures = 0;                   ///< calls that it did not answer, since the store was made
+  std::size_t connections = 0;                  ///< of this store, those in use included
+  std::map<std::string, std::string> values{};  ///< the server's own `stats`; empty where it did not answer
+};
+
+/// The store as `Cache::store("memcached").as<MemcachedStore>()` hands it out, for what the contract does not cover.
+/// Thread-safe.
+class FLUX_CACHE_TYPE MemcachedStore : public Store {
+ public:
+  /// Asks every server, one after the other, within the time of one call.
+  virtual std::vector<MemcachedServerStats> stats() = 0;
+  /// Which server a key is on: its index in the configuration.
+  virtual std::size_t server_of(const Key& key) const = 0;
 };
 
 FLUX_CACHE_API void describe(Fields& fields, MemcachedServer& server);
 FLUX_CACHE_API void describe(Fields& fields, MemcachedOptions& options);
 FLUX_CACHE_API void describe(Fields& fields, MemcachedConfig& config);
+
+/// A store on the servers. Connects to none of them before its first use; what is wrong with the configuration is the
+/// error of each call. Thread-safe, and usable after `fork` on both sides.
+FLUX_CACHE_API std::shared_ptr<MemcachedStore> make_memcached(const MemcachedConfig& config);
 
 }  // namespace v1
 }  // namespace flux::cache

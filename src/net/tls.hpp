@@ -1,0 +1,54 @@
+// TLS as a transport sees it: bytes in, bytes out, no socket. The one that does it is a room of its own, `tls/`, which
+// a build may lack.
+#pragma once
+#include <flux/cache/result.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "net/endpoint.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+
+namespace detail::net {
+
+/// One connection's state. What is to be sent is appended to `out`.
+class TlsSession {
+ public:
+  enum class Step { done, wants_more, failed };
+
+  virtual ~TlsSession() = default;
+  virtual Step handshake(std::string& out) = 0;
+  /// Takes what the peer sent.
+  virtual bool feed(std::string_view bytes) = 0;
+  /// Reads what was decrypted: above 0 so many bytes, 0: more is needed first, -1: the peer has ended it, or broken it.
+  virtual std::ptrdiff_t read(char* to, std::size_t room, std::string& out) = 0;
+  virtual bool write(std::string_view bytes, std::string& out) = 0;
+  /// Why the last step failed. Holds no secret.
+  virtual std::string why() const = 0;
+};
+
+/// Certificates and rules, read once; makes sessions.
+class TlsContext {
+ public:
+  virtual ~TlsContext() = default;
+  virtual Result<std::unique_ptr<TlsSession>> session(const Endpoint& endpoint) const = 0;
+};
+
+/// Errc::bad_config where this build has no TLS, or where a file cannot be read.
+Result<std::shared_ptr<const TlsContext>> make_tls(const TlsOptions& options);
+
+}  // namespace detail::net
+
+/// What transports the build has.
+class TransportTable {
+ public:
+  using MakeTls = Result<std::shared_ptr<const detail::net::TlsContext>> (*)(const detail::net::TlsOptions& options);
+  MakeTls tls = nullptr;
+};
+
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,547 @@
+#include "memcached_store.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <thread>
+
+#include "core/random.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::memcached {
+
+namespace {
+
+constexpr Duration kUsualTimeout = std::chrono::seconds(1);
+constexpr std::size_t kLongestKey = std::size_t{1} << 20;
+/// What the server adds to an item: its header, a number for swaps, flags, line ends.
+constexpr std::uint64_t kItemOverhead = 80;
+/// Leaves room for the head, a key of usual length and the server's overhead.
+constexpr std::uint64_t kValueOverhead = 1024;
+constexpr std::int64_t kSecond = 1'000'000;
+constexpr std::int64_t kLongestRelative = std::int64_t{30} * 24 * 3600;  // seconds; above, servers take it for a date
+constexpr std::int64_t kDay = 24 * 3600;
+
+std::vector<Continuum::Server> places_of(const std::vector<MemcachedServer>& servers) {
+  std::vector<Continuum::Server> places;
+  for (const MemcachedServer& server : servers) {
+    const bool is_socket = server.host.starts_with('/');
+    places.push_back({server.host, is_socket ? 0 : server.port, static_cast<std::uint32_t>(server.weight)});
+  }
+  return places;
+}
+
+}  // namespace
+
+void step_back(int attempt) {
+  constexpr int kFirst = 2, kMost = 6;
+  if (attempt < kFirst) return;
+  const auto span = std::uint64_t{50} << std::min(attempt - kFirst, kMost);
+  std::this_thread::sleep_for(std::chrono::microseconds(random_below(span)));
+}
+
+ServersStore::ServersStore(const MemcachedConfig& config, std::shared_ptr<const net::TlsContext> tls,
+                           std::unique_ptr<Error> why_not)
+    : max_value_(config.max_value),
+      timeout_(config.timeout > Duration::zero() ? config.timeout : kUsualTimeout),
+      clock_(config.clock != nullptr ? *config.clock : system_clock()),
+      codec_(config.prefix),
+      continuum_(places_of(config.servers)),
+      why_not_(std::move(why_not)) {
+  ServerRules rules;
+  rules.is_binary = config.protocol == "binary" || (config.protocol.empty() && !config.username.empty());
+  rules.timeout = timeout_;
+  rules.connections = static_cast<std::size_t>(config.pool_size);
+  rules.failure_limit = config.failure_limit;
+  rules.longest_back_off = config.retry_after;
+  rules.username = config.username;
+  rules.password = config.password;
+  rules.tls = std::move(tls);
+  rules.generation_key = codec_.generation().text();
+  for (const MemcachedServer& server : config.servers) servers_.push_back(std::make_unique<Server>(server, rules));
+  if (servers_.empty()) servers_.push_back(std::make_unique<Server>(MemcachedServer{}, rules));
+}
+
+Traits ServersStore::traits() const noexcept {
+  std::uint64_t least = max_value_ != 0 ? max_value_ : std::numeric_limits<std::uint64_t>::max();
+  for (const auto& server : servers_)
+    least = std::min(least, std::max(server->item_bytes(), 2 * kValueOverhead) - kValueOverhead);
+  return {.kind = "memcached", .shared = true, .max_value_bytes = least};
+}
+
+// --- time
+
+// Deadlines outlive the process, so they stand as wall time; sums that leave 64 bits mean for ever.
+std::int64_t ServersStore::to_stored(Instant moment) const noexcept {
+  if (moment == kNever) return kForever;
+  std::int64_t left = 0, time = 0;
+  const bool fits =
+      !__builtin_sub_overflow(moment.time_since_epoch().count(), clock_.now().time_since_epoch().count(), &left);
+  if (!fits || __builtin_add_overflow(wall(), left, &time))
+    return moment.time_since_epoch().count() > 0 ? kForever : std::numeric_limits<std::int64_t>::min();
+  return time;
+}
+
+Instant ServersStore::from_stored(std::int64_t time) const noexcept {
+  if (time == kForever) return kNever;
+  std::int64_t left = 0, moment = 0;
+  if (__builtin_sub_overflow(time, wall(), &left) ||
+      __builtin_add_overflow(clock_.now().time_since_epoch().count(), left, &moment))
+    return time > 0 ? kNever : Instant::min();
+  return Instant(Duration(moment));
+}
+
+// The record's own deadline decides; the server's only gives the memory back, and so is never the earlier one: servers
+// count whole seconds from a tick that may just be over. Under a clock of somebody else's they are told none.
+std::int32_t ServersStore::expires_of(std::int64_t keep_until) const noexcept {
+  if (keep_until == kForever) return 0;
+  const std::int64_t now = wall();
+  if (keep_until <= now) return kGone;
+  if (&clock_ != &system_clock()) return 0;
+  const std::int64_t seconds = (keep_until - now) / kSecond + 2;
+  if (seconds <= kLongestRelative) return static_cast<std::int32_t>(seconds);
+  const std::int64_t date = now / kSecond + seconds + kDay;  // a day for clocks that differ
+  return date <= std::numeric_limits<std::int32_t>::max() ? static_cast<std::int32_t>(date) : 0;
+}
+
+// --- generations
+
+bool ServersStore::is_current(Server& server, const Reply& reply, std::uint64_t stamp) const noexcept {
+  const std::uint64_t seen = generation_in(reply);
+  if (seen == stamp && seen != 0) return true;
+  server.set_generation(seen);
+  return false;
+}
+
+Result<std::uint64_t> ServersStore::generation_of(Server& server, const net::Deadline& deadline) {
+  if (const std::uint64_t known = server.generation(); known != 0) return known;
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    const std::string begun = encode_generation(random_bits());
+    // Whoever is first begins it; what is no generation is replaced.
+    const Command commands[] = {
+        {.verb = attempt == 0 ? Verb::add : Verb::set, .key = codec_.generation(), .body = begun}, ask_generation()};
+    Reply replies[2];
+    Exchange exchange(server, commands, replies, Repeat::yes);
+    auto done = exchange.run(deadline);
+    if (!done.ok()) return Result<std::uint64_t>(done.take_error());
+    if (auto why = fault_of(server, replies[0])) return Result<std::uint64_t>(std::move(why));
+    if (const std::uint64_t seen = generation_in(replies[1]); seen != 0) {
+      server.set_generation(seen);
+      return seen;
+    }
+  }
+  return net::fault(server.endpoint(), Errc::unavailable, "beginning a generation", "the server does not keep it");
+}
+
+Result<void> ServersStore::flush(const Scope& scope) {
+  if (why_not_) return placed(*why_not_, "flush");
+  if (!scope.tags.empty())
+    return placed({Errc::unsupported, "memcached knows no tags; a layer above keeps them"}, "flush");
+  const net::Deadline end = deadline();
+  const std::string begun = encode_generation(random_bits());
+  const Command command{.verb = Verb::set, .key = codec_.generation(), .body = begun};
+  std::unique_ptr<Error> first;
+  std::vector<Reply> replies(servers_.size());
+  std::vector<std::unique_ptr<Exchange>> exchanges;
+  std::vector<bool> is_sent;
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    exchanges.push_back(std::make_unique<Exchange>(*servers_[i], std::span(&command, 1), std::span(&replies[i], 1), Repeat::yes));
+    auto sent = exchanges.back()->begin(end);
+    is_sent.push_back(sent.ok());
+    if (!sent.ok() && !first) first = sent.take_error();
+  }
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    servers_[i]->set_generation(0);
+    if (!is_sent[i]) {
+      servers_[i]->owe_flush();
+      continue;
+    }
+    auto received = exchanges[i]->end(end);
+    auto why = received.ok() ? fault_of(*servers_[i], replies[i]) : received.take_error();
+    if (why) servers_[i]->owe_flush();
+    if (why && !first) first = std::move(why);
+  }
+  if (first) return placed(std::move(*first), "flush");
+  return {};
+}
+
+// Values alone: whoever holds a lock or counts in the meantime must not lose it.
+void ServersStore::owe(const Target& target, const Error& why) {
+  if (target.is_stamped && is_transient(why.code)) target.server.owe(target.wire);
+}
+
+// --- reading
+
+ServersStore::Target ServersStore::target_of(const Key& key) {
+  const WireKey wire = codec_.encode(key);
+  return {key, wire, *servers_[continuum_.server_of(wire)], key.space() == Space::values};
+}
+
+Result<void> ServersStore::check(const Key& key) const {
+  if (why_not_) return *why_not_;
+  if (key.text().empty() || key.text().size() > kLongestKey) return Error{Errc::bad_key, "a key has 1 byte to 1 MiB"};
+  return {};
+}
+
+ServersStore::Seen ServersStore::look(const Target& target, const Reply& item, const Reply& generation,
+                                      std::int64_t now) const noexcept {
+  Seen seen;
+  if (item.status != Status::found) return seen;
+  seen.cas = item.cas;
+  if (item.value.empty()) {
+    seen.state = Seen::gone;  // what the library leaves in the place of an item that was removed by its number
+  } else if (!decode_record(item.value, target.wire, seen.record)) {
+    seen.state = Seen::foreign;
+  } else if (target.wire.is_digest() ? seen.record.key != target.key.text() : !seen.record.key.empty()) {
+    seen.state = Seen::other;
+  } else if (now >= seen.record.keep_until ||
+             (target.is_stamped && seen.record.generation != generation_in(generation))) {
+    seen.state = Seen::gone;
+  } else {
+    seen.state = now < seen.record.fresh_until ? Seen::fresh : Seen::kept;
+  }
+  return seen;
+}
+
+bool ServersStore::hand_over(const Record& record, Receiver found) const {
+  std::vector<TagStamp> tags;
+  if (record.tag_count != 0 && !decode_tags(record.tags, record.tag_count, tags)) return false;
+  Entry entry;
+  entry.value = {.kind = record.kind, .number = record.number, .text = record.text};
+  entry.expiry.fresh_until = from_stored(record.fresh_until);
+  entry.expiry.keep_until =
+      record.keep_until == record.fresh_until ? entry.expiry.fresh_until : from_stored(record.keep_until);
+  entry.tags = tags;
+  entry.notes = record.notes;
+  entry.version = record.version;
+  found(entry);
+  return true;
+}
+
+void ServersStore::clear_away(const Target& target, const net::Deadline& deadline) {
+  std::string bytes;
+  auto seen = read_for_swap(target, bytes, deadline);
+  if (seen.ok() && seen->state == Seen::foreign) (void)remove(target, seen->cas, deadline);
+}
+
+Result<bool> ServersStore::get(const Key& key, const Read& how, Receiver found) {
+  auto good = check(key);
+  if (!good.ok()) return placed(std::move(good.error()), "get", &key);
+  const Target target = target_of(key);
+  const net::Deadline end = deadline();
+  {
+    const Command commands[] = {Command::get(target.wire), ask_generation()};
+    Reply replies[2];
+    const std::size_t count = target.is_stamped ? 2 : 1;
+    Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::yes);
+    auto done = exchange.run(end);
+    if (!done.ok()) return placed(std::move(done.error()), "get", &key);
+    const Seen seen = look(target, replies[0], replies[1], wall());
+    if (seen.state != Seen::foreign) {
+      if (!(how.stale ? seen.is_kept() : seen.state == Seen::fresh)) return false;
+      if (hand_over(seen.record, found)) return true;
+    }
+  }
+  clear_away(target, end);
+  return placed({Errc::corrupt, "the item is damaged, or another program's; it was removed"}, "get", &key);
+}
+
+Result<bool> ServersStore::has(const Key& key) {
+  auto good = check(key);
+  if (!good.ok()) return placed(std::move(good.error()), "has", &key);
+  const Target target = target_of(key);
+  const Command commands[] = {Command::get(target.wire), ask_generation()};
+  Reply replies[2];
+  const std::size_t count = target.is_stamped ? 2 : 1;
+  Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::yes);
+  auto done = exchange.run(deadline());
+  if (!done.ok()) return placed(std::move(done.error()), "has", &key);
+  return look(target, replies[0], replies[1], wall()).state == Seen::fresh;
+}
+
+std::vector<MemcachedServerStats> ServersStore::stats() {
+  std::vector<MemcachedServerStats> all;
+  if (why_not_) return all;
+  const net::Deadline end = deadline();
+  for (const auto& server : servers_) {
+    MemcachedServerStats one;
+    one.server = server->endpoint().name();
+    auto values = server->stats(end);
+    one.is_up = values.ok();
+    if (values.ok()) one.values = std::move(*values);
+    one.failures = server->failures();
+    one.connections = server->pool().size();
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+// --- writing
+
+Result<void> ServersStore::check(const Key& key, const Entry& entry) const {
+  auto good = check(key);
+  if (!good.ok()) return good;
+  if (entry.value.kind == Kind::object)
+    return Error{Errc::not_serializable, "servers hold bytes, not objects of type " +
+                                             std::string(entry.value.type != nullptr ? entry.value.type->name : "?")};
+  if (max_value_ != 0 && entry.value.text.size() > max_value_)
+    return Error{Errc::too_large, "the value has " + std::to_string(entry.value.text.size()) + " bytes, the limit is " +
+                                      std::to_string(max_value_)};
+  if (entry.tags.size() > std::numeric_limits<std::uint16_t>::max())
+    return Error{Errc::too_large, "more than 65,535 tags on an entry"};
+  return {};
+}
+
+Result<void> ServersStore::check_size(const Target& target, const Packed& item) const {
+  const std::uint64_t size = item.head.size() + item.body.size() + target.wire.text().size() + kItemOverhead;
+  if (size <= target.server.item_bytes()) return {};
+  return net::fault(target.server.endpoint(), Errc::too_large, "writing",
+                    "the item has " + std::to_string(size) + " bytes, the server takes " +
+                        std::to_string(target.server.item_bytes()));
+}
+
+Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Record record, const net::Deadline& deadline) {
+  record.version = random_bits();
+  record.generation = 0;
+  if (target.is_stamped) {
+    auto generation = generation_of(target.server, deadline);
+    if (!generation.ok()) return Result<Packed>(generation.take_error());
+    record.generation = *generation;
+  }
+  if (target.wire.is_digest()) record.key = target.key.text();
+  Packed item;
+  encode_head(record, target.wire, item.head);
+  item.body = record.text;
+  item.expires = expires_of(record.keep_until);
+  item.generation = record.generation;
+  item.version = record.version;
+  auto fits = check_size(target, item);
+  if (!fits.ok()) return Result<Packed>(fits.take_error());
+  return item;
+}
+
+Result<ServersStore::Packed> ServersStore::make_item(const Target& target, const Entry& entry,
+                                                   const net::Deadline& deadline) {
+  std::string tags;
+  encode_tags(entry.tags, tags);
+  Record record;
+  record.fresh_until = to_stored(entry.expiry.fresh_until);
+  record.keep_until = entry.expiry.keep_until == entry.expiry.fresh_until ? record.fresh_until
+                                                                          : to_stored(entry.expiry.keep_until);
+  record.number = entry.value.number;
+  record.kind = entry.value.kind;
+  record.tag_count = static_cast<std::uint16_t>(entry.tags.size());
+  record.tags = tags;
+  record.notes = entry.notes;
+  record.text = entry.value.text;
+  return make_item(target, record, deadline);
+}
+
+Result<bool> ServersStore::put(const Key& key, const Entry& entry, const Write& how) {
+  auto good = check(key, entry);
+  if (!good.ok()) return placed(std::move(good.error()), "put", &key);
+  const Target target = target_of(key);
+  const net::Deadline end = deadline();
+  auto written = [&] {
+    switch (how.when) {
+      case When::always: return put_always(target, entry, end);
+      case When::absent: return put_where_nothing(target, entry, Seen::fresh, end);
+      case When::unchanged:
+        if (how.version == 0) return put_where_nothing(target, entry, Seen::kept, end);
+        break;
+      case When::present: break;
+    }
+    return put_over(target, entry, how, end);
+  }();
+  if (written.ok()) return written;
+  // What could not be replaced must not look as if it had been.
+  const Errc code = written.error().code;
+  if (how.when == When::always) {
+    if (code == Errc::too_large || code == Errc::unavailable) (void)remove(target, 0, end);
+    owe(target, written.error());
+  }
+  return placed(std::move(written.error()), "put", &key);
+}
+
+Result<bool> ServersStore::put_always(const Target& target, const Entry& entry, const net::Deadline& deadline) {
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    step_back(attempt);
+    auto item = make_item(target, entry, deadline);
+    if (!item.ok()) return Result<bool>(item.take_error());
+    const Command commands[] = {item->command(Verb::set, target), ask_generation()};
+    Reply replies[2];
+    const std::size_t count = target.is_stamped ? 2 : 1;
+    Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::yes);
+    auto done = exchange.run(deadline);
+    if (!done.ok()) return Result<bool>(done.take_error());
+    if (auto why = fault_of(target.server, replies[0])) return Result<bool>(std::move(why));
+    if (!target.is_stamped || is_current(target.server, replies[1], item->generation)) return true;
+  }
+  return contended();
+}
+
+// One burst where nothing is: add, and look at what there is if that fails. What is below `from` is written over.
+Result<bool> ServersStore::put_where_nothing(const Target& target, const Entry& entry, Seen::State from,
+                                             const net::Deadline& deadline) {
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    step_back(attempt);
+    auto item = make_item(target, entry, deadline);
+    if (!item.ok()) return Result<bool>(item.take_error());
+    Seen seen;
+    {
+      const Command commands[] = {item->command(Verb::add, target), Command::get_for_swap(target.wire),
+                                  ask_generation()};
+      Reply replies[3];
+      const std::size_t count = target.is_stamped ? 3 : 2;
+      Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::no);
+      auto done = exchange.run(deadline);
+      if (!done.ok()) return Result<bool>(done.take_error());
+      if (auto why = fault_of(target.server, replies[0])) return Result<bool>(std::move(why));
+      const bool is_current_stamp = !target.is_stamped || is_current(target.server, replies[2], item->generation);
+      if (replies[0].status == Status::stored) {
+        if (is_current_stamp) return true;
+        continue;  // flushed at birth: the next round writes over it
+      }
+      seen = look(target, replies[1], replies[2], wall());
+      if (seen.state == Seen::other && !target.is_stamped && wall() < seen.record.keep_until)
+        return Error{Errc::unavailable, "another key of the same digest is there"};
+      if (seen.state >= from) return false;
+      if (seen.state == Seen::nothing || !is_current_stamp) continue;
+    }
+    auto swapped = swap(target, *item, seen.cas, deadline);
+    if (!swapped.ok()) return Result<bool>(swapped.take_error());
+    if (*swapped == Swapped::yes) return true;
+  }
+  return contended();
+}
+
+Result<ServersStore::Seen> ServersStore::read_for_swap(const Target& target, std::string& bytes,
+                                                       const net::Deadline& deadline) {
+  const Command commands[] = {Command::get_for_swap(target.wire), ask_generation()};
+  Reply replies[2];
+  const std::size_t count = target.is_stamped ? 2 : 1;
+  Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::yes);
+  auto done = exchange.run(deadline);
+  if (!done.ok()) return Result<Seen>(done.take_error());
+  bytes = replies[0].value;
+  replies[0].value = bytes;
+  if (target.is_stamped) (void)is_current(target.server, replies[1], target.server.generation());
+  return look(target, replies[0], replies[1], wall());
+}
+
+Result<ServersStore::Swapped> ServersStore::swap(const Target& target, const Packed& item, std::uint64_t cas,
+                                                 const net::Deadline& deadline) {
+  const Command commands[] = {item.command(Verb::swap, target, cas), ask_generation()};
+  Reply replies[2];
+  const std::size_t count = target.is_stamped ? 2 : 1;
+  Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::no);
+  auto done = exchange.run(deadline);
+  if (!done.ok()) return Result<Swapped>(done.take_error());
+  if (auto why = fault_of(target.server, replies[0])) return Result<Swapped>(std::move(why));
+  const bool is_current_stamp = !target.is_stamped || is_current(target.server, replies[1], item.generation);
+  return replies[0].status == Status::stored && is_current_stamp ? Swapped::yes : Swapped::no;
+}
+
+Result<ServersStore::Swapped> ServersStore::remove(const Target& target, std::uint64_t cas,
+                                                   const net::Deadline& deadline) {
+  const Command command{.verb = Verb::remove, .key = target.wire, .cas = cas};
+  Reply reply;
+  Exchange exchange(target.server, {&command, 1}, {&reply, 1}, Repeat::no);
+  auto done = exchange.run(deadline);
+  if (!done.ok()) return Result<Swapped>(done.take_error());
+  if (auto why = fault_of(target.server, reply)) return Result<Swapped>(std::move(why));
+  return reply.status == Status::removed ? Swapped::yes : Swapped::no;
+}
+
+// A swap that failed goes round again, and finds what was changed: so a flush in between answers false.
+Result<bool> ServersStore::put_over(const Target& target, const Entry& entry, const Write& how,
+                                    const net::Deadline& deadline) {
+  std::string bytes;
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    step_back(attempt);
+    auto seen = read_for_swap(target, bytes, deadline);
+    if (!seen.ok()) return Result<bool>(seen.take_error());
+    const bool holds = how.when == When::present ? seen->state == Seen::fresh
+                                                 : seen->is_kept() && seen->record.version == how.version;
+    if (!holds) return false;
+    auto item = make_item(target, entry, deadline);
+    if (!item.ok()) return Result<bool>(item.take_error());
+    auto swapped = swap(target, *item, seen->cas, deadline);
+    if (!swapped.ok()) return Result<bool>(swapped.take_error());
+    if (*swapped == Swapped::yes) return true;
+  }
+  return contended();
+}
+
+Result<bool> ServersStore::forget(const Key& key, const Forget& how) {
+  auto good = check(key);
+  if (!good.ok()) return placed(std::move(good.error()), "forget", &key);
+  const Target target = target_of(key);
+  const net::Deadline end = deadline();
+  std::string bytes;
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    step_back(attempt);
+    auto seen = read_for_swap(target, bytes, end);
+    if (!seen.ok()) {
+      if (how.version == 0) owe(target, seen.error());
+      return placed(std::move(seen.error()), "forget", &key);
+    }
+    if (seen->state == Seen::nothing || seen->state == Seen::other) return false;
+    if (how.version != 0 && !(seen->is_kept() && seen->record.version == how.version)) return false;
+    auto removed = remove(target, seen->cas, end);
+    if (!removed.ok()) {
+      if (how.version == 0) owe(target, removed.error());
+      return placed(std::move(removed.error()), "forget", &key);
+    }
+    if (*removed == Swapped::yes) return seen->state == Seen::fresh;
+  }
+  return placed(contended(), "forget", &key);
+}
+
+Result<bool> ServersStore::pull(const Key& key, const Read&, Receiver found) {
+  auto good = check(key);
+  if (!good.ok()) return placed(std::move(good.error()), "pull", &key);
+  const Target target = target_of(key);
+  const net::Deadline end = deadline();
+  std::string bytes;
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    step_back(attempt);
+    auto seen = read_for_swap(target, bytes, end);
+    if (!seen.ok()) return placed(std::move(seen.error()), "pull", &key);
+    if (seen->state != Seen::fresh && seen->state != Seen::foreign) return false;
+    auto removed = remove(target, seen->cas, end);
+    if (!removed.ok()) return placed(std::move(removed.error()), "pull", &key);
+    if (*removed == Swapped::no) continue;
+    if (seen->state == Seen::fresh && hand_over(seen->record, found)) return true;
+    return placed({Errc::corrupt, "the item is damaged, or another program's; it was removed"}, "pull", &key);
+  }
+  return placed(contended(), "pull", &key);
+}
+
+Result<bool> ServersStore::touch(const Key& key, const Expiry& expiry) {
+  auto good = check(key);
+  if (!good.ok()) return placed(std::move(good.error()), "touch", &key);
+  const Target target = target_of(key);
+  const net::Deadline end = deadline();
+  std::string bytes;
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    step_back(attempt);
+    auto seen = read_for_swap(target, bytes, end);
+    if (!seen.ok()) return placed(std::move(seen.error()), "touch", &key);
+    if (seen->state != Seen::fresh) return false;
+    seen->record.fresh_until = to_stored(expiry.fresh_until);
+    seen->record.keep_until =
+        expiry.keep_until == expiry.fresh_until ? seen->record.fresh_until : to_stored(expiry.keep_until);
+    auto item = make_item(target, seen->record, end);
+    if (!item.ok()) return placed(std::move(item.error()), "touch", &key);
+    auto swapped = swap(target, *item, seen->cas, end);
+    if (!swapped.ok()) return placed(std::move(swapped.error()), "touch", &key);
+    if (*swapped == Swapped::yes) return true;
+  }
+  return placed(contended(), "touch", &key);
+}
+
+}  // namespace detail::memcached
+}  // namespace v1
+}  // namespace flux::cache

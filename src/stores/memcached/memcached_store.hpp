@@ -1,0 +1,170 @@
+// The store itself: the contract's verbs as commands to the servers.
+//
+// Values carry the generation of their server, a random number under a key of its own. A read asks for entry and
+// generation in one burst; a write that turns out to have been stamped with an older one is made again.
+#pragma once
+#include <flux/cache/stores/memcached.hpp>
+
+#include <cstring>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "continuum.hpp"
+#include "record.hpp"
+#include "server.hpp"
+#include "wire_key.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::memcached {
+
+class ServersStore final : public MemcachedStore {
+ public:
+  ServersStore(const MemcachedConfig& config, std::shared_ptr<const net::TlsContext> tls, std::unique_ptr<Error> why_not);
+
+  Traits traits() const noexcept override;
+  Result<bool> get(const Key& key, const Read& how, Receiver found) override;
+  Result<bool> put(const Key& key, const Entry& entry, const Write& how) override;
+  Result<bool> forget(const Key& key, const Forget& how) override;
+  Result<void> flush(const Scope& scope) override;
+  Result<bool> has(const Key& key) override;
+  Result<bool> pull(const Key& key, const Read& how, Receiver found) override;
+  Result<bool> touch(const Key& key, const Expiry& expiry) override;
+  Result<std::int64_t> increment(const Key& key, std::int64_t by, const Entry& if_new) override;
+  Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override;
+  Result<BatchWritten> put_many(std::span<const Item> items) override;
+  Result<std::size_t> forget_many(std::span<const Key> keys) override;
+  Result<void> scan(Space space, Visitor visit) override;
+
+  std::vector<MemcachedServerStats> stats() override;
+  std::size_t server_of(const Key& key) const override { return continuum_.server_of(codec_.encode(key)); }
+
+ private:
+  /// What stands under a key.
+  struct Seen {
+    enum State {
+      nothing,
+      foreign,  ///< not one of ours, or damaged
+      other,    ///< another key of the same digest
+      gone,     ///< expired, or flushed
+      kept,     ///< past its life
+      fresh,
+    };
+    State state = nothing;
+    Record record{};  ///< borrowed from the reply, from `other` on
+    std::uint64_t cas = 0;
+
+    bool is_kept() const noexcept { return state >= kept; }
+  };
+  /// A key on its way, and the server that it belongs to.
+  struct Target {
+    Key key;
+    WireKey wire;
+    Server& server;
+    bool is_stamped;  ///< carries a generation: flushes reach it
+  };
+  /// An item as it is sent, with what it borrows.
+  struct Packed {
+    std::string head;
+    std::string_view body{};
+    std::int32_t expires = 0;
+    std::uint64_t generation = 0;
+    std::uint64_t version = 0;
+
+    Command command(Verb verb, const Target& target, std::uint64_t cas = 0) const {
+      return {.verb = verb, .key = target.wire, .head = head, .body = body, .expires = expires, .cas = cas};
+    }
+  };
+  Target target_of(const Key& key);
+  net::Deadline deadline() const { return net::Deadline::in(timeout_); }
+  Result<void> check(const Key& key) const;
+  Result<void> check(const Key& key, const Entry& entry) const;
+  Result<void> check_size(const Target& target, const Packed& item) const;
+
+  /// The generation as it is kept, or learned from the server, or begun there.
+  Result<std::uint64_t> generation_of(Server& server, const net::Deadline& deadline);
+  /// Remembers what a reply says; true: it is `stamp`.
+  bool is_current(Server& server, const Reply& reply, std::uint64_t stamp) const noexcept;
+  Command ask_generation() const { return Command::get(codec_.generation()); }
+
+  /// Remembers a value that was to be replaced or removed, where the server could not be told so.
+  static void owe(const Target& target, const Error& why);
+  Seen look(const Target& target, const Reply& item, const Reply& generation, std::int64_t now) const noexcept;
+  /// Hands the entry to whoever asked. False: its tags do not decode.
+  bool hand_over(const Record& record, Receiver found) const;
+  /// Takes a damaged item away, unless it was replaced meanwhile.
+  void clear_away(const Target& target, const net::Deadline& deadline);
+
+  Result<Packed> make_item(const Target& target, const Entry& entry, const net::Deadline& deadline);
+  Result<Packed> make_item(const Target& target, Record record, const net::Deadline& deadline);
+  Result<bool> put_always(const Target& target, const Entry& entry, const net::Deadline& deadline);
+  Result<bool> put_where_nothing(const Target& target, const Entry& entry, Seen::State from,
+                                 const net::Deadline& deadline);
+  Result<bool> put_over(const Target& target, const Entry& entry, const Write& how, const net::Deadline& deadline);
+  /// Reads entry and generation with the number for a swap. `bytes` holds what the answer borrows.
+  Result<Seen> read_for_swap(const Target& target, std::string& bytes, const net::Deadline& deadline);
+  enum class Swapped : bool { no, yes };
+  Result<Swapped> swap(const Target& target, const Packed& item, std::uint64_t cas, const net::Deadline& deadline);
+  Result<Swapped> remove(const Target& target, std::uint64_t cas, const net::Deadline& deadline);
+
+  class Fan;
+  void get_slice(std::span<const Key> keys, std::size_t first, const Read& how, BatchReceiver found,
+                 const net::Deadline& deadline, std::unique_ptr<Error>& error);
+  void put_slice(std::span<const Item> items, std::size_t first, const net::Deadline& deadline, BatchWritten& outcome);
+
+  Result<std::set<std::string>> wire_keys(Server& server, Space space);
+
+  std::int64_t wall() const noexcept { return clock_.wall().time_since_epoch().count(); }
+  std::int64_t to_stored(Instant moment) const noexcept;
+  Instant from_stored(std::int64_t time) const noexcept;
+  std::int32_t expires_of(std::int64_t keep_until) const noexcept;
+
+  const std::uint64_t max_value_;
+  const Duration timeout_;
+  const Clock& clock_;
+  const KeyCodec codec_;
+  const Continuum continuum_;
+  std::vector<std::unique_ptr<Server>> servers_;
+  const std::unique_ptr<const Error> why_not_;
+};
+
+/// An error of this store, with where it happened.
+inline Error placed(Error error, std::string_view operation, const Key* key = nullptr) {
+  error.store = "memcached";
+  error.operation = operation;
+  if (key != nullptr) error.key = key->text();
+  return error;
+}
+
+/// A generation as it stands under its key, and back; 0: there is none.
+inline std::string encode_generation(std::uint64_t generation) {
+  return {reinterpret_cast<const char*>(&generation), sizeof generation};
+}
+inline std::uint64_t generation_in(const Reply& reply) noexcept {
+  std::uint64_t generation = 0;
+  if (reply.status == Status::found && reply.value.size() == sizeof generation)
+    std::memcpy(&generation, reply.value.data(), sizeof generation);
+  return generation;
+}
+
+/// Competing writers may make a swap fail; each failure means that another one got through.
+inline constexpr int kMostAttempts = 10'000;
+inline Error contended() { return {Errc::unavailable, "too many writers on one key"}; }
+/// Lets competing writers of one key get out of each other's way.
+void step_back(int attempt);
+
+/// What a server says against a command, as an error.
+inline std::unique_ptr<Error> fault_of(const Server& server, const Reply& reply) {
+  if (reply.status == Status::too_large)
+    return std::make_unique<Error>(net::fault(server.endpoint(), Errc::too_large, "writing", "the server takes no item so large"));
+  if (reply.status == Status::refused || reply.status == Status::doubtful)
+    return std::make_unique<Error>(net::fault(server.endpoint(), Errc::unavailable, "writing", "the server answered: " + std::string(reply.value.substr(0, 200))));
+  return nullptr;
+}
+
+}  // namespace detail::memcached
+}  // namespace v1
+}  // namespace flux::cache

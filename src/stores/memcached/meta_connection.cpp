@@ -1,0 +1,318 @@
+#include "meta_connection.hpp"
+
+#include <charconv>
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::memcached {
+
+namespace {
+
+/// From here on a value is sent from where it lies instead of being copied first.
+constexpr std::size_t kLargeBody = 8 * 1024;
+/// Above so many commands, those whose usual answer says nothing are sent quiet.
+constexpr std::size_t kFewCommands = 4;
+/// Numbers of commands stay short on the wire; none is used again within so many.
+constexpr std::uint32_t kOpaques = 1'000'000;
+constexpr std::size_t kKeptBuffer = 256 * 1024;
+
+/// The usual answer is no news: a miss, or stored.
+bool may_be_quiet(Verb verb) noexcept { return verb == Verb::get || verb == Verb::set; }
+
+bool is_quiet_in(std::span<const Command> commands, std::size_t index) noexcept {
+  return commands.size() > kFewCommands && may_be_quiet(commands[index].verb);
+}
+
+void append_number(std::string& to, std::int64_t number) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+  to.append(digits, end);
+}
+
+void append_unsigned(std::string& to, std::uint64_t number) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+  to.append(digits, end);
+}
+
+Status status_of(MetaCode code, Verb verb) noexcept {
+  switch (code) {
+    case MetaCode::value: return Status::found;
+    case MetaCode::done: return verb == Verb::remove ? Status::removed : Status::stored;
+    case MetaCode::not_stored: return Status::not_stored;
+    case MetaCode::exists: return Status::changed;
+    default: return Status::missing;
+  }
+}
+
+/// Undoes the escapes of an URL, in which a dump writes keys.
+bool unescape(std::string_view from, std::string& to) {
+  to.clear();
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (from[i] != '%') {
+      to += from[i];
+      continue;
+    }
+    unsigned byte = 0;
+    if (from.size() - i < 3) return false;
+    const auto [end, fault] = std::from_chars(from.data() + i + 1, from.data() + i + 3, byte, 16);
+    if (fault != std::errc{} || end != from.data() + i + 3) return false;
+    to += static_cast<char>(byte);
+    i += 2;
+  }
+  return true;
+}
+
+/// What a command may be answered with.
+bool fits(MetaCode code, Verb verb) noexcept {
+  switch (code) {
+    case MetaCode::value:
+    case MetaCode::miss: return verb == Verb::get;
+    case MetaCode::done:
+    case MetaCode::not_found:
+    case MetaCode::exists: return verb != Verb::get;
+    case MetaCode::not_stored: return verb != Verb::get && verb != Verb::remove;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+Error MetaConnection::broken(const std::string& why) const {
+  return net::fault(stream_.endpoint(), Errc::unavailable, "reading an answer", why);
+}
+
+Error MetaConnection::refused(std::string_view why) const {
+  const bool is_login = why.find("unauthenticated") != why.npos || why.find("authentication") != why.npos;
+  return net::fault(stream_.endpoint(), is_login ? Errc::denied : Errc::unavailable, "asking",
+                    "the server answered: " + std::string(why.substr(0, 200)));
+}
+
+std::uint32_t MetaConnection::opaque_of(std::size_t index) const noexcept {
+  return static_cast<std::uint32_t>((first_opaque_ + index) % kOpaques);
+}
+
+void MetaConnection::write(const Command& command, std::uint32_t opaque, bool is_quiet) {
+  switch (command.verb) {
+    case Verb::get: out_ += "mg "; break;
+    case Verb::remove: out_ += "md "; break;
+    default: out_ += "ms ";
+  }
+  out_ += command.key;
+  const bool is_store = command.verb != Verb::get && command.verb != Verb::remove;
+  if (is_store) {
+    out_ += ' ';
+    append_unsigned(out_, command.head.size() + command.body.size());
+    if (command.expires != 0) out_ += " T", append_number(out_, command.expires);
+    if (command.verb == Verb::add) out_ += " ME";
+  } else if (command.verb == Verb::get) {
+    out_ += command.wants_cas ? " v c" : " v";
+  }
+  if (command.cas != 0) out_ += " C", append_unsigned(out_, command.cas);
+  out_ += " O";
+  append_unsigned(out_, opaque);
+  out_ += is_quiet ? " q\r\n" : "\r\n";
+  if (!is_store) return;
+  out_ += command.head;
+  if (command.body.size() < kLargeBody) {
+    out_ += command.body;
+  } else {
+    pieces_.push_back({out_.size(), command.body});
+  }
+  out_ += "\r\n";
+}
+
+Result<void> MetaConnection::send(std::span<const Command> commands, const net::Deadline& deadline) {
+  if (in_.data().size() != scanned_) return broken("more was sent than was asked for");
+  in_.consume(scanned_);
+  scanned_ = 0;
+  in_.shrink(kKeptBuffer);
+  if (out_.capacity() > kKeptBuffer) out_ = std::string();
+  out_.clear();
+  pieces_.clear();
+  sent_ = commands;
+  for (std::size_t i = 0; i < commands.size(); ++i) write(commands[i], opaque_of(i), is_quiet_in(commands, i));
+  ends_quiet_ = !commands.empty() && is_quiet_in(commands, commands.size() - 1);
+  if (ends_quiet_) out_ += "mn\r\n";
+  if (pieces_.empty()) return stream_.send(out_, in_, deadline);
+  std::vector<iovec> parts;
+  const auto add = [&](std::string_view part) { parts.push_back({const_cast<char*>(part.data()), part.size()}); };
+  std::size_t at = 0;
+  for (const Piece& piece : pieces_) {
+    add(std::string_view(out_).substr(at, piece.before - at));
+    add(piece.body);
+    at = piece.before;
+  }
+  add(std::string_view(out_).substr(at));
+  return stream_.send(parts, in_, deadline);
+}
+
+// Commands from `next_` up to `end` were answered by silence, unless an error came in between: then any of them may have
+// been the one. False: one of them is never silent.
+bool MetaConnection::pass_silent(std::span<Reply> replies, std::size_t end) {
+  for (; next_ < end; ++next_) {
+    if (!is_quiet_in(sent_, next_)) return false;
+    const Status usual = sent_[next_].verb == Verb::get ? Status::missing : Status::stored;
+    replies[next_] = {has_unplaced_ ? Status::doubtful : usual, 0, {}};
+  }
+  has_unplaced_ = false;
+  return true;
+}
+
+void MetaConnection::settle(Reply& reply, Status status, const MetaReply& scanned) {
+  reply = {status, scanned.cas, {}};
+  // The buffer may still grow and move, so the place is noted, and looked up at the end.
+  if (scanned.value.data() != nullptr)
+    places_.push_back({next_, static_cast<std::size_t>(scanned.value.data() - in_.data().data()), scanned.value.size()});
+  ++next_;
+}
+
+Result<bool> MetaConnection::take(std::span<Reply> replies, const MetaReply& scanned) {
+  switch (scanned.code) {
+    case MetaCode::client_error: return refused(scanned.value);
+    case MetaCode::barrier:
+      if (!ends_quiet_ || !pass_silent(replies, sent_.size())) return broken("an answer is missing");
+      return true;
+    case MetaCode::server_error: {
+      // It names no command. A quiet one is known to be meant only where it stands alone between two that answer.
+      const bool is_quiet = is_quiet_in(sent_, next_);
+      if (is_quiet && next_ + 1 < sent_.size() && is_quiet_in(sent_, next_ + 1)) {
+        has_unplaced_ = true;
+        return false;
+      }
+      const bool is_large = scanned.value.find("too large") != std::string_view::npos;
+      settle(replies[next_], is_large ? Status::too_large : Status::refused, scanned);
+      break;
+    }
+    default: {
+      std::size_t index = next_;
+      if (scanned.has_opaque) index = (scanned.opaque + kOpaques - opaque_of(0)) % kOpaques;
+      if (index < next_ || index >= sent_.size() || !fits(scanned.code, sent_[index].verb))
+        return broken("an answer to something else");
+      if (!pass_silent(replies, index)) return broken("an answer is missing");
+      settle(replies[index], status_of(scanned.code, sent_[index].verb), scanned);
+    }
+  }
+  return next_ == sent_.size() && !ends_quiet_;
+}
+
+Result<void> MetaConnection::receive(std::span<Reply> replies, const net::Deadline& deadline) {
+  next_ = 0;
+  has_unplaced_ = false;
+  places_.clear();
+  for (bool is_over = sent_.empty(); !is_over;) {
+    MetaReply scanned;
+    std::size_t used = 0;
+    const std::string_view unread = in_.data().substr(scanned_);
+    const Scan scan = scan_reply(unread, longest_value_, scanned, used);
+    if (scan == Scan::broken) return broken("it is none of memcached's, or too large");
+    if (scan == Scan::more) {
+      auto more = stream_.receive(in_, used - unread.size(), deadline);
+      if (!more.ok()) return more;
+      continue;
+    }
+    scanned_ += used;
+    if (next_ == sent_.size() && scanned.code != MetaCode::barrier) return broken("more was sent than was asked for");
+    auto over = take(replies, scanned);
+    if (!over.ok()) return Result<void>(over.take_error());
+    is_over = *over;
+  }
+  if (in_.data().size() != scanned_) return broken("more was sent than was asked for");
+  for (const Place& place : places_) replies[place.index].value = in_.data().substr(place.at, place.size);
+  first_opaque_ = opaque_of(sent_.size());
+  sent_ = {};
+  return {};
+}
+
+Result<std::string_view> MetaConnection::receive_line(const net::Deadline& deadline, std::string_view mark) {
+  constexpr std::size_t kLongestLine = 8 * 1024;
+  for (;;) {
+    const std::string_view unread = in_.data().substr(scanned_);
+    const std::size_t end = unread.find(mark);
+    if (end != unread.npos) {
+      scanned_ += end + mark.size();
+      return unread.substr(0, end);
+    }
+    if (unread.size() > kLongestLine) return broken("it is none of memcached's");
+    auto more = stream_.receive(in_, 1, deadline);
+    if (!more.ok()) return Result<std::string_view>(more.take_error());
+  }
+}
+
+Result<void> MetaConnection::say(std::string_view what, const net::Deadline& deadline) {
+  if (in_.data().size() != scanned_) return broken("more was sent than was asked for");
+  in_.consume(scanned_);
+  scanned_ = 0;
+  return stream_.send(what, in_, deadline);
+}
+
+Result<void> MetaConnection::log_in(const std::string& username, const std::string& password,
+                                    const net::Deadline& deadline) {
+  const std::string both = username + " " + password;
+  auto sent = say("set auth 0 0 " + std::to_string(both.size()) + "\r\n" + both + "\r\n", deadline);
+  if (!sent.ok()) return sent;
+  auto line = receive_line(deadline);
+  if (!line.ok()) return Result<void>(line.take_error());
+  if (*line == "STORED") return {};
+  // The words of the answer are kept out: a server may repeat what it was told.
+  return net::fault(stream_.endpoint(), Errc::denied, "logging in", "the server knows no such user and password");
+}
+
+Result<void> MetaConnection::greet(const net::Deadline& deadline) {
+  auto sent = say("mn\r\n", deadline);
+  if (!sent.ok()) return sent;
+  auto line = receive_line(deadline);
+  if (!line.ok()) return Result<void>(line.take_error());
+  if (*line == "MN") return {};
+  if (line->starts_with("CLIENT_ERROR")) return refused(*line);
+  if (*line == "ERROR")
+    return net::fault(stream_.endpoint(), Errc::unsupported, "greeting",
+                      "the server does not know the meta protocol, which memcached has from 1.6 on; the protocol "
+                      "\"binary\" may do");
+  return broken("it is none of memcached's");
+}
+
+Result<void> MetaConnection::dump(FunctionRef<void(std::string_view key)> take, Duration patience) {
+  auto sent = say("lru_crawler metadump all\r\n", net::Deadline::in(patience));
+  if (!sent.ok()) return sent;
+  std::string key;
+  for (net::Deadline deadline = net::Deadline::in(patience);;) {
+    in_.consume(scanned_);
+    scanned_ = 0;
+    if (in_.empty()) deadline = net::Deadline::in(patience);
+    auto line = receive_line(deadline, "\n");
+    if (!line.ok()) return Result<void>(line.take_error());
+    if (line->ends_with('\r')) line->remove_suffix(1);
+    if (*line == "END") return {};
+    if (line->starts_with("BUSY"))
+      return net::fault(stream_.endpoint(), Errc::rejected, "listing", "the server's crawler is at work");
+    if (line->starts_with("ERROR") || line->starts_with("CLIENT_ERROR"))
+      return net::fault(stream_.endpoint(), Errc::unsupported, "listing", "the server's crawler is switched off");
+    if (!line->starts_with("key=") || !unescape(line->substr(4, line->find(' ') - 4), key))
+      return broken("it is none of memcached's");
+    take(key);
+  }
+}
+
+Result<std::map<std::string, std::string>> MetaConnection::stats(std::string_view what, const net::Deadline& deadline) {
+  using Answer = Result<std::map<std::string, std::string>>;
+  std::string request("stats");
+  if (!what.empty()) request.append(" ").append(what);
+  auto sent = say(request.append("\r\n"), deadline);
+  if (!sent.ok()) return Answer(sent.take_error());
+  std::map<std::string, std::string> all;
+  for (;;) {
+    auto line = receive_line(deadline);
+    if (!line.ok()) return Answer(line.take_error());
+    if (*line == "END" || *line == "RESET") return all;
+    if (!line->starts_with("STAT ")) return refused(*line);
+    const std::string_view rest = line->substr(5);
+    const std::size_t space = rest.find(' ');
+    if (space == rest.npos || all.size() > 10'000) return broken("it is none of memcached's");
+    all.emplace(rest.substr(0, space), rest.substr(space + 1));
+  }
+}
+
+}  // namespace detail::memcached
+}  // namespace v1
+}  // namespace flux::cache

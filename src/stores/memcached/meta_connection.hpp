@@ -1,0 +1,75 @@
+// A connection that speaks the meta protocol of memcached 1.6.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "connection.hpp"
+#include "meta_reply.hpp"
+#include "net/stream.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::memcached {
+
+class MetaConnection final : public Connection {
+ public:
+  explicit MetaConnection(net::Stream stream) : stream_(std::move(stream)) {}
+
+  /// A value above so many bytes is a fault of the protocol: no memory is taken for it.
+  void limit_values(std::size_t longest) noexcept { longest_value_ = longest; }
+
+  bool is_quiet() noexcept override { return in_.data().size() == scanned_ && stream_.is_quiet(); }
+  void abandon() noexcept override { stream_.abandon(); }
+  Result<void> send(std::span<const Command> commands, const net::Deadline& deadline) override;
+  Result<void> receive(std::span<Reply> replies, const net::Deadline& deadline) override;
+  bool has_begun() const noexcept override { return !in_.empty(); }
+
+  /// Says who we are, as servers with an `--auth-file` want it. Errc::denied where that is wrong.
+  Result<void> log_in(const std::string& username, const std::string& password, const net::Deadline& deadline);
+  Result<std::map<std::string, std::string>> stats(const net::Deadline& deadline) override {
+    return stats({}, deadline);
+  }
+  /// What `stats` answers about `what`, such as "settings"; empty: in general.
+  Result<std::map<std::string, std::string>> stats(std::string_view what, const net::Deadline& deadline);
+  Result<void> dump(FunctionRef<void(std::string_view key)> take, Duration patience) override;
+  /// Whether the server knows the protocol. Errc::unsupported where it does not.
+  Result<void> greet(const net::Deadline& deadline);
+
+ private:
+  struct Piece {
+    std::size_t before;     // so many bytes of out_ come first
+    std::string_view body;  // large, so sent from where it lies
+  };
+
+  struct Place {
+    std::size_t index, at, size;
+  };
+
+  void write(const Command& command, std::uint32_t opaque, bool is_quiet);
+  Result<bool> take(std::span<Reply> replies, const MetaReply& scanned);
+  bool pass_silent(std::span<Reply> replies, std::size_t end);
+  void settle(Reply& reply, Status status, const MetaReply& scanned);
+  Result<void> say(std::string_view what, const net::Deadline& deadline);
+  Result<std::string_view> receive_line(const net::Deadline& deadline, std::string_view end = "\r\n");
+  Error broken(const std::string& why) const;
+  Error refused(std::string_view why) const;
+  std::uint32_t opaque_of(std::size_t index) const noexcept;
+
+  net::Stream stream_;
+  std::size_t longest_value_ = 64 * 1024 * 1024;
+  net::ReadBuffer in_;
+  std::size_t scanned_ = 0;  // bytes of in_ that belong to answers already handed out
+  std::string out_;
+  std::vector<Piece> pieces_;
+  std::span<const Command> sent_{};
+  bool ends_quiet_ = false;
+  std::uint32_t first_opaque_ = 0;
+  // While receiving:
+  std::size_t next_ = 0;  // the first command without an answer
+  bool has_unplaced_ = false;
+  std::vector<Place> places_;
+};
+
+}  // namespace detail::memcached
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,99 @@
+#include "meta_reply.hpp"
+
+#include <charconv>
+#include <cstring>
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::memcached {
+
+namespace {
+
+constexpr std::size_t kLongestLine = 2048;
+
+/// Takes the next word off a line. Empty at the end.
+std::string_view take_word(std::string_view& line) noexcept {
+  const std::size_t start = line.find_first_not_of(' ');
+  if (start == line.npos) return line = {};
+  line.remove_prefix(start);
+  const std::size_t size = line.find(' ');
+  const std::string_view word = line.substr(0, size);
+  line.remove_prefix(word.size());
+  return word;
+}
+
+template <class Number>
+bool read_number(std::string_view text, Number& number) noexcept {
+  const char* const end = text.data() + text.size();
+  const auto [stop, fault] = std::from_chars(text.data(), end, number);
+  return fault == std::errc{} && stop == end;
+}
+
+/// Flags that we asked for; those that a later server adds are passed over.
+bool read_flags(std::string_view line, MetaReply& reply) noexcept {
+  for (std::string_view word = take_word(line); !word.empty(); word = take_word(line)) {
+    const std::string_view rest = word.substr(1);
+    if (word[0] == 'c' && !read_number(rest, reply.cas)) return false;
+    if (word[0] == 'O') {
+      reply.has_opaque = read_number(rest, reply.opaque);
+      if (!reply.has_opaque) return false;
+    }
+  }
+  return true;
+}
+
+bool code_of(std::string_view word, MetaCode& code) noexcept {
+  struct Row {
+    char text[3];
+    MetaCode code;
+  };
+  static constexpr Row kRows[] = {{"VA", MetaCode::value},  {"HD", MetaCode::done},      {"EN", MetaCode::miss},
+                                  {"NS", MetaCode::not_stored}, {"EX", MetaCode::exists}, {"NF", MetaCode::not_found},
+                                  {"MN", MetaCode::barrier}};
+  if (word.size() != 2) return false;
+  for (const Row& row : kRows) {
+    if (row.text[0] == word[0] && row.text[1] == word[1]) return code = row.code, true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Scan scan_reply(std::string_view from, std::size_t longest_value, MetaReply& reply, std::size_t& used) noexcept {
+  reply = {};
+  used = from.size() + 1;
+  const std::string_view window = from.substr(0, kLongestLine);
+  const std::size_t end = window.find('\n');
+  if (end == window.npos) return window.size() == kLongestLine ? Scan::broken : Scan::more;
+  if (end == 0 || from[end - 1] != '\r') return Scan::broken;
+  std::string_view line = from.substr(0, end - 1);
+  used = end + 1;
+  const std::string_view first = take_word(line);
+  if (!code_of(first, reply.code)) {
+    if (first == "SERVER_ERROR") {
+      reply.code = MetaCode::server_error;
+    } else if (first == "CLIENT_ERROR" || first == "ERROR") {
+      reply.code = MetaCode::client_error;
+    } else {
+      return Scan::broken;
+    }
+    reply.value = line.empty() ? first : line.substr(1);
+    return Scan::whole;
+  }
+  if (reply.code != MetaCode::value) return read_flags(line, reply) ? Scan::whole : Scan::broken;
+  std::size_t size = 0;
+  if (!read_number(take_word(line), size) || size > longest_value || !read_flags(line, reply)) return Scan::broken;
+  const std::size_t whole = used + size + 2;
+  if (from.size() < whole) {
+    used = whole;
+    return Scan::more;
+  }
+  if (from[whole - 2] != '\r' || from[whole - 1] != '\n') return Scan::broken;
+  reply.value = from.substr(used, size);
+  used = whole;
+  return Scan::whole;
+}
+
+}  // namespace detail::memcached
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,205 @@
+// Many at a time: one command to read, one burst to write, one script to forget.
+#include <algorithm>
+#include <numeric>
+
+#include "core/random.hpp"
+#include "redis_store.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::redis {
+
+namespace {
+
+constexpr int kMaxStamps = 100;
+
+bool is_of_values(const Key& key) noexcept { return key.space() == Space::values; }
+
+}  // namespace
+
+Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) {
+  if (keys.empty()) return {};
+  if (wrong_) return placed(*wrong_, "get_many");
+  const Now now(clock_);
+  ThreadCommands commands;
+  commands->begin(2 + keys.size()).word("MGET").word(generation_key_);
+  for (const Key& key : keys) key_word(*commands, key);
+
+  std::vector<std::pair<std::size_t, EntryCopy>> tagged;
+  std::size_t handed = 0;  // a second run goes on where the first met trouble: nothing is handed over twice
+  bool is_foreign = false;
+  auto done = client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+    auto whole = replies.array(1 + keys.size());
+    if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
+    auto first = replies.next();
+    if (!first.ok()) return Result<void>(first.take_error());
+    note_generation(*first);
+    const std::uint64_t generation = generation_of(*first);
+    Record record;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      auto element = replies.next();
+      if (!element.ok()) return Result<void>(element.take_error());
+      const Fit seen = fit(*element, keys[i], how.stale, now, generation, record);
+      if (seen == Fit::stranger) return Result<void>(replies.unexpected());
+      if (seen == Fit::foreign) is_foreign = true;
+      if (seen != Fit::hit || i < handed) continue;
+      handed = i + 1;
+      const Entry entry = entry_of(record, now);
+      if (entry.tags.empty()) {
+        found(i, entry);
+      } else {
+        tagged.emplace_back(i, EntryCopy(entry));
+      }
+    }
+    return {};
+  });
+  if (!done.ok()) return placed(std::move(done.error()), "get_many");
+  if (!tagged.empty()) {
+    std::vector<std::string_view> names;
+    for (const auto& [i, entry] : tagged)
+      for (const TagStamp& tag : entry.view().tags) names.push_back(tag.name);
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    auto records = read_tags(names);
+    if (!records.ok()) return placed(std::move(records.error()), "get_many");
+    for (const auto& [i, copy] : tagged) {
+      const Entry entry = copy.view();
+      const bool spared = std::all_of(entry.tags.begin(), entry.tags.end(), [&](const TagStamp& tag) {
+        const auto at = std::lower_bound(records->begin(), records->end(), tag.name,
+                                         [](const auto& one, std::string_view name) { return one.first < name; });
+        return at != records->end() && at->first == tag.name && at->second.spares(tag.epoch, entry.tags);
+      });
+      if (spared) found(i, entry);
+    }
+  }
+  if (is_foreign) return placed({Errc::corrupt, "under one of the keys stands no entry of ours"}, "get_many");
+  return {};
+}
+
+Result<std::uint64_t> ServerStore::learn_generation() {
+  ThreadCommands commands;
+  commands->begin(4).word("SET").word(generation_key_).word(bytes_of(random_bits())).word("NX");
+  commands->begin(2).word("GET").word(generation_key_);
+  std::uint64_t generation = 0;
+  auto done = client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+    auto set = replies.next();
+    if (!set.ok()) return Result<void>(set.take_error());
+    auto stands = replies.next();
+    if (!stands.ok()) return Result<void>(stands.take_error());
+    note_generation(*stands);
+    generation = generation_of(*stands);
+    return {};
+  });
+  if (!done.ok()) return Result<std::uint64_t>(done.take_error());
+  if (generation == 0) return Error{Errc::unavailable, "the generation's key holds something that is not ours"};
+  return generation;
+}
+
+// One transaction in one burst. Entries are stamped with the generation that was last seen; the transaction tells
+// whether it still stands, and is made again where a flush came between.
+Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
+  BatchWritten outcome;
+  if (items.empty()) return outcome;
+  const auto fail_all = [&](Error error) {
+    outcome.failed.resize(items.size());
+    std::iota(outcome.failed.begin(), outcome.failed.end(), std::size_t{0});
+    outcome.error = std::make_unique<Error>(placed(std::move(error), "put_many"));
+  };
+  for (const Item& item : items)
+    if (auto refused = refuse(item.key, item.entry)) {
+      refused->key = item.key.text();
+      fail_all(std::move(*refused));
+      return outcome;
+    }
+  const Now now(clock_);
+  const bool by_script =
+      std::any_of(items.begin(), items.end(), [](const Item& item) { return !item.entry.tags.empty(); });
+  for (int attempt = 0; attempt < kMaxStamps; ++attempt) {
+    std::uint64_t generation = generation_.load(std::memory_order_relaxed);
+    if (generation == 0 || by_script) {
+      auto learned = learn_generation();
+      if (!learned.ok()) return fail_all(std::move(learned.error())), std::move(outcome);
+      generation = *learned;
+    }
+    std::vector<Draft> drafts;
+    std::vector<std::string> epochs;
+    drafts.reserve(items.size());
+    for (const Item& item : items) {
+      drafts.emplace_back(*this, item.key, item.entry, now, is_of_values(item.key) ? generation : 0);
+      epochs.push_back(fresh_epochs(item.entry.tags.size()));
+    }
+    std::uint64_t is_now = 0;
+    const auto send = [&](bool whole_script) {
+      ThreadCommands commands;
+      commands->begin(1).word("MULTI");
+      for (std::size_t i = 0; i < items.size(); ++i) {
+        const Key& key = items[i].key;
+        if (items[i].entry.tags.empty()) {
+          set_command(*commands, key, drafts[i]);
+          continue;
+        }
+        const bool whole = whole_script && std::exchange(whole_script, false);
+        commands->begin(2 + script_words(key.space(), 1) + 10);
+        commands->word(whole ? "EVAL" : "EVALSHA").word(whole ? script_text(Script::put) : script_name(Script::put));
+        script_opening(*commands, {&key, 1}, now);
+        draft_words(*commands, drafts[i], epochs[i]);
+        commands->word("always").word(bytes_of(0));
+      }
+      commands->begin(2).word("GET").word(generation_key_);
+      commands->begin(1).word("EXEC");
+      return client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+        for (std::size_t i = 0; i < items.size() + 2; ++i) {
+          auto queued = replies.next();
+          if (!queued.ok()) return Result<void>(queued.take_error());
+        }
+        auto whole = replies.array(items.size() + 1);
+        if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
+        for (std::size_t i = 0; i < items.size(); ++i) {
+          auto set = replies.next();
+          if (!set.ok()) return Result<void>(set.take_error());
+        }
+        auto stands = replies.next();
+        if (!stands.ok()) return Result<void>(stands.take_error());
+        note_generation(*stands);
+        is_now = generation_of(*stands);
+        return {};
+      });
+    };
+    auto done = send(false);
+    if (!done.ok() && done.error().message.find("NOSCRIPT") != std::string::npos) done = send(true);
+    if (!done.ok()) return fail_all(std::move(done.error())), std::move(outcome);
+    if (is_now == generation) {
+      for (const Item& item : items)
+        if (is_of_values(item.key)) hints_.note(item.key, item.entry.tags);
+      return outcome;
+    }
+  }
+  fail_all({Errc::unavailable, "the store was flushed again and again meanwhile"});
+  return outcome;
+}
+
+Result<std::size_t> ServerStore::forget_many(std::span<const Key> keys) {
+  if (keys.empty()) return std::size_t{0};
+  if (wrong_) return placed(*wrong_, "forget_many");
+  if (std::any_of(keys.begin(), keys.end(), [&](const Key& key) { return key.space() != keys.front().space(); }))
+    return Store::forget_many(keys);
+  const Now now(clock_);
+  std::int64_t gone = 0;
+  auto done = client_.eval(
+      Script::forget, script_words(keys.front().space(), keys.size()) + 1, Again::no,
+      [&](Commands& commands) {
+        script_opening(commands, keys, now);
+        commands.word(bytes_of(0));
+      },
+      [&](Replies& replies) -> Result<void> {
+        auto number = replies.integer();
+        if (number.ok()) gone = *number;
+        return Result<void>(number.take_error());
+      });
+  if (!done.ok()) return placed(std::move(done.error()), "forget_many");
+  return static_cast<std::size_t>(gone);
+}
+
+}  // namespace detail::redis
+}  // namespace v1
+}  // namespace flux::cache

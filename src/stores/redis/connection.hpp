@@ -1,0 +1,73 @@
+// One connection to a redis server: bytes out, replies in, one element at a time and without a copy.
+#pragma once
+#include <flux/cache/detail/function_ref.hpp>
+#include <flux/cache/stores/redis.hpp>
+
+#include <string>
+#include <string_view>
+
+#include "commands.hpp"
+#include "net/pool.hpp"
+#include "net/stream.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::redis {
+
+/// One element of a reply. Text is valid until the next one is read.
+struct Element {
+  enum class Kind : std::uint8_t { text, status, integer, array, nothing, error };
+  Kind kind = Kind::nothing;
+  std::int64_t number = 0;  ///< the integer, or how many elements the array has
+  std::string_view text{};  ///< of text, status and error
+};
+
+/// Who to be, once connected.
+struct Greeting {
+  std::string username{};
+  std::string password{};
+  std::string client_name{};
+  int database = 0;
+};
+
+class Connection final : public net::Pooled {
+ public:
+  explicit Connection(net::Stream stream) : stream_(std::move(stream)) {}
+
+  /// Connects, proves who we are, and hears an answer before anybody relies on it.
+  static Result<std::unique_ptr<net::Pooled>> dial(const net::Endpoint& endpoint, const net::TlsContext* tls,
+                                                   const Greeting& greeting, Duration usual,
+                                                   const net::Deadline& deadline);
+
+  Result<void> send(Commands& commands, const net::Deadline& deadline);
+  /// The next element. `largest` bounds the text, and the array: what claims to be more is a broken answer.
+  Result<Element> read(std::size_t largest, const net::Deadline& deadline);
+  /// One whole reply as it came, piece by piece, until `feed` answers true.
+  Result<void> read_raw(detail::FunctionRef<bool(std::string_view)> feed, const net::Deadline& deadline);
+  /// All that was asked for has been read, and nothing more has come: others may use it.
+  bool is_clean() noexcept;
+  /// Nothing of an answer has come yet since the last send.
+  bool is_unanswered() const noexcept { return !answered_; }
+  const net::Endpoint& endpoint() const noexcept { return stream_.endpoint(); }
+
+  bool is_quiet() noexcept override { return buffer_.empty() && stream_.is_quiet(); }
+  void abandon() noexcept override { stream_.abandon(); }
+
+ private:
+  Result<void> greet(const Greeting& greeting, const net::Deadline& deadline);
+  Result<std::string_view> line(const net::Deadline& deadline);
+  Error broken(const char* why) const;
+
+  net::Stream stream_;
+  net::ReadBuffer buffer_;
+  std::size_t used_ = 0;      // of the buffer, by the element that was read last
+  std::int64_t awaited_ = 0;  // elements that are still to come
+  bool answered_ = false;
+};
+
+/// An error that the server sent, as one of ours. The connection is as good as before.
+Error from_server(std::string_view text);
+
+}  // namespace detail::redis
+}  // namespace v1
+}  // namespace flux::cache

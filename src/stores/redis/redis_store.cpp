@@ -1,0 +1,445 @@
+#include "redis_store.hpp"
+
+#include <flux/cache/detail/stable_hash.hpp>
+
+#include <algorithm>
+
+#include "core/random.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::redis {
+
+namespace {
+
+/// The most that the server takes for one string, less what a record has beside the value.
+constexpr std::uint64_t kLargestValue = std::uint64_t{512} * 1024 * 1024 - 1024 * 1024;
+constexpr std::int64_t kLongestLife = 100'000'000'000'000;  // milliseconds: beyond, the server keeps it for ever
+/// A slash ends the prefix, so that no prefix and key can look like another two.
+std::string escaped(std::string_view prefix) {
+  std::string out;
+  for (const char c : prefix) {
+    if (c == '/') {
+      out += "%2F";
+    } else if (c == '%') {
+      out += "%25";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+bool is_values(const Key& key) noexcept { return key.space() == Space::values; }
+
+std::string_view word_of(When when) noexcept {
+  switch (when) {
+    case When::always: return "always";
+    case When::absent: return "absent";
+    case When::present: return "present";
+    case When::unchanged: break;
+  }
+  return "unchanged";
+}
+
+}  // namespace
+
+std::int64_t ServerStore::Now::to_stored(Instant moment) const noexcept {
+  if (moment == kNever) return kForever;
+  std::int64_t left = 0, time = 0;
+  const bool fits =
+      !__builtin_sub_overflow(moment.time_since_epoch().count(), instant.time_since_epoch().count(), &left);
+  if (!fits || __builtin_add_overflow(wall, left, &time))
+    return moment.time_since_epoch().count() > 0 ? kForever : std::numeric_limits<std::int64_t>::min();
+  return time;
+}
+
+Instant ServerStore::Now::from_stored(std::int64_t time) const noexcept {
+  if (time == kForever) return kNever;
+  std::int64_t left = 0, moment = 0;
+  if (__builtin_sub_overflow(time, wall, &left) ||
+      __builtin_add_overflow(instant.time_since_epoch().count(), left, &moment))
+    return time > 0 ? kNever : Instant::min();
+  return Instant(Duration(moment));
+}
+
+// The server's own clock runs beside the caller's: what it removes has been past its time for a while.
+ServerStore::ServerStore(const RedisConfig& config, const RedisConnection& connection, std::unique_ptr<Error> wrong)
+    : clock_(config.clock != nullptr ? *config.clock : system_clock()),
+      prefix_(escaped(config.prefix)),
+      roots_{prefix_ + "v/", prefix_ + "t/", prefix_ + "l/", prefix_ + "r/"},
+      tag_root_(prefix_ + "e/"),
+      generation_key_(prefix_ + "g/"),
+      max_value_(config.max_value == 0 ? kLargestValue : std::min(config.max_value, kLargestValue)),
+      margin_(&clock_ == &system_clock() ? Duration(std::chrono::seconds(1)) : Duration(std::chrono::hours(1))),
+      wrong_(std::move(wrong)),
+      client_(connection, config.timeout > Duration::zero() ? config.timeout : connection.timeout) {}
+
+Traits ServerStore::traits() const noexcept {
+  return {.kind = "redis",
+          .shared = true,
+          .persistent = true,
+          .atomic_batches = true,
+          .tags = true,
+          .max_value_bytes = max_value_};
+}
+
+Error ServerStore::placed(Error error, const char* operation, const Key* key) const {
+  error.store = "redis";
+  error.operation = operation;
+  if (key != nullptr) error.key = key->text();
+  return error;
+}
+
+std::unique_ptr<Error> ServerStore::refuse(const Key& key, const Entry& entry) const {
+  if (wrong_) return std::make_unique<Error>(*wrong_);
+  if (key.text().empty()) return std::make_unique<Error>(Error{Errc::bad_key, "the key is empty"});
+  if (entry.value.kind == Kind::object)
+    return std::make_unique<Error>(
+        Error{Errc::not_serializable, "a server holds bytes, not objects of type " +
+                                          std::string(entry.value.type != nullptr ? entry.value.type->name : "?")});
+  if (entry.value.text.size() > max_value_)
+    return std::make_unique<Error>(Error{Errc::too_large, "the value has " + std::to_string(entry.value.text.size()) +
+                                                              " bytes, the limit is " + std::to_string(max_value_)});
+  if (entry.tags.size() > 0xffff ||
+      std::any_of(entry.tags.begin(), entry.tags.end(), [](const TagStamp& tag) { return tag.name.size() > 0xffff; }))
+    return std::make_unique<Error>(Error{Errc::too_large, "at most 65,535 tags, of at most 65,535 bytes each"});
+  return nullptr;
+}
+
+std::uint32_t ServerStore::check_of(const Key& key) const noexcept {
+  return static_cast<std::uint32_t>(stable_hash64(key.text(), static_cast<std::uint64_t>(key.space()) + 1));
+}
+
+std::string ServerStore::stored_key(const Key& key) const {
+  std::string whole = root(key.space());
+  return whole.append(key.text());
+}
+
+void ServerStore::key_word(Commands& commands, const Key& key) const {
+  const std::string& before = root(key.space());
+  commands.open(before.size() + key.text().size()).piece(before).piece(key.text()).close();
+}
+
+std::uint64_t ServerStore::generation_of(const Element& element) noexcept {
+  const bool is_one = element.kind == Element::Kind::text && element.text.size() == 8;
+  return is_one ? load_little<std::uint64_t>(element.text.data()) : 0;
+}
+
+void ServerStore::note_generation(const Element& element) noexcept {
+  const std::uint64_t seen = generation_of(element);
+  if (generation_.load(std::memory_order_relaxed) != seen) generation_.store(seen, std::memory_order_relaxed);
+}
+
+std::int64_t ServerStore::life_until(Instant keep_until, const Now& now) const noexcept {
+  if (keep_until == kNever) return 0;
+  std::int64_t left = 0;
+  if (__builtin_sub_overflow(keep_until.time_since_epoch().count(), now.instant.time_since_epoch().count(), &left))
+    left = keep_until > now.instant ? kForever : 0;
+  const std::int64_t life = std::max<std::int64_t>(left, 0) / 1000 + 1 + margin_.count() / 1000;
+  return life > kLongestLife ? 0 : life;
+}
+
+ServerStore::Draft::Draft(const ServerStore& store, const Key& key, const Entry& entry, const Now& now,
+                          std::uint64_t generation)
+    : text(entry.value.kind == Kind::text || entry.value.kind == Kind::bytes ? entry.value.text : std::string_view()),
+      meta_bytes(0),
+      life(store.life_until(entry.expiry.keep_until, now)),
+      tag_life(0),
+      version(random_bits()) {
+  Head head;
+  head.version = version;
+  head.generation = generation;
+  head.fresh_until = now.to_stored(entry.expiry.fresh_until);
+  head.keep_until = now.to_stored(entry.expiry.keep_until);
+  head.check = store.check_of(key);
+  encode(head, entry, bytes);
+  const bool is_number = entry.value.kind == Kind::integer || entry.value.kind == Kind::unsigned_integer;
+  meta_bytes = bytes.size() - kHeadBytes - (is_number ? 8 : 0);
+  if (entry.tags.empty() || life == 0) return;
+  // Records are kept an eighth longer than what they guard, so that a stream of equal lifetimes rarely renews them; and
+  // never shorter than a load may take.
+  tag_life = std::max<std::int64_t>(life, 600'000);
+  tag_life += tag_life / 8;
+}
+
+ServerStore::Fit ServerStore::fit(const Element& element, const Key& key, bool stale, const Now& now,
+                                  std::uint64_t generation, Record& record) const {
+  if (element.kind != Element::Kind::text) return Fit::miss;
+  switch (decode(element.text, check_of(key), record)) {
+    case Decoded::broken: return Fit::foreign;
+    case Decoded::of_another_key: return Fit::stranger;
+    case Decoded::whole: break;
+  }
+  if (is_values(key) && (generation == 0 || record.head.generation != generation)) return Fit::miss;
+  if (record.head.keep_until <= now.wall) return Fit::miss;
+  return stale || record.head.fresh_until > now.wall ? Fit::hit : Fit::miss;
+}
+
+Entry ServerStore::entry_of(const Record& record, const Now& now) {
+  Entry entry;
+  entry.value = {.kind = record.head.kind, .number = record.number, .text = record.text};
+  entry.expiry.fresh_until = now.from_stored(record.head.fresh_until);
+  entry.expiry.keep_until = record.head.keep_until == record.head.fresh_until ? entry.expiry.fresh_until
+                                                                              : now.from_stored(record.head.keep_until);
+  entry.tags = record.tags;
+  entry.notes = record.notes;
+  entry.version = record.head.version;
+  return entry;
+}
+
+Result<bool> ServerStore::get(const Key& key, const Read& how, Receiver found) {
+  if (wrong_) return placed(*wrong_, "get", &key);
+  const Now now(clock_);
+  const TagHints::Names names = is_values(key) ? hints_.find(key) : nullptr;
+  const std::size_t tags = names ? names->size() : 0;
+  ThreadCommands commands;
+  if (is_values(key)) {
+    commands->begin(3 + tags).word("MGET").word(generation_key_);
+    for (std::size_t i = 0; i < tags; ++i) tag_word(*commands, (*names)[i]);
+  } else {
+    commands->begin(2).word("GET");
+  }
+  key_word(*commands, key);
+
+  Fit seen = Fit::miss;
+  EntryCopy later;  // where its tags were not among those asked for
+  auto done = client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+    seen = Fit::miss;
+    std::uint64_t generation = 0;
+    std::vector<TagRecord> records(tags);
+    std::size_t known = 0;
+    if (is_values(key)) {
+      auto whole = replies.array(2 + tags);
+      if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
+      auto first = replies.next();
+      if (!first.ok()) return Result<void>(first.take_error());
+      note_generation(*first);
+      generation = generation_of(*first);
+      for (TagRecord& record : records) {
+        auto element = replies.next();
+        if (!element.ok()) return Result<void>(element.take_error());
+        if (element->kind == Element::Kind::text && TagRecord::decode(element->text, record)) ++known;
+      }
+    }
+    auto element = replies.next();
+    if (!element.ok()) return Result<void>(element.take_error());
+    Record record;
+    seen = fit(*element, key, how.stale, now, generation, record);
+    if (seen == Fit::stranger) return Result<void>(replies.unexpected());
+    if (seen != Fit::hit) return {};
+    const Entry entry = entry_of(record, now);
+    hints_.note(key, entry.tags);
+    for (const TagStamp& tag : entry.tags) {
+      std::size_t at = 0;
+      while (at < tags && (*names)[at] != tag.name) ++at;
+      if (at == tags) {
+        later = EntryCopy(entry);
+        return {};
+      }
+      if (records[at].epoch == 0 || !records[at].spares(tag.epoch, entry.tags)) {
+        seen = Fit::miss;
+        return {};
+      }
+    }
+    found(entry);
+    return {};
+  });
+  if (!done.ok()) return placed(std::move(done.error()), "get", &key);
+  if (seen == Fit::foreign) return placed({Errc::corrupt, "what stands there is no entry of ours"}, "get", &key);
+  if (seen != Fit::hit) return false;
+  if (later.view().version == 0) return true;
+  auto spared = are_spared(later.view().tags);
+  if (!spared.ok()) return placed(std::move(spared.error()), "get", &key);
+  if (*spared) found(later.view());
+  return *spared;
+}
+
+std::size_t ServerStore::script_words(Space space, std::size_t keys) {
+  return 1 + keys + (space == Space::values ? 1 : 0) + 3;
+}
+
+void ServerStore::script_opening(Commands& commands, std::span<const Key> keys, const Now& now) const {
+  const bool values = is_values(keys.front());
+  commands.number(static_cast<std::int64_t>(keys.size() + (values ? 1 : 0)));
+  for (const Key& key : keys) key_word(commands, key);
+  if (values) commands.word(generation_key_);
+  commands.number(now.wall).number(static_cast<std::int64_t>(keys.size())).word(tag_root_);
+}
+
+Result<std::int64_t> ServerStore::run(Script script, const Key& key, const Now& now, std::size_t more, Again again,
+                                      detail::FunctionRef<void(Commands&)> arguments) {
+  std::int64_t answer = 0;
+  auto done = client_.eval(
+      script, script_words(key.space(), 1) + more, again,
+      [&](Commands& commands) {
+        script_opening(commands, {&key, 1}, now);
+        arguments(commands);
+      },
+      [&](Replies& replies) -> Result<void> {
+        auto number = replies.integer();
+        if (!number.ok()) return Result<void>(number.take_error());
+        answer = *number;
+        return {};
+      });
+  if (!done.ok()) return Result<std::int64_t>(done.take_error());
+  return answer;
+}
+
+void ServerStore::draft_words(Commands& commands, const Draft& draft, std::string_view epochs) const {
+  const std::string_view bytes = draft.bytes;
+  const std::string_view number = bytes.substr(kHeadBytes + draft.meta_bytes);
+  commands.number(draft.life)
+      .word(bytes.substr(0, kGenerationAt))
+      .word(bytes.substr(kHeadBytes, draft.meta_bytes))
+      .word(bytes.substr(kFreshAt, kHeadBytes - kFreshAt))
+      .open(number.size() + draft.text.size())
+      .piece(number)
+      .piece(draft.text)
+      .close()
+      .word(bytes_of(random_bits()))
+      .word(epochs)
+      .number(draft.tag_life);
+}
+
+void ServerStore::set_command(Commands& commands, const Key& key, const Draft& draft) const {
+  commands.begin(draft.life == 0 ? 3 : 5).word("SET");
+  key_word(commands, key);
+  commands.open(draft.bytes.size() + draft.text.size()).piece(draft.bytes).piece(draft.text).close();
+  if (draft.life != 0) commands.word("PX").number(draft.life);
+}
+
+Result<bool> ServerStore::put_by_script(const Key& key, const Entry& entry, const Write& how, const Now& now) {
+  const Draft draft(*this, key, entry, now, 0);
+  const std::string epochs = fresh_epochs(entry.tags.size());
+  const Again again = how.when == When::always ? Again::yes : Again::no;
+  auto written = run(Script::put, key, now, 10, again, [&](Commands& commands) {
+    draft_words(commands, draft, epochs);
+    commands.word(word_of(how.when)).word(bytes_of(how.version));
+  });
+  if (!written.ok()) return placed(std::move(written.error()), "put", &key);
+  if (*written == 1 && is_values(key)) hints_.note(key, entry.tags);
+  return *written == 1;
+}
+
+Result<bool> ServerStore::put(const Key& key, const Entry& entry, const Write& how) {
+  if (auto refused = refuse(key, entry)) return placed(std::move(*refused), "put", &key);
+  const Now now(clock_);
+  const std::uint64_t generation = is_values(key) ? generation_.load(std::memory_order_relaxed) : 0;
+  if (how.when != When::always || !entry.tags.empty() || (is_values(key) && generation == 0))
+    return put_by_script(key, entry, how, now);
+
+  // Stamped with the generation as it was last seen; the server tells in the same breath whether it still is the one.
+  const Draft draft(*this, key, entry, now, generation);
+  ThreadCommands commands;
+  set_command(*commands, key, draft);
+  if (is_values(key)) commands->begin(2).word("GET").word(generation_key_);
+  std::uint64_t is_now = generation;
+  auto done = client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+    auto set = replies.next();
+    if (!set.ok() || !is_values(key)) return Result<void>(set.take_error());
+    auto stands = replies.next();
+    if (!stands.ok()) return Result<void>(stands.take_error());
+    note_generation(*stands);
+    is_now = generation_of(*stands);
+    return {};
+  });
+  if (!done.ok()) return placed(std::move(done.error()), "put", &key);
+  if (is_values(key)) hints_.note(key, {});
+  return is_now == generation ? Result<bool>(true) : put_by_script(key, entry, how, now);
+}
+
+Result<bool> ServerStore::forget(const Key& key, const Forget& how) {
+  if (wrong_) return placed(*wrong_, "forget", &key);
+  const Now now(clock_);
+  auto gone =
+      run(Script::forget, key, now, 1, Again::no, [&](Commands& commands) { commands.word(bytes_of(how.version)); });
+  if (!gone.ok()) return placed(std::move(gone.error()), "forget", &key);
+  return *gone > 0;
+}
+
+Result<bool> ServerStore::has(const Key& key) {
+  if (wrong_) return placed(*wrong_, "has", &key);
+  const Now now(clock_);
+  auto there = run(Script::has, key, now, 0, Again::yes, [](Commands&) {});
+  if (!there.ok()) return placed(std::move(there.error()), "has", &key);
+  return *there == 1;
+}
+
+Result<bool> ServerStore::pull(const Key& key, const Read&, Receiver found) {
+  if (wrong_) return placed(*wrong_, "pull", &key);
+  const Now now(clock_);
+  Fit seen = Fit::miss;
+  auto done = client_.eval(
+      Script::pull, script_words(key.space(), 1), Again::no,
+      [&](Commands& commands) {
+        script_opening(commands, {&key, 1}, now);
+      },
+      [&](Replies& replies) -> Result<void> {
+        auto element = replies.next();
+        if (!element.ok()) return Result<void>(element.take_error());
+        if (element->kind != Element::Kind::text) return {};
+        Record record;
+        if (decode(element->text, check_of(key), record) != Decoded::whole) {
+          seen = Fit::foreign;
+          return {};
+        }
+        seen = Fit::hit;
+        found(entry_of(record, now));
+        return {};
+      });
+  if (!done.ok()) return placed(std::move(done.error()), "pull", &key);
+  if (seen == Fit::foreign) return placed({Errc::corrupt, "the entry does not check out"}, "pull", &key);
+  return seen == Fit::hit;
+}
+
+Result<bool> ServerStore::touch(const Key& key, const Expiry& expiry) {
+  if (wrong_) return placed(*wrong_, "touch", &key);
+  const Now now(clock_);
+  const std::int64_t life = life_until(expiry.keep_until, now);
+  const std::int64_t tag_life = life == 0 ? 0 : std::max<std::int64_t>(life, 600'000) * 9 / 8;
+  const std::string deadlines = bytes_of(static_cast<std::uint64_t>(now.to_stored(expiry.fresh_until))) +
+                                bytes_of(static_cast<std::uint64_t>(now.to_stored(expiry.keep_until)));
+  auto done = run(Script::touch, key, now, 4, Again::yes, [&](Commands& commands) {
+    commands.number(life).word(bytes_of(random_bits())).word(deadlines).number(tag_life);
+  });
+  if (!done.ok()) return placed(std::move(done.error()), "touch", &key);
+  return *done == 1;
+}
+
+Result<std::int64_t> ServerStore::increment(const Key& key, std::int64_t by, const Entry& if_new) {
+  Entry fresh = if_new;
+  fresh.value = {.kind = Kind::integer, .number = by};
+  if (auto refused = refuse(key, fresh)) return placed(std::move(*refused), "increment", &key);
+  const Now now(clock_);
+  const Draft draft(*this, key, fresh, now, 0);
+  const std::string epochs = fresh_epochs(fresh.tags.size());
+  std::string answer;
+  auto done = client_.eval(
+      Script::increment, script_words(key.space(), 1) + 10, Again::no,
+      [&](Commands& commands) {
+        script_opening(commands, {&key, 1}, now);
+        draft_words(commands, draft, epochs);
+        commands.word(bytes_of(static_cast<std::uint64_t>(by))).word(bytes_of(random_bits()));
+      },
+      [&](Replies& replies) -> Result<void> {
+        auto element = replies.next();
+        if (!element.ok()) return Result<void>(element.take_error());
+        answer = element->text;
+        return {};
+      });
+  if (!done.ok()) return placed(std::move(done.error()), "increment", &key);
+  if (answer == "other") {
+    auto number = Store::increment(key, by, if_new);
+    if (!number.ok()) return placed(std::move(number.error()), "increment", &key);
+    return number;
+  }
+  if (answer == "full")
+    return placed({Errc::overflow, "the counter would leave the range of 64 bits"}, "increment", &key);
+  if (answer.size() != 8) return placed({Errc::unavailable, "the answer is no number"}, "increment", &key);
+  return static_cast<std::int64_t>(load_little<std::uint64_t>(answer.data()));
+}
+
+}  // namespace detail::redis
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,120 @@
+// The store itself: the contract's verbs as commands and scripts.
+#pragma once
+#include <flux/cache/stores/redis.hpp>
+
+#include <array>
+#include <atomic>
+#include <memory>
+
+#include "client.hpp"
+#include "core/tag_record.hpp"
+#include "record.hpp"
+#include "tag_hints.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::redis {
+
+class ServerStore final : public RedisStore, public std::enable_shared_from_this<ServerStore> {
+ public:
+  ServerStore(const RedisConfig& config, const RedisConnection& connection, std::unique_ptr<Error> wrong);
+
+  Traits traits() const noexcept override;
+  Result<bool> get(const Key& key, const Read& how, Receiver found) override;
+  Result<bool> put(const Key& key, const Entry& entry, const Write& how) override;
+  Result<bool> forget(const Key& key, const Forget& how) override;
+  Result<void> flush(const Scope& scope) override;
+  Result<bool> has(const Key& key) override;
+  Result<bool> pull(const Key& key, const Read& how, Receiver found) override;
+  Result<bool> touch(const Key& key, const Expiry& expiry) override;
+  Result<std::int64_t> increment(const Key& key, std::int64_t by, const Entry& if_new) override;
+  Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override;
+  Result<BatchWritten> put_many(std::span<const Item> items) override;
+  Result<std::size_t> forget_many(std::span<const Key> keys) override;
+  Result<std::vector<std::uint64_t>> epochs(std::span<const std::string_view> tags) override;
+  Result<void> scan(Space space, Visitor visit) override;
+  Result<std::size_t> prune(std::size_t budget) override;
+
+  Result<std::map<std::string, std::string>> info(std::string_view section) override;
+  Result<RedisReply> command(const std::vector<std::string>& words) override;
+  std::string stored_key(const Key& key) const override;
+
+ private:
+  /// One look at the clock, for all that a call turns from wall time and back.
+  struct Now {
+    explicit Now(const Clock& clock) : instant(clock.now()), wall(clock.wall().time_since_epoch().count()) {}
+    std::int64_t to_stored(Instant moment) const noexcept;
+    Instant from_stored(std::int64_t time) const noexcept;
+
+    Instant instant;
+    std::int64_t wall;
+  };
+  /// What a write sends.
+  struct Draft {
+    Draft(const ServerStore& store, const Key& key, const Entry& entry, const Now& now, std::uint64_t generation);
+
+    std::string bytes;  // the head, tags and notes, and a number
+    std::string_view text;
+    std::size_t meta_bytes;
+    std::int64_t life;      // milliseconds until the server may reclaim it; 0: for ever
+    std::int64_t tag_life;  // likewise, of its tags' records
+    std::uint64_t version;
+  };
+  enum class Fit : std::uint8_t { hit, miss, foreign, stranger };
+  using TagRecords = std::vector<std::pair<std::string_view, TagRecord>>;
+
+  Error placed(Error error, const char* operation, const Key* key = nullptr) const;
+  std::unique_ptr<Error> refuse(const Key& key, const Entry& entry) const;
+  std::uint32_t check_of(const Key& key) const noexcept;
+  const std::string& root(Space space) const noexcept { return roots_[static_cast<std::size_t>(space)]; }
+  void key_word(Commands& commands, const Key& key) const;
+  static std::uint64_t generation_of(const Element& element) noexcept;
+  void note_generation(const Element& element) noexcept;
+  std::int64_t life_until(Instant keep_until, const Now& now) const noexcept;
+
+  /// Does the element hold the key's entry, by generation and deadlines? Tags are another question.
+  Fit fit(const Element& element, const Key& key, bool stale, const Now& now, std::uint64_t generation,
+          Record& record) const;
+  static Entry entry_of(const Record& record, const Now& now);
+  void set_command(Commands& commands, const Key& key, const Draft& draft) const;
+  /// KEYS and ARGV that every script on one key begins with: words, and how many there are.
+  static std::size_t script_words(Space space, std::size_t keys);
+  void script_opening(Commands& commands, std::span<const Key> keys, const Now& now) const;
+  void draft_words(Commands& commands, const Draft& draft, std::string_view epochs) const;
+  Result<std::int64_t> run(Script script, const Key& key, const Now& now, std::size_t more, Again again,
+                           detail::FunctionRef<void(Commands&)> arguments);
+  Result<bool> put_by_script(const Key& key, const Entry& entry, const Write& how, const Now& now);
+  Result<std::uint64_t> learn_generation();
+
+  Result<TagRecords> read_tags(std::span<const std::string_view> tags);
+  Result<bool> are_spared(std::span<const TagStamp> tags);
+  Result<void> flush_any(std::span<const std::string_view> tags);
+  Result<void> flush_all_of(std::span<const std::string_view> tags);
+  std::string fresh_epochs(std::size_t count) const;
+  void tag_word(Commands& commands, std::string_view tag) const;
+
+  Result<std::size_t> reclaim(Space space, const std::vector<std::string>& keys, const Now& now);
+  Result<std::vector<std::string>> scan_page(std::string& cursor, const std::string& pattern, std::size_t count);
+  void reclaim_behind();
+  void reclaim_later(std::string cursor, const Now& now);
+
+  const Clock& clock_;
+  const std::string prefix_;                // escaped
+  const std::array<std::string, 4> roots_;  // what stands before a key, for each space
+  const std::string tag_root_;
+  const std::string generation_key_;
+  const std::uint64_t max_value_;
+  const Duration margin_;
+  const std::unique_ptr<Error> wrong_;
+  Client client_;
+  TagHints hints_;
+  std::atomic<std::uint64_t> generation_{0};  // the last one seen; 0: none yet
+  std::atomic<bool> reclaiming_{false};
+  std::mutex prune_mutex_;
+  std::string prune_cursor_ = "0";
+  std::size_t prune_space_ = 0;
+};
+
+}  // namespace detail::redis
+}  // namespace v1
+}  // namespace flux::cache

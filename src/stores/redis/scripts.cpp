@@ -1,0 +1,294 @@
+// KEYS: the keys, and last, where they are values, the key of the generation. ARGV[1]: now, in microseconds of the
+// caller's wall. ARGV[2]: how many of the KEYS are keys. ARGV[3]: what stands before a tag's name to make its record's
+// key.
+#include "scripts.hpp"
+
+#include <array>
+#include <cstdint>
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::redis {
+
+namespace {
+
+// Bytes of a head, as Lua counts them: version 9-16, generation 17-24, fresh_until 25-32, keep_until 33-40, tags 41-42.
+constexpr std::string_view kPrelude = R"lua(
+local now, count, tags_at = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local zero = string.rep('\0', 8)
+local generation_key = KEYS[count + 1]
+local generation = zero
+if generation_key then
+  generation = redis.call('GET', generation_key)
+end
+local function number(text, at) return (struct.unpack('<i8', text, at)) end
+local function each_tag(meta, tags, visit)
+  local at = 1
+  for i = 1, tags do
+    local length = struct.unpack('<I2', meta, at + 8)
+    if visit(meta:sub(at, at + 7), meta:sub(at + 10, at + 9 + length), i) == false then return false end
+    at = at + 10 + length
+  end
+  return true
+end
+local function spared(key, head, tags)
+  local meta = redis.call('GETRANGE', key, 48, 47 + struct.unpack('<I4', head, 5))
+  local carried = {}
+  each_tag(meta, tags, function(stamp, name) carried[name] = true end)
+  return each_tag(meta, tags, function(stamp, name)
+    local record = redis.call('GET', tags_at .. name)
+    if not record then return false end
+    if record:sub(1, 8) == stamp then return true end
+    if record:sub(3, 8) ~= stamp:sub(3, 8) then return false end
+    local made = struct.unpack('<I2', stamp, 1)
+    local at = 9
+    while at < #record do
+      local rule = struct.unpack('<I2', record, at)
+      local others = record:byte(at + 2)
+      local hit = made < rule
+      at = at + 3
+      for i = 1, others do
+        local length = struct.unpack('<I2', record, at)
+        hit = hit and carried[record:sub(at + 2, at + 1 + length)]
+        at = at + 2 + length
+      end
+      if hit then return false end
+    end
+    return true
+  end)
+end
+local function kept(key)
+  local head = redis.pcall('GETRANGE', key, 0, 47)
+  if type(head) ~= 'string' or #head < 48 or head:sub(1, 2) ~= '\241\1' then return nil end
+  if head:sub(17, 24) ~= generation or number(head, 33) <= now then return nil end
+  local tags = struct.unpack('<I2', head, 41)
+  if tags > 0 and not spared(key, head, tags) then return nil end
+  return head
+end
+local function fresh(head) return number(head, 25) > now end
+)lua";
+
+// ARGV from 4: milliseconds to live or 0, first 16 bytes of the record, meta, the rest behind the generation up to the
+// meta, the value, a new generation, new epochs (8 bytes for each tag), milliseconds to live of tag records or 0.
+constexpr std::string_view kWrite = R"lua(
+local function write(key)
+  if generation_key and not generation then
+    generation = ARGV[9]
+    redis.call('SET', generation_key, generation)
+  end
+  local meta = ARGV[6]
+  local tags = struct.unpack('<I2', ARGV[7], 17)
+  if tags > 0 then
+    local life = tonumber(ARGV[11])
+    local parts = {}
+    local length = 0
+    each_tag(meta, tags, function(stamp, name, i)
+      local tag = tags_at .. name
+      local record = redis.call('GET', tag)
+      if not record then
+        record = ARGV[10]:sub(8 * i - 7, 8 * i)
+        if life > 0 then redis.call('SET', tag, record, 'PX', ARGV[11]) else redis.call('SET', tag, record) end
+      else
+        local left = redis.call('PTTL', tag)
+        if left >= 0 then
+          if life == 0 then redis.call('PERSIST', tag)
+          elseif left < tonumber(ARGV[4]) or ARGV[4] == '0' then redis.call('PEXPIRE', tag, ARGV[11]) end
+        end
+      end
+      if stamp == zero then stamp = record:sub(1, 8) end
+      parts[#parts + 1] = stamp .. struct.pack('<I2', #name) .. name
+      length = length + 10 + #name
+    end)
+    meta = table.concat(parts) .. meta:sub(length + 1)
+  end
+  local record = table.concat({ARGV[5], generation, ARGV[7], meta, ARGV[8]})
+  if ARGV[4] == '0' then redis.call('SET', key, record) else redis.call('SET', key, record, 'PX', ARGV[4]) end
+end
+)lua";
+
+// ARGV[12]: when (always, absent, present, unchanged), ARGV[13]: the version, 8 bytes. 1: written.
+constexpr std::string_view kPut = R"lua(
+local when = ARGV[12]
+if when ~= 'always' then
+  local head = kept(KEYS[1])
+  if when == 'absent' then
+    if head and fresh(head) then return 0 end
+  elseif when == 'present' then
+    if not (head and fresh(head)) then return 0 end
+  elseif (head and head:sub(9, 16) or zero) ~= ARGV[13] then
+    return 0
+  end
+end
+write(KEYS[1])
+return 1
+)lua";
+
+// ARGV[4]: the version, or 8 zero bytes. How many fresh ones went.
+constexpr std::string_view kForget = R"lua(
+local gone = 0
+for i = 1, count do
+  local head = kept(KEYS[i])
+  if ARGV[4] == zero or (head and head:sub(9, 16) == ARGV[4]) then
+    redis.call('UNLINK', KEYS[i])
+    if head and fresh(head) then gone = gone + 1 end
+  end
+end
+return gone
+)lua";
+
+constexpr std::string_view kHas = R"lua(
+local head = kept(KEYS[1])
+return head and fresh(head) and 1 or 0
+)lua";
+
+constexpr std::string_view kPull = R"lua(
+local head = kept(KEYS[1])
+if not (head and fresh(head)) then return false end
+local record = redis.call('GET', KEYS[1])
+redis.call('UNLINK', KEYS[1])
+return record
+)lua";
+
+// ARGV[4]: milliseconds to live or 0, ARGV[5]: the new version, ARGV[6]: fresh_until and keep_until, ARGV[7]:
+// milliseconds to live of tag records or 0. 1: done.
+constexpr std::string_view kTouch = R"lua(
+local head = kept(KEYS[1])
+if not (head and fresh(head)) then return 0 end
+redis.call('SETRANGE', KEYS[1], 8, ARGV[5] .. head:sub(17, 24) .. ARGV[6])
+if ARGV[4] == '0' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+local tags = struct.unpack('<I2', head, 41)
+if tags > 0 then
+  local meta = redis.call('GETRANGE', KEYS[1], 48, 47 + struct.unpack('<I4', head, 5))
+  each_tag(meta, tags, function(stamp, name)
+    local left = redis.call('PTTL', tags_at .. name)
+    if left < 0 then return true end
+    if ARGV[7] == '0' then redis.call('PERSIST', tags_at .. name)
+    elseif left < tonumber(ARGV[4]) then redis.call('PEXPIRE', tags_at .. name, ARGV[7]) end
+  end)
+end
+return 1
+)lua";
+
+// As put, with the amount and the new version, 8 bytes each, as ARGV[12] and ARGV[13]. Answers the number's 8 bytes, or
+// a word: what to do is not for here. Sums are made of halves, for Lua's numbers are exact to 53 bits only.
+constexpr std::string_view kIncrement = R"lua(
+local key = KEYS[1]
+local head = kept(key)
+if not (head and fresh(head)) then
+  write(key)
+  return ARGV[8]
+end
+if head:byte(3) ~= 1 then return 'other' end
+local at = 48 + struct.unpack('<I4', head, 5)
+local old = redis.call('GETRANGE', key, at, at + 7)
+local low, high = struct.unpack('<I4i4', old)
+local more_low, more_high = struct.unpack('<I4i4', ARGV[12])
+low, high = low + more_low, high + more_high
+if low >= 4294967296 then low, high = low - 4294967296, high + 1 end
+if high > 2147483647 or high < -2147483648 then return 'full' end
+local sum = struct.pack('<I4i4', low, high)
+redis.call('SETRANGE', key, at, sum)
+redis.call('SETRANGE', key, 8, ARGV[13])
+return sum
+)lua";
+
+// KEYS: tag records. ARGV[4]: new epochs, ARGV[5]: the least milliseconds that a record is to live. The epochs, in a
+// row.
+constexpr std::string_view kEpochs = R"lua(
+local epochs = {}
+for i = 1, count do
+  local record = redis.call('GET', KEYS[i])
+  if not record then
+    record = ARGV[4]:sub(8 * i - 7, 8 * i)
+    redis.call('SET', KEYS[i], record, 'PX', ARGV[5])
+  else
+    local left = redis.call('PTTL', KEYS[i])
+    if left >= 0 and left < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[i], ARGV[5]) end
+  end
+  epochs[i] = record:sub(1, 8)
+end
+return table.concat(epochs)
+)lua";
+
+// Writes ARGV[5] where ARGV[4] stands; its life goes on. 1: done.
+constexpr std::string_view kExchange = R"lua(
+if redis.call('GET', KEYS[1]) ~= ARGV[4] then return 0 end
+redis.call('SET', KEYS[1], ARGV[5], 'KEEPTTL')
+return 1
+)lua";
+
+// Removes those of the keys that are of no use to anybody any more: ours, and flushed or past their time. How many.
+constexpr std::string_view kReclaim = R"lua(
+local gone = 0
+for i = 1, count do
+  local head = redis.pcall('GETRANGE', KEYS[i], 0, 47)
+  if type(head) == 'string' and #head == 48 and head:sub(1, 2) == '\241\1' and not kept(KEYS[i]) then
+    redis.call('UNLINK', KEYS[i])
+    gone = gone + 1
+  end
+end
+return gone
+)lua";
+
+std::string sha1(std::string_view text) {
+  std::array<std::uint32_t, 5> state{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+  const auto turn = [](std::uint32_t word, int by) { return (word << by) | (word >> (32 - by)); };
+  std::string padded(text);
+  padded += '\x80';
+  while (padded.size() % 64 != 56) padded += '\0';
+  for (int shift = 56; shift >= 0; shift -= 8)
+    padded += static_cast<char>((static_cast<std::uint64_t>(text.size()) * 8) >> shift);
+  for (std::size_t block = 0; block < padded.size(); block += 64) {
+    std::array<std::uint32_t, 80> words{};
+    for (std::size_t i = 0; i < 64; ++i)
+      words[i / 4] = (words[i / 4] << 8) | static_cast<unsigned char>(padded[block + i]);
+    for (std::size_t i = 16; i < 80; ++i)
+      words[i] = turn(words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16], 1);
+    auto [a, b, c, d, e] = state;
+    for (std::size_t i = 0; i < 80; ++i) {
+      std::uint32_t mix = b ^ c ^ d, constant = 0xca62c1d6;
+      if (i < 20) {
+        mix = (b & c) | (~b & d), constant = 0x5a827999;
+      } else if (i < 40) {
+        constant = 0x6ed9eba1;
+      } else if (i < 60) {
+        mix = (b & c) | (b & d) | (c & d), constant = 0x8f1bbcdc;
+      }
+      const std::uint32_t next = turn(a, 5) + mix + e + constant + words[i];
+      e = d, d = c, c = turn(b, 30), b = a, a = next;
+    }
+    state[0] += a, state[1] += b, state[2] += c, state[3] += d, state[4] += e;
+  }
+  std::string out;
+  for (const std::uint32_t word : state)
+    for (int shift = 28; shift >= 0; shift -= 4) out += "0123456789abcdef"[(word >> shift) & 15];
+  return out;
+}
+
+struct Compiled {
+  std::string text;
+  std::string name;
+};
+
+const Compiled& compiled(Script script) {
+  static const auto* const all = [] {
+    const auto make = [](std::string_view body, std::string_view with = {}) {
+      Compiled one;
+      one.text.append(kPrelude).append(with).append(body);
+      one.name = sha1(one.text);
+      return one;
+    };
+    return new std::array{make(kPut, kWrite),       make(kForget), make(kHas),      make(kPull),   make(kTouch),
+                          make(kIncrement, kWrite), make(kEpochs), make(kExchange), make(kReclaim)};
+  }();
+  return (*all)[static_cast<std::size_t>(script)];
+}
+
+}  // namespace
+
+const std::string& script_text(Script script) { return compiled(script).text; }
+const std::string& script_name(Script script) { return compiled(script).name; }
+
+}  // namespace detail::redis
+}  // namespace v1
+}  // namespace flux::cache

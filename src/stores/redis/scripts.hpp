@@ -1,0 +1,20 @@
+// The few scripts that run inside the server, by fixed text.
+#pragma once
+#include <string>
+#include <string_view>
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::redis {
+
+/// Each takes the key or keys and, for values, the key of the generation behind them; then the arguments that
+/// scripts.cpp tells.
+enum class Script { put, forget, has, pull, touch, increment, epochs, exchange, reclaim };
+
+const std::string& script_text(Script script);
+/// The SHA-1 of the text, which is what EVALSHA names it by.
+const std::string& script_name(Script script);
+
+}  // namespace detail::redis
+}  // namespace v1
+}  // namespace flux::cache

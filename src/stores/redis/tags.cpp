@@ -1,0 +1,176 @@
+// Tags: their records, and what a flush does to them. docs/design/tags.md argues why this is right.
+#include <flux/cache/detail/stable_hash.hpp>
+
+#include <algorithm>
+
+#include "core/random.hpp"
+#include "redis_store.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::redis {
+
+namespace {
+
+constexpr int kMaxSwapAttempts = 1'000;
+constexpr std::size_t kMaxRules = 16;
+constexpr std::int64_t kLeastTagLife = 675'000;  // milliseconds: no load takes longer
+
+std::vector<std::string_view> distinct(std::span<const std::string_view> tags) {
+  std::vector<std::string_view> each(tags.begin(), tags.end());
+  std::sort(each.begin(), each.end());
+  each.erase(std::unique(each.begin(), each.end()), each.end());
+  return each;
+}
+
+}  // namespace
+
+void ServerStore::tag_word(Commands& commands, std::string_view tag) const {
+  commands.open(tag_root_.size() + tag.size()).piece(tag_root_).piece(tag).close();
+}
+
+std::string ServerStore::fresh_epochs(std::size_t count) const {
+  std::string epochs;
+  for (; count > 0; --count) epochs += bytes_of(TagRecord::begin(random_bits()).epoch);
+  return epochs;
+}
+
+Result<ServerStore::TagRecords> ServerStore::read_tags(std::span<const std::string_view> tags) {
+  TagRecords records;
+  ThreadCommands commands;
+  commands->begin(1 + tags.size()).word("MGET");
+  for (const std::string_view tag : tags) tag_word(*commands, tag);
+  auto done = client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+    records.clear();
+    auto whole = replies.array(tags.size());
+    if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
+    for (const std::string_view tag : tags) {
+      auto element = replies.next();
+      if (!element.ok()) return Result<void>(element.take_error());
+      TagRecord record;
+      if (element->kind == Element::Kind::text && TagRecord::decode(element->text, record))
+        records.emplace_back(tag, std::move(record));
+    }
+    return {};
+  });
+  if (!done.ok()) return Result<TagRecords>(done.take_error());
+  return records;
+}
+
+Result<bool> ServerStore::are_spared(std::span<const TagStamp> tags) {
+  std::vector<std::string_view> names;
+  for (const TagStamp& tag : tags) names.push_back(tag.name);
+  const auto each = distinct(names);
+  auto records = read_tags(each);
+  if (!records.ok()) return Result<bool>(records.take_error());
+  if (records->size() < each.size()) return false;
+  return std::all_of(tags.begin(), tags.end(), [&](const TagStamp& tag) {
+    const auto at =
+        std::find_if(records->begin(), records->end(), [&](const auto& one) { return one.first == tag.name; });
+    return at->second.spares(tag.epoch, tags);
+  });
+}
+
+Result<std::vector<std::uint64_t>> ServerStore::epochs(std::span<const std::string_view> tags) {
+  std::vector<std::uint64_t> numbers;
+  if (tags.empty()) return numbers;
+  if (wrong_) return placed(*wrong_, "epochs");
+  const std::string fresh = fresh_epochs(tags.size());
+  auto done = client_.eval(
+      Script::epochs, 1 + tags.size() + 5, Again::yes,
+      [&](Commands& commands) {
+        commands.number(static_cast<std::int64_t>(tags.size()));
+        for (const std::string_view tag : tags) tag_word(commands, tag);
+        commands.number(0).number(static_cast<std::int64_t>(tags.size())).word(tag_root_);
+        commands.word(fresh).number(kLeastTagLife + margin_.count() / 1000);
+      },
+      [&](Replies& replies) -> Result<void> {
+        numbers.clear();
+        auto element = replies.next();
+        if (!element.ok()) return Result<void>(element.take_error());
+        if (element->kind == Element::Kind::error) return {};
+        if (element->text.size() != 8 * tags.size()) return Result<void>(replies.unexpected());
+        for (std::size_t i = 0; i < tags.size(); ++i)
+          numbers.push_back(load_little<std::uint64_t>(element->text.data() + 8 * i));
+        return {};
+      });
+  if (!done.ok()) return placed(std::move(done.error()), "epochs");
+  return numbers;
+}
+
+// A tag without a record guards nothing, and gets none.
+Result<void> ServerStore::flush_any(std::span<const std::string_view> tags) {
+  ThreadCommands commands;
+  for (const std::string_view tag : tags) {
+    commands->begin(5).word("SET");
+    tag_word(*commands, tag);
+    commands->word(bytes_of(TagRecord::begin(random_bits()).epoch)).word("XX").word("KEEPTTL");
+  }
+  return client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+    for (std::size_t i = 0; i < tags.size(); ++i) {
+      auto reply = replies.next();
+      if (!reply.ok()) return Result<void>(reply.take_error());
+    }
+    return {};
+  });
+}
+
+Result<void> ServerStore::flush_all_of(std::span<const std::string_view> tags) {
+  for (int attempt = 0; attempt < kMaxSwapAttempts; ++attempt) {
+    auto records = read_tags(tags);
+    if (!records.ok()) return Result<void>(records.take_error());
+    if (records->size() < tags.size()) return {};  // no living entry carries a tag without a record
+    const auto least = std::min_element(records->begin(), records->end(), [](const auto& a, const auto& b) {
+      return a.second.rules.size() < b.second.rules.size();
+    });
+    const std::string old = least->second.encode();
+    TagRecord next = least->second;
+    if (next.rules.size() >= kMaxRules || (next.epoch & TagRecord::kCountMask) == TagRecord::kCountMask) {
+      next = TagRecord::begin(random_bits());
+    } else {
+      std::vector<std::string> others;
+      for (const std::string_view tag : tags)
+        if (tag != least->first) others.emplace_back(tag);
+      next.add_rule(std::move(others));
+    }
+    const std::string encoded = next.encode();
+    std::int64_t done = 0;
+    auto exchanged = client_.eval(
+        Script::exchange, 1 + 1 + 5, Again::no,
+        [&](Commands& commands) {
+          commands.number(1);
+          tag_word(commands, least->first);
+          commands.number(0).number(1).word(tag_root_).word(old).word(encoded);
+        },
+        [&](Replies& replies) -> Result<void> {
+          auto number = replies.integer();
+          if (number.ok()) done = *number;
+          return Result<void>(number.take_error());
+        });
+    if (!exchanged.ok() || done == 1) return exchanged;
+  }
+  return Error{Errc::unavailable, "too many writers of one tag"};
+}
+
+Result<void> ServerStore::flush(const Scope& scope) {
+  if (wrong_) return placed(*wrong_, "flush");
+  if (scope.tags.empty()) {
+    const std::uint64_t next = random_bits();
+    ThreadCommands commands;
+    commands->begin(3).word("SET").word(generation_key_).word(bytes_of(next));
+    auto done =
+        client_.call(*commands, Again::yes, [](Replies& replies) { return Result<void>(replies.next().take_error()); });
+    if (!done.ok()) return placed(std::move(done.error()), "flush");
+    generation_.store(next, std::memory_order_relaxed);
+    reclaim_behind();
+    return {};
+  }
+  const auto each = distinct(scope.tags);
+  auto done = scope.any || each.size() == 1 ? flush_any(each) : flush_all_of(each);
+  if (!done.ok()) return placed(std::move(done.error()), "flush");
+  return {};
+}
+
+}  // namespace detail::redis
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,230 @@
+// Invalidation against loads that are running, crowds on cold keys, and reads that must not go back in time.
+#include <flux/cache/testing/crowd.hpp>
+#include <flux/cache/testing/repository_contract.hpp>
+
+#include <sys/mman.h>
+
+#include <atomic>
+#include <barrier>
+#include <cstdlib>
+#include <functional>
+#include <thread>
+
+#include "anchors.hpp"
+#include "sanitized.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace testing {
+
+void detail::link_races() {}
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int kRounds = kSanitized ? 200 : 1'000;
+
+/// Rounds of one loader against one invalidation: the source changes, then the cache is told. Whatever the two do, once
+/// both are over the cache shows what the source has, or nothing. Answers the rounds in which it does not.
+int rounds_that_stay_stale(const std::function<std::optional<int>()>& read,
+                           const std::function<void(const std::atomic<int>&)>& load,
+                           const std::function<void(int)>& invalidate) {
+  std::atomic<int> source{0};
+  int stale = 0;
+  std::barrier both(2);
+  std::jthread other([&] {
+    for (int round = 0; round < kRounds; ++round) {
+      both.arrive_and_wait();
+      if (round % 3 == 1) std::this_thread::yield();
+      invalidate(++source);
+      both.arrive_and_wait();
+    }
+  });
+  for (int round = 0; round < kRounds; ++round) {
+    both.arrive_and_wait();
+    load(source);
+    both.arrive_and_wait();
+    // The other side is waiting for the next round, so the source stands still.
+    const auto seen = read();
+    stale += seen && *seen != source.load();
+  }
+  return stale;
+}
+
+}  // namespace
+
+TEST_P(RepositoryContract, AThousandForgetsAgainstARunningLoad) {
+  const Repository& cache = this->cache();
+  EXPECT_EQ(rounds_that_stay_stale([&] { return cache.get<int>("k"); },
+                                   [&](const auto& source) { cache.remember("k", 60s, [&] { return source.load(); }); },
+                                   [&](int) { cache.forget("k"); }),
+            0);
+}
+
+TEST_P(RepositoryContract, AThousandPutsAgainstARunningLoad) {
+  const Repository& cache = this->cache();
+  const int stale = rounds_that_stay_stale([&] { return cache.get<int>("k"); },
+                                           [&](const auto& source) {
+                                             cache.forget("k");
+                                             cache.remember("k", 60s, [&] { return source.load(); });
+                                           },
+                                           [&](int value) { cache.put("k", value, 60s); });
+  EXPECT_EQ(stale, 0);
+}
+
+TEST_P(RepositoryContract, AThousandPullsAgainstARunningLoad) {
+  const Repository& cache = this->cache();
+  EXPECT_EQ(rounds_that_stay_stale([&] { return cache.get<int>("k"); },
+                                   [&](const auto& source) { cache.remember("k", 60s, [&] { return source.load(); }); },
+                                   [&](int) { (void)cache.pull<int>("k"); }),
+            0);
+}
+
+TEST_P(RepositoryContract, AThousandFlushesAgainstARunningLoad) {
+  const Repository& cache = this->cache();
+  EXPECT_EQ(rounds_that_stay_stale([&] { return cache.get<int>("k"); },
+                                   [&](const auto& source) { cache.remember("k", 60s, [&] { return source.load(); }); },
+                                   [&](int) { cache.flush(); }),
+            0);
+}
+
+TEST_P(RepositoryContract, AThousandFlushesOfATagAgainstARunningLoad) {
+  const TagSet red = cache().tags({"red"});
+  const TagSet either = cache().tags({"red", "blue"});
+  int turn = 0;
+  EXPECT_EQ(rounds_that_stay_stale([&] { return red.get<int>("k"); },
+                                   [&](const auto& source) { red.remember("k", 60s, [&] { return source.load(); }); },
+                                   [&](int) { ++turn % 2 == 0 ? red.flush() : either.flush_any(); }),
+            0);
+}
+
+TEST_P(RepositoryContract, AThousandFlushesOfATagThatTheLoaderNames) {
+  const Repository& cache = this->cache();
+  std::atomic<int> source{0};
+  int stale = 0;
+  std::barrier both(2);
+  std::jthread other([&] {
+    for (int round = 0; round < kRounds; ++round) {
+      both.arrive_and_wait();
+      ++source;
+      cache.tags({"named"}).flush();
+      both.arrive_and_wait();
+    }
+  });
+  for (int round = 0; round < kRounds; ++round) {
+    both.arrive_and_wait();
+    cache.remember("k", 60s, [&](Load<int>& load) {
+      load.tag("named");
+      return source.load();
+    });
+    both.arrive_and_wait();
+    const auto seen = cache.get<int>("k");
+    stale += seen && *seen != source.load();
+  }
+  EXPECT_EQ(stale, 0);
+}
+
+TEST_P(RepositoryContract, OfAThousandCallersOnOneColdKeyOneLoads) {
+  std::atomic<int> runs{0};
+  const int callers = kSanitized ? 100 : 1'000;
+  const long sum = run_on_threads(callers, [&] {
+    return cache().remember("cold", 60s, [&] {
+      std::this_thread::sleep_for(20ms);
+      ++runs;
+      return 7;
+    });
+  });
+  EXPECT_EQ(runs.load(), 1);
+  EXPECT_EQ(sum, 7L * callers);
+}
+
+TEST_P(RepositoryContract, OfFourProcessesOnColdKeysOneLoadsEach) {
+  if (!cache().store()->traits().shared) GTEST_SKIP() << "other processes do not see the entries of this store";
+  constexpr int kKeys = 10;
+  void* const page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(page, MAP_FAILED);
+  auto* const runs = static_cast<std::atomic<int>*>(page);
+  const long sum = run_in_processes(4, [&] {
+    return run_on_threads(4, [&] {
+      long sum = 0;
+      for (int i = 0; i < kKeys; ++i)
+        sum += cache().remember("cold " + std::to_string(i), 60s, [&] {
+          std::this_thread::sleep_for(5ms);
+          ++runs[i];
+          return i;
+        });
+      return sum;
+    });
+  });
+  EXPECT_EQ(sum, 16L * kKeys * (kKeys - 1) / 2);
+  for (int i = 0; i < kKeys; ++i) EXPECT_EQ(runs[i].load(), 1) << i;
+  ::munmap(page, 4096);
+}
+
+// Writers change the source and tell the cache, each in its own way; readers load. Whatever a reader is given must not
+// be older than the last change of which the cache had been told before the read began.
+TEST_P(RepositoryContract, NoReadGoesBackBehindAnInvalidationThatWasOver) {
+  struct Truth {
+    std::atomic<int> source{0};
+    std::atomic<int> told{0};
+  };
+  constexpr int kKeys = 3;
+  Truth truths[kKeys];
+  std::atomic<bool> over{false};
+  std::atomic<long> reads{0}, wrong{0};
+  const auto name = [](int key) { return "oracle " + std::to_string(key); };
+  const Tags tags{"of all"};
+  const TagSet tagged = cache().tags(tags);
+
+  const auto reader = [&](int seed) {
+    unsigned random = static_cast<unsigned>(seed) * 2654435761u + 1;
+    while (!over) {
+      random = random * 1664525u + 1013904223u;
+      const int key = static_cast<int>(random >> 16) % kKeys;
+      Truth& truth = truths[key];
+      const int told = truth.told.load();
+      std::optional<int> seen;
+      if ((random >> 8) % 4 == 0)
+        seen = cache().get<int>(name(key));
+      else
+        seen = tagged.remember(name(key), 60s, [&] { return truth.source.load(); });
+      ++reads;
+      if (seen && *seen < told) ++wrong;
+    }
+  };
+  const auto writer = [&](int key) {
+    unsigned random = static_cast<unsigned>(key) + 77;
+    for (int change = 1; !over; ++change) {
+      random = random * 1664525u + 1013904223u;
+      Truth& truth = truths[key];
+      truth.source = change;
+      switch ((random >> 16) % 6) {
+        case 0: cache().put(name(key), change, {.ttl = Ttl(60s), .tags = tags}); break;
+        case 1: tagged.flush(); break;
+        case 2: cache().flush(); break;
+        case 3: (void)cache().pull<int>(name(key)); break;
+        case 4: tagged.flush_any(); break;
+        default: cache().forget(name(key)); break;
+      }
+      truth.told = change;
+      if (change % 4 == 0) std::this_thread::yield();
+    }
+  };
+
+  const char* const seconds = std::getenv("FLUX_TEST_ORACLE_SECONDS");
+  const auto length = seconds != nullptr ? std::chrono::milliseconds(1000L * std::atol(seconds)) : 300ms;
+  {
+    std::vector<std::jthread> crowd;
+    for (int i = 0; i < 3; ++i) crowd.emplace_back(reader, i);
+    for (int key = 0; key < kKeys; ++key) crowd.emplace_back(writer, key);
+    std::this_thread::sleep_for(length);
+    over = true;
+  }
+  EXPECT_GT(reads.load(), 0);
+  EXPECT_EQ(wrong.load(), 0) << "of " << reads.load() << " reads";
+}
+
+}  // namespace testing
+}  // namespace v1
+}  // namespace flux::cache

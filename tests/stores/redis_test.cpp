@@ -1,0 +1,33 @@
+// The redis store: the contract, bare and under the layers, on a real server.
+#include <flux/cache/stores/redis.hpp>
+#include <flux/cache/testing/repository_contract.hpp>
+#include <flux/cache/testing/store_contract.hpp>
+
+#include <string>
+
+#include "support/server.hpp"
+
+namespace flux::cache::testing {
+namespace {
+
+std::string contract_prefix;
+
+StorePtr open_again(const Clock& clock) {
+  const SharedServer* const server = shared_redis();
+  if (server == nullptr) return nullptr;
+  return make_redis({.prefix = contract_prefix, .timeout = std::chrono::seconds(60), .clock = &clock},
+                    {.host = server->host, .port = server->port, .pool_wait = std::chrono::seconds(60)});
+}
+
+StorePtr make_anew(const Clock& clock) {
+  contract_prefix = unique_prefix();
+  return open_again(clock);
+}
+
+const ContractParam kRedis{.make = make_anew, .again = open_again, .needs = "a redis server"};
+
+INSTANTIATE_TEST_SUITE_P(Redis, StoreContract, pipelines(kRedis), pipeline_name);
+INSTANTIATE_TEST_SUITE_P(Redis, RepositoryContract, repositories(kRedis), repository_name);
+
+}  // namespace
+}  // namespace flux::cache::testing
