@@ -1,11 +1,11 @@
 // The protocol of a bucket in index.hpp, in a model that relacy runs through all schedules it can think of.
 //
-// As in epoch_model.cpp, the protocol stands here once more with the operations and orders of the real one: an insertion
-// writes the entry, stores its number, then its tag; overwriting stores another number; an erasure clears the tag, then
-// the number. Two readers look for a key that is overwritten all the while: they must find it, old or new, whole, while
-// the way beside it is filled, emptied and filled with another entry under the same tag. Relacy reports a data race if a
-// reader could look at an entry that is not written yet. The second test publishes without release, and relacy must
-// find that fault.
+// As in epoch_model.cpp, the protocol stands here once more with the operations and orders of the real one: an
+// insertion writes the entry, stores its number, then its tag; overwriting stores another number; an erasure clears the
+// tag, then the number. Two readers look for a key that is overwritten all the while: they must find it, old or new,
+// whole, while the way beside it is filled, emptied and filled with another entry under the same tag. Relacy reports a
+// data race if a reader could look at an entry that is not written yet. The second test publishes without release, and
+// relacy must find that fault.
 #include <relacy/relacy.hpp>
 
 #include <sys/wait.h>

@@ -1,9 +1,9 @@
 // tests/bench/facade - what the verbs cost above the memory engine: `bench_facade [rounds=15]`.
 //
-// Sixty-four keys of 20 bytes, so that everything lies in the nearest cache and the calls' own work is what is seen: half
-// of the requests of a usual load go to keys that do.
-// Each round times every contestant over the same keys in turn; the figures are the medians over the rounds, in
-// nanoseconds for one call. Allocations are counted by this program's operator new.
+// Sixty-four keys of 20 bytes, so that everything lies in the nearest cache and the calls' own work is what is seen:
+// half of the requests of a usual load go to keys that do. Each round times every contestant over the same keys in
+// turn; the figures are the medians over the rounds, in nanoseconds for one call. Allocations are counted by this
+// program's operator new.
 #include <flux/cache/decorator.hpp>
 #include <flux/cache/detail/hash.hpp>
 #include <flux/cache/engine/engine.hpp>
@@ -144,9 +144,8 @@ int main(int argc, char** argv) {
         }));
   enter("get_shared<Product>",
         over(object_keys, [&](const std::string& key) { return cache.get_shared<Product>(key)->id; }));
-  enter("get<int>", over(number_keys, [&](const std::string& key) {
-          return static_cast<std::size_t>(*cache.get<int>(key));
-        }));
+  enter("get<int>",
+        over(number_keys, [&](const std::string& key) { return static_cast<std::size_t>(*cache.get<int>(key)); }));
 
   std::size_t sum = 0;
   for (int round = 0; round < rounds; ++round) {

@@ -54,8 +54,8 @@ void fill(Cache& cache, std::size_t count) {
   }
 }
 
-/// Draws near a key that comes up soon: a program that asks a cache has the key at hand, so the wait for the bench's own
-/// table of keys is none of the cache's.
+/// Draws near a key that comes up soon: a program that asks a cache has the key at hand, so the wait for the bench's
+/// own table of keys is none of the cache's.
 void expect(const std::vector<std::uint32_t>& sequence, std::size_t at) {
   const Key& key = data().keys[sequence[(at + 12) % kSequence]];
   __builtin_prefetch(key.bytes);
@@ -65,8 +65,8 @@ void expect(const std::vector<std::uint32_t>& sequence, std::size_t at) {
 /// A thread's own part of a sequence.
 std::size_t start_of(int thread) { return (static_cast<std::size_t>(thread) * 524'309) % kSequence; }
 
-/// Some reads before the clock starts: the contestant before has filled the processor's caches with its own entries, and
-/// to fetch them anew is no part of a running cache's work.
+/// Some reads before the clock starts: the contestant before has filled the processor's caches with its own entries,
+/// and to fetch them anew is no part of a running cache's work.
 template <class Cache>
 void warm(Cache& cache, const std::vector<std::uint32_t>& sequence) {
   char out[kValueSize];

@@ -95,7 +95,8 @@ class Arena {
   static constexpr std::uint32_t kChunks = 1u << 15;  // 64 GiB
   static constexpr std::uint32_t kChunkShift = 17;    // units of a chunk
   static constexpr std::uint32_t kPageShift = 10;     // units of a page
-  static constexpr std::uint32_t kHugeFrom = 32;      ///< where nothing is promised, huge pages are asked for from this chunk on
+  static constexpr std::uint32_t kHugeFrom =
+      32;  ///< where nothing is promised, huge pages are asked for from this chunk on
 
   /// One page's books; a cache line.
   struct alignas(64) Page {
@@ -173,7 +174,8 @@ class Arena {
     if (fullness.whole == 0) return chunks_ >= kHugeFrom;
     if (fullness.part == 0) return false;
     const double taken = static_cast<double>(pages_taken_);
-    return taken * static_cast<double>(fullness.whole) / static_cast<double>(fullness.part) >= taken + kChunkPages * 5 / 4;
+    return taken * static_cast<double>(fullness.whole) / static_cast<double>(fullness.part) >=
+           taken + kChunkPages * 5 / 4;
   }
   bool add_chunk(const Fullness& fullness) noexcept {
     if (chunks_ == kChunks) return false;
@@ -239,7 +241,9 @@ class Slots {
     return slot;
   }
   /// A slot that is about to be written again, and one that nobody looks at any more but that stays taken.
-  void wake(Slot slot, std::uint8_t size_class) noexcept { unpoison(arena_.at(slot), SizeClasses::bytes_of(size_class)); }
+  void wake(Slot slot, std::uint8_t size_class) noexcept {
+    unpoison(arena_.at(slot), SizeClasses::bytes_of(size_class));
+  }
   void rest(Slot slot, std::uint8_t size_class) noexcept { poison(arena_.at(slot), SizeClasses::bytes_of(size_class)); }
 
   /// Back to its page, after `rest`; the page goes back to the arena with its last slot.

@@ -95,7 +95,9 @@ struct Plan {
     return SizeClasses::bytes_of(class_of(entry)) + entry.outside_bytes() + kOverhead;
   }
   /// The class of the slot that an entry stands in.
-  [[gnu::always_inline]] static std::uint8_t class_of(const Entry& entry) noexcept { return SizeClasses::class_of(entry.slot_bytes()); }
+  [[gnu::always_inline]] static std::uint8_t class_of(const Entry& entry) noexcept {
+    return SizeClasses::class_of(entry.slot_bytes());
+  }
 };
 
 }  // namespace engine

@@ -21,11 +21,11 @@ inline std::uint32_t shards_for(const Options& options) noexcept {
   return shards;
 }
 
-inline Shard::Setup setup_of(const Options& options, std::uint32_t shards, std::uint32_t index, Micros origin) noexcept {
+inline Shard::Setup setup_of(const Options& options, std::uint32_t shards, std::uint32_t index,
+                             Micros origin) noexcept {
   Shard::Setup setup{};
-  const std::uint64_t items = options.max_items == 0
-                                  ? Shard::kUnbounded
-                                  : options.max_items / shards + (index < options.max_items % shards);
+  const std::uint64_t items =
+      options.max_items == 0 ? Shard::kUnbounded : options.max_items / shards + (index < options.max_items % shards);
   setup.max_items = static_cast<std::uint32_t>(std::clamp(items, std::uint64_t{1}, std::uint64_t{Shard::kUnbounded}));
   setup.max_bytes = options.max_bytes == 0 ? ~std::uint64_t{0} : options.max_bytes / shards;
   setup.policy = options.policy;

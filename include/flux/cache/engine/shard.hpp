@@ -463,8 +463,8 @@ class alignas(64) Shard {
   std::uint32_t grow_at_ = 0;
   std::uint32_t choice_ = ~0u;
   bool has_deadlines_ = false;
-  // With the line above, all that an overwriting put writes here; kept together, since each line that another core wrote
-  // last is one to wait for.
+  // With the line above, all that an overwriting put writes here; kept together, since each line that another core
+  // wrote last is one to wait for.
   alignas(64) Retired retired_;
   ShardFigures figures_;
   Slots slots_;

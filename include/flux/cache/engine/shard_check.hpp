@@ -19,8 +19,7 @@ inline std::string Shard::check() const {
     if (SizeClasses::bytes_of(Plan::class_of(entry)) != slots_.size_of(slot)) wrong = "a slot of another class";
     flushed += is_flushed(entry);
     const std::uint32_t position = entry.position;
-    const bool known = position < Entry::kRetired &&
-                       order_.member(position) == slot;
+    const bool known = position < Entry::kRetired && order_.member(position) == slot;
     if (!known) wrong = "an entry does not know its place in the order";
     if (table().find_slot(entry.hash, slot).slot != slot) wrong = "an entry cannot be found in the table";
   });

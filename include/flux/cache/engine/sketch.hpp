@@ -56,7 +56,7 @@ class FrequencySketch {
     if (least < 15) {
       for (int row = 0; row < 4; ++row) {
         const auto counter = static_cast<std::uint32_t>(mixed >> (32 + 8 * row)) & 31;
-        if (counts[row] == least) line[row * 2 + (counter >> 4)] += std::uint64_t{1} << ((counter & 15) * 4);
+        line[row * 2 + (counter >> 4)] += std::uint64_t{counts[row] == least} << ((counter & 15) * 4);
       }
     }
     if (++added_ >= period_) age();

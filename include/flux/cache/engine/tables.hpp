@@ -1,4 +1,5 @@
-// flux/cache/engine/tables.hpp - a shard's table as it grows: the one in use, and those that a last reader may still see.
+// flux/cache/engine/tables.hpp - a shard's table as it grows: the one in use, and those that a last reader may still
+// see.
 #pragma once
 #include <flux/cache/engine/epoch.hpp>
 #include <flux/cache/engine/index.hpp>
