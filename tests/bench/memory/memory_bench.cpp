@@ -242,14 +242,15 @@ void tails(Cache& cache, Kind kind, int threads, std::size_t operations) {
   record("p99.9 " + name, Cache::kName, histograms[0].quantile(0.999));
 }
 
+/// Memory of the process's own; pages of files, which a child maps anew as its code runs, are left out.
 std::uint64_t resident() {
   std::FILE* const file = std::fopen("/proc/self/statm", "r");
-  unsigned long long size = 0, pages = 0;
+  unsigned long long size = 0, pages = 0, of_files = 0;
   if (file != nullptr) {
-    if (std::fscanf(file, "%llu %llu", &size, &pages) != 2) pages = 0;
+    if (std::fscanf(file, "%llu %llu %llu", &size, &pages, &of_files) != 3) pages = of_files = 0;
     std::fclose(file);
   }
-  return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return (pages - of_files) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 /// Growth of the process, in a child of its own, divided by the entries; the capacity is what was filled, after three
