@@ -140,7 +140,8 @@ class Raw {
     memcached_result_st result;
     memcached_result_create(handle_, &result);
     while (memcached_fetch_result(handle_, &result, &code) != nullptr)
-      all.emplace_hint(all.end(), std::string(memcached_result_key_value(&result), memcached_result_key_length(&result)),
+      all.emplace_hint(all.end(),
+                       std::string(memcached_result_key_value(&result), memcached_result_key_length(&result)),
                        std::string(memcached_result_value(&result), memcached_result_length(&result)));
     memcached_result_free(&result);
     return all;
@@ -171,7 +172,9 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
     quiet.settle();
     int at = 0;
     Contest get("get, " + std::to_string(size) + " bytes", kBatch);
-    get.enter("libmemcached", [&](int) { for (int i = 0; i < kBatch; ++i) must(raw.get(name_of(at++)).size() == size); });
+    get.enter("libmemcached", [&](int) {
+      for (int i = 0; i < kBatch; ++i) must(raw.get(name_of(at++)).size() == size);
+    });
     get.enter("the store", [&](int) {
       for (int i = 0; i < kBatch; ++i) {
         std::string copy;
@@ -185,7 +188,9 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
     get.run(rounds);
 
     Contest set("set, " + std::to_string(size) + " bytes, an hour", kBatch);
-    set.enter("libmemcached", [&](int) { for (int i = 0; i < kBatch; ++i) raw.set(name_of(at++), value, 3600); });
+    set.enter("libmemcached", [&](int) {
+      for (int i = 0; i < kBatch; ++i) raw.set(name_of(at++), value, 3600);
+    });
     set.enter("the facade", [&](int) {
       for (int i = 0; i < kBatch; ++i) must(cache.put(name_of(at++), value, std::chrono::hours(1)));
     });
@@ -218,10 +223,18 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
       for (const std::string& name : names) quiet.set(name, std::string(100, 'v'));
     for (int i = 0; i < kBatch; ++i) must(raw.get(name_of(at++)).size() == 100);
   });
-  rest.enter("facade get of a struct", [&](int) { for (int i = 0; i < kBatch; ++i) must(cache.get<Product>(name_of(at++))->id == 7); });
-  rest.enter("facade has", [&](int) { for (int i = 0; i < kBatch; ++i) must(cache.has(name_of(at++))); });
-  rest.enter("facade increment", [&](int) { for (int i = 0; i < kBatch; ++i) must(cache.increment("counter") > 0); });
-  rest.enter("facade add (there)", [&](int) { for (int i = 0; i < kBatch; ++i) must(!cache.add(name_of(at++), 1)); });
+  rest.enter("facade get of a struct", [&](int) {
+    for (int i = 0; i < kBatch; ++i) must(cache.get<Product>(name_of(at++))->id == 7);
+  });
+  rest.enter("facade has", [&](int) {
+    for (int i = 0; i < kBatch; ++i) must(cache.has(name_of(at++)));
+  });
+  rest.enter("facade increment", [&](int) {
+    for (int i = 0; i < kBatch; ++i) must(cache.increment("counter") > 0);
+  });
+  rest.enter("facade add (there)", [&](int) {
+    for (int i = 0; i < kBatch; ++i) must(!cache.add(name_of(at++), 1));
+  });
   rest.enter("facade put and pull", [&](int) {
     for (int i = 0; i < kBatch; ++i) must(cache.put("pulled", 1) && cache.pull<int>("pulled") == 1);
   });
@@ -243,7 +256,10 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
   for (int i = 0; i < kThreads; ++i) handles.push_back(std::make_unique<Raw>(where, false));
   const auto crowd = [&](const auto& work) {
     std::vector<std::thread> threads;
-    for (int t = 0; t < kThreads; ++t) threads.emplace_back([&, t] { for (int i = 0; i < kBatch; ++i) work(t, i * kThreads + t); });
+    for (int t = 0; t < kThreads; ++t)
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < kBatch; ++i) work(t, i * kThreads + t);
+      });
     for (std::thread& thread : threads) thread.join();
   };
   for (const std::string& name : names) must(cache.put(name, std::string(100, 'v')));
@@ -251,9 +267,8 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
   crowds.enter("libmemcached, a handle each", [&](int) {
     crowd([&](int t, int i) { must(handles[static_cast<std::size_t>(t)]->get(name_of(i)).size() == 100); });
   });
-  crowds.enter("the facade", [&](int) {
-    crowd([&](int, int i) { must(cache.get<std::string>(name_of(i))->size() == 100); });
-  });
+  crowds.enter("the facade",
+               [&](int) { crowd([&](int, int i) { must(cache.get<std::string>(name_of(i))->size() == 100); }); });
   crowds.run(std::max(5, rounds / 10));
 }
 
