@@ -510,10 +510,11 @@ Result<bool> ServersStore::pull(const Key& key, const Read&, Receiver found) {
     step_back(attempt);
     auto seen = read_for_swap(target, bytes, end);
     if (!seen.ok()) return placed(std::move(seen.error()), "pull", &key);
-    if (seen->state != Seen::fresh && seen->state != Seen::foreign) return false;
+    if (!seen->is_kept() && seen->state != Seen::foreign) return false;
     auto removed = remove(target, seen->cas, end);
     if (!removed.ok()) return placed(std::move(removed.error()), "pull", &key);
     if (*removed == Swapped::no) continue;
+    if (seen->state == Seen::kept) return false;
     if (seen->state == Seen::fresh && hand_over(seen->record, found)) return true;
     return placed({Errc::corrupt, "the item is damaged, or another program's; it was removed"}, "pull", &key);
   }
