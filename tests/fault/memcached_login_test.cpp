@@ -72,8 +72,9 @@ int option(void*, const char*, const char* name, const char** value, unsigned* s
 }
 
 bool add_user(const std::string& username, const std::string& password) {
-  static const sasl_callback_t callbacks[] = {{SASL_CB_GETOPT, reinterpret_cast<int (*)()>(&option), nullptr},
-                                              {SASL_CB_LIST_END, nullptr, nullptr}};
+  static const sasl_callback_t callbacks[] = {
+      {SASL_CB_GETOPT, reinterpret_cast<int (*)()>(reinterpret_cast<void (*)()>(&option)), nullptr},
+      {SASL_CB_LIST_END, nullptr, nullptr}};
   sasl_conn_t* connection = nullptr;
   if (sasl_server_init(callbacks, "memcached") != SASL_OK ||
       sasl_server_new("memcached", nullptr, nullptr, nullptr, nullptr, nullptr, 0, &connection) != SASL_OK)

@@ -1,5 +1,5 @@
 // The memcached store, bare and through the whole facade, beside libmemcached, on servers that it starts:
-//   bench_memcached [rounds]
+//   bench_memcached [rounds [word of the tables]]
 // By TCP and by unix socket. In each table the first line is what the others are compared with.
 #include <libmemcached/memcached.h>
 #include <netinet/in.h>
@@ -40,6 +40,12 @@ struct Product {
   std::vector<std::string> labels{"lamp", "brass", "office"};
   bool is_sold = false;
 };
+
+std::string wanted;  // a word of the tables to run; empty: all
+
+void run(Contest& contest, const std::string& title, int rounds) {
+  if (title.find(wanted) != title.npos) contest.run(rounds);
+}
 
 void must(bool right) {
   if (!right) std::abort();
@@ -185,7 +191,7 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
     get.enter("the facade", [&](int) {
       for (int i = 0; i < kBatch; ++i) must(cache.get<std::string>(name_of(at++))->size() == size);
     });
-    get.run(rounds);
+    run(get, "get", rounds);
 
     Contest set("set, " + std::to_string(size) + " bytes, an hour", kBatch);
     set.enter("libmemcached", [&](int) {
@@ -194,7 +200,7 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
     set.enter("the facade", [&](int) {
       for (int i = 0; i < kBatch; ++i) must(cache.put(name_of(at++), value, std::chrono::hours(1)));
     });
-    set.run(rounds);
+    run(set, "set", rounds);
 
     std::vector<std::string> some;
     std::map<std::string, std::string> items;
@@ -204,7 +210,7 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
     Contest many("many(1000), " + std::to_string(size) + " bytes, per key", kMany);
     many.enter("libmemcached mget", [&](int) { must(raw.many(some).size() == some.size()); });
     many.enter("the facade", [&](int) { must(cache.many<std::string>(some).size() == some.size()); });
-    many.run(few);
+    run(many, "many(", few);
 
     Contest put_many("put_many(1000), " + std::to_string(size) + " bytes, per key", kMany);
     put_many.enter("libmemcached, noreply", [&](int) {
@@ -212,15 +218,15 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
       quiet.settle();
     });
     put_many.enter("the facade", [&](int) { must(cache.put_many(items, std::chrono::hours(1))); });
-    put_many.run(few);
+    run(put_many, "put_many(", few);
   }
 
   for (const std::string& name : names) must(cache.put(name, Product{}));
+  for (const std::string& name : names) quiet.set(name, std::string(100, 'v'));
+  quiet.settle();
   int at = 0;
   Contest rest("a struct, and the other verbs", kBatch);
-  rest.enter("libmemcached get, 100 bytes", [&, first = true](int) mutable {
-    if (std::exchange(first, false))
-      for (const std::string& name : names) quiet.set(name, std::string(100, 'v'));
+  rest.enter("libmemcached get, 100 bytes", [&](int) {
     for (int i = 0; i < kBatch; ++i) must(raw.get(name_of(at++)).size() == 100);
   });
   rest.enter("facade get of a struct", [&](int) {
@@ -249,7 +255,7 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
       lock.unlock();
     }
   });
-  rest.run(rounds);
+  run(rest, "verbs", rounds);
 
   // As many in all as one thread does, dealt out to eight.
   std::vector<std::unique_ptr<Raw>> handles;
@@ -269,13 +275,14 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
   });
   crowds.enter("the facade",
                [&](int) { crowd([&](int, int i) { must(cache.get<std::string>(name_of(i))->size() == 100); }); });
-  crowds.run(std::max(5, rounds / 10));
+  run(crowds, "threads", std::max(5, rounds / 10));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 100;
+  if (argc > 2) wanted = argv[2];
   {
     const Running server(false);
     compare(server.where, "TCP", rounds);
