@@ -197,7 +197,8 @@ TEST_F(MemcachedFault, TenThousandRoundsOfRandomTimeoutsGiveNoWrongValue) {
   constexpr int kKeys = 200;
   for (int i = 0; i < kKeys; ++i) put("k" + std::to_string(i), text("value of k" + std::to_string(i)));
   std::vector<StorePtr> stores;
-  for (const auto timeout : {200us, 400us, 1'000us, 3'000us}) stores.push_back(open({.timeout = timeout, .failure_limit = 1'000}));
+  for (const auto timeout : {200us, 400us, 1'000us, 3'000us})
+    stores.push_back(open({.timeout = timeout, .failure_limit = 1'000}));
   std::atomic<bool> is_over{false};
   std::thread pauser([&] {
     std::mt19937 random(1);
@@ -220,10 +221,13 @@ TEST_F(MemcachedFault, TenThousandRoundsOfRandomTimeoutsGiveNoWrongValue) {
         for (int n = 0; n < 20; ++n) names.push_back("k" + std::to_string(random() % kKeys));
         std::vector<Key> keys;
         for (const std::string& name : names) keys.emplace_back(name);
-        failures += !store->get_many(keys, {}, [&](std::size_t index, const Entry& entry) {
-                            ++hits;
-                            wrong += entry.value.text != "value of " + names[index];
-                          }).ok();
+        failures += !store
+                         ->get_many(keys, {},
+                                    [&](std::size_t index, const Entry& entry) {
+                                      ++hits;
+                                      wrong += entry.value.text != "value of " + names[index];
+                                    })
+                         .ok();
         continue;
       }
       const auto answer = store->get(Key(key), {}, [&](const Entry& entry) {
@@ -354,7 +358,8 @@ TEST_F(MemcachedFault, AServerWithoutRoomNamesWhatItDidNotTake) {
 TEST_F(MemcachedFault, AKeyThatHoldsACommandIsAKey) {
   put("victim", text("mine"));
   const std::string attack = "x 0 0 1\r\nq\r\nset victim 0 0 4\r\nEVIL\r\nset y";
-  for (const std::string& key : {attack, std::string("k\r\nflush_all"), std::string("k v\r\nmd victim"), std::string("k q")}) {
+  for (const std::string& key :
+       {attack, std::string("k\r\nflush_all"), std::string("k v\r\nmd victim"), std::string("k q")}) {
     EXPECT_TRUE(put(key, text("of the attack")));
     EXPECT_EQ(got(key), R"(text "of the attack")");
     EXPECT_TRUE(forget(key));
@@ -440,7 +445,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return info.param.first; });
 
 TEST(MemcachedLiars, ADripOfBytesDoesNotOutlastTheDeadline) {
-  ScriptedServer dripping([](std::string_view) { return std::string("VA 100000 O0\r\n") + std::string(100'000, 'v'); }, 20ms);
+  ScriptedServer dripping([](std::string_view) { return std::string("VA 100000 O0\r\n") + std::string(100'000, 'v'); },
+                          20ms);
   const auto store = make_memcached({.servers = {{.port = dripping.port()}}, .timeout = 300ms});
   const auto begun = Clock_::now();
   EXPECT_EQ(code_of(store->get(Key("k"), {}, [](const Entry&) {})), "timeout");

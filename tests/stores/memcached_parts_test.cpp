@@ -30,7 +30,7 @@ TEST(MemcachedKeys, StandAsTheyAreWhereTheProtocolAllows) {
 TEST(MemcachedKeys, AreSafeAndShortWhateverTheKeyIs) {
   const KeyCodec codec("app:");
   for (const std::string& key : {std::string("a b"), std::string("\0", 1), std::string("k\r\nflush_all\r\n"),
-                                std::string("\x7f"), std::string(245, 'k'), std::string(65'536, 'k')}) {
+                                 std::string("\x7f"), std::string(245, 'k'), std::string(65'536, 'k')}) {
     const WireKey wire = codec.encode(Key(key));
     EXPECT_TRUE(wire.is_digest());
     EXPECT_TRUE(is_safe_key(wire.text()));
@@ -231,10 +231,13 @@ class Library {
   explicit Library(const std::vector<Continuum::Server>& servers) : handle_(memcached_create(nullptr)) {
     memcached_behavior_set(handle_, MEMCACHED_BEHAVIOR_KETAMA_WEIGHTED, 1);
     for (const auto& server : servers)
-      memcached_server_add_with_weight(handle_, server.host.c_str(), static_cast<in_port_t>(server.port), server.weight);
+      memcached_server_add_with_weight(handle_, server.host.c_str(), static_cast<in_port_t>(server.port),
+                                       server.weight);
   }
   ~Library() { memcached_free(handle_); }
-  std::size_t server_of(const std::string& key) const { return memcached_generate_hash(handle_, key.data(), key.size()); }
+  std::size_t server_of(const std::string& key) const {
+    return memcached_generate_hash(handle_, key.data(), key.size());
+  }
 
  private:
   memcached_st* handle_;

@@ -16,7 +16,8 @@ inline MemcachedServer address_of(const Server& server) { return {.host = server
 inline const std::vector<MemcachedServer>& one_memcached() {
   static const std::vector<MemcachedServer> servers = [] {
     const SharedServer* const shared = shared_memcached();
-    return shared == nullptr ? std::vector<MemcachedServer>{} : std::vector{MemcachedServer{shared->host, shared->port}};
+    return shared == nullptr ? std::vector<MemcachedServer>{}
+                             : std::vector{MemcachedServer{shared->host, shared->port}};
   }();
   return servers;
 }

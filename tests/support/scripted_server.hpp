@@ -24,7 +24,10 @@ class ScriptedServer {
   enum class Greeting { usual, none };
 
   explicit ScriptedServer(Script script, std::chrono::milliseconds pause = {}, Greeting greeting = Greeting::usual)
-      : script_(std::move(script)), pause_(pause), greeting_(greeting), fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+      : script_(std::move(script)),
+        pause_(pause),
+        greeting_(greeting),
+        fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

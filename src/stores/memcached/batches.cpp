@@ -11,6 +11,8 @@ namespace {
 
 /// Keys in one burst: bounds what a call holds in memory.
 constexpr std::size_t kSlice = 1024;
+/// Likewise where entries are handed over as they come.
+constexpr std::size_t kReadSlice = 8192;
 
 /// The first of each repeated key.
 std::vector<Key> distinct(std::span<const Key> keys) {
@@ -79,39 +81,74 @@ class ServersStore::Fan {
   std::vector<Part> parts_;
 };
 
+// Entries are handed over as they come in, so what a call holds does not grow with its values. The generation is asked
+// for first; an entry that is put after a flush in between reads as a miss, as if it had been asked for in between.
 void ServersStore::get_slice(std::span<const Key> keys, std::size_t first, const Read& how, BatchReceiver found,
                              const net::Deadline& deadline, std::unique_ptr<Error>& error) {
-  std::vector<Target> targets;
-  targets.reserve(keys.size());
-  for (const Key& key : keys) targets.push_back(target_of(key));
+  struct Part {
+    Server* server = nullptr;
+    std::vector<std::size_t> indices;  // of the keys, one for each command but the first
+    std::vector<Command> commands;
+    std::unique_ptr<Exchange> exchange;
+    std::unique_ptr<Error> error;
+    std::uint64_t generation = 0;
+  };
+  std::size_t bytes = 0;
+  for (const Key& key : keys) bytes += codec_.longest(key);
+  std::string wires;
+  wires.reserve(bytes);  // so that the views below stay where they are
+  std::vector<Asked> asked;
+  asked.reserve(keys.size());
+  std::vector<Part> parts(servers_.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const WireKey wire = codec_.encode(keys[i]);
+    wires += wire.text();
+    asked.push_back({keys[i].text(), std::string_view(wires).substr(wires.size() - wire.text().size()),
+                     wire.is_digest(), keys[i].space() == Space::values});
+    const std::size_t server = continuum_.server_of(wire);
+    Part& part = parts[server];
+    if (part.server == nullptr) {
+      part.server = servers_[server].get();
+      part.commands.push_back(ask_generation());
+    }
+    part.indices.push_back(i);
+    part.commands.push_back(Command::get(asked[i].wire));
+  }
+  for (Part& part : parts) {
+    if (part.server == nullptr) continue;
+    part.exchange = std::make_unique<Exchange>(*part.server, part.commands, std::span<Reply>(), Repeat::yes);
+    part.error = part.exchange->begin(deadline).take_error();
+  }
   std::vector<std::size_t> damaged;
-  {
-    Fan fan(*this);
-    for (std::size_t i = 0; i < keys.size(); ++i) fan.add(targets[i], i, Command::get(targets[i].wire));
-    fan.run(Repeat::yes, true, deadline);
-    const std::int64_t now = wall();
-    for (Fan::Part& part : fan.parts()) {
-      if (part.error) {
-        keep_first(error, std::move(part.error));
-        continue;
-      }
-      for (std::size_t i = 0; i < part.indices.size(); ++i) {
-        const std::size_t index = part.indices[i];
-        if (auto why = fault_of(*part.server, part.replies[i])) keep_first(error, std::move(why));
-        const Seen seen = look(targets[index], part.replies[i], part.generation(), now);
+  const std::int64_t now = wall();
+  for (Part& part : parts) {
+    if (part.exchange && !part.error) {
+      const auto take = [&](std::size_t command, const Reply& reply) {
+        if (command == 0) {
+          part.generation = generation_in(reply);
+          return;
+        }
+        if (auto why = fault_of(*part.server, reply)) keep_first(error, std::move(why));
+        const std::size_t index = part.indices[command - 1];
+        const Seen seen = look(asked[index], reply, part.generation, now);
         const bool is_wanted = how.stale ? seen.is_kept() : seen.state == Seen::fresh;
         if (seen.state == Seen::foreign ||
             (is_wanted && !hand_over(seen.record, [&](const Entry& entry) { found(first + index, entry); })))
           damaged.push_back(index);
-      }
+      };
+      part.error = part.exchange->end_each(take, deadline).take_error();
     }
+    part.exchange.reset();
+    if (part.error) keep_first(error, std::move(part.error));
   }
   // A damaged item does not keep the others of its batch from being read.
   for (const std::size_t index : damaged) {
-    clear_away(targets[index], deadline);
-    keep_first(error, std::make_unique<Error>(Error{
-                          Errc::corrupt, "an item is damaged, or another program's; it was removed", {}, {},
-                          std::string(keys[index].text())}));
+    clear_away(target_of(keys[index]), deadline);
+    keep_first(error, std::make_unique<Error>(Error{Errc::corrupt,
+                                                    "an item is damaged, or another program's; it was removed",
+                                                    {},
+                                                    {},
+                                                    std::string(keys[index].text())}));
   }
 }
 
@@ -122,8 +159,8 @@ Result<void> ServersStore::get_many(std::span<const Key> keys, const Read& how, 
   }
   const net::Deadline end = deadline();
   std::unique_ptr<Error> error;
-  for (std::size_t at = 0; at < keys.size(); at += kSlice)
-    get_slice(keys.subspan(at, std::min(kSlice, keys.size() - at)), at, how, found, end, error);
+  for (std::size_t at = 0; at < keys.size(); at += kReadSlice)
+    get_slice(keys.subspan(at, std::min(kReadSlice, keys.size() - at)), at, how, found, end, error);
   if (error) return placed(std::move(*error), "get_many");
   return {};
 }
@@ -146,7 +183,8 @@ void ServersStore::put_slice(std::span<const Item> items, std::size_t first, con
     std::vector<std::size_t> again;
     for (const std::size_t index : left) {
       auto good = check(items[index].key, items[index].entry);
-      auto made = good.ok() ? make_item(targets[index], items[index].entry, deadline) : Result<Packed>(good.take_error());
+      auto made =
+          good.ok() ? make_item(targets[index], items[index].entry, deadline) : Result<Packed>(good.take_error());
       if (made.ok()) {
         packed[index] = std::move(*made);
         fan.add(targets[index], index, packed[index].command(Verb::set, targets[index]));
@@ -229,8 +267,7 @@ Result<std::size_t> ServersStore::forget_many(std::span<const Key> keys) {
     std::vector<Seen> seen(slice.size());
     {
       Fan look_up(*this);
-      for (std::size_t i = 0; i < slice.size(); ++i)
-        look_up.add(targets[i], i, Command::get_for_swap(targets[i].wire));
+      for (std::size_t i = 0; i < slice.size(); ++i) look_up.add(targets[i], i, Command::get_for_swap(targets[i].wire));
       look_up.run(Repeat::yes, true, end);
       const std::int64_t now = wall();
       for (Fan::Part& part : look_up.parts()) {
@@ -256,15 +293,19 @@ Result<std::size_t> ServersStore::forget_many(std::span<const Key> keys) {
       } else {
         for (std::size_t i = 0; i < part.indices.size(); ++i) {
           const std::size_t index = part.indices[i];
-          if (part.replies[i].status == Status::removed) gone += seen[index].state == Seen::fresh;
-          else changed.push_back(index);
+          if (part.replies[i].status == Status::removed)
+            gone += seen[index].state == Seen::fresh;
+          else
+            changed.push_back(index);
         }
       }
     }
     for (const std::size_t index : changed) {
       auto removed = forget(slice[index], {});
-      if (!removed.ok()) keep_first(error, removed.take_error());
-      else gone += *removed;
+      if (!removed.ok())
+        keep_first(error, removed.take_error());
+      else
+        gone += *removed;
     }
   }
   if (error) return placed(std::move(*error), "forget_many");

@@ -42,14 +42,14 @@ struct Command {
 
 enum class Status : std::uint8_t {
   found,
-  missing,     ///< of get, swap and remove
+  missing,  ///< of get, swap and remove
   stored,
   not_stored,  ///< add: something is there
   changed,     ///< swap and remove: the number is another one
   removed,
-  too_large,   ///< for the server
-  refused,     ///< the server failed at it, and says why in `value`
-  doubtful,    ///< one of some commands, of which one or more were refused or too large
+  too_large,  ///< for the server
+  refused,    ///< the server failed at it, and says why in `value`
+  doubtful,   ///< one of some commands, of which one or more were refused or too large
 };
 
 /// What became of a command. The value lives in the connection until the next `send`.
@@ -66,6 +66,9 @@ class Connection : public net::Pooled {
   virtual Result<void> send(std::span<const Command> commands, const net::Deadline& deadline) = 0;
   /// Receives the replies, one for each command, in their order.
   virtual Result<void> receive(std::span<Reply> replies, const net::Deadline& deadline) = 0;
+  /// Receives the replies to reads one by one, each valid inside the call alone; misses are left out.
+  using Sink = FunctionRef<void(std::size_t index, const Reply& reply)>;
+  virtual Result<void> receive_each(Sink take, const net::Deadline& deadline) = 0;
   /// Some of the replies' bytes are here: the server is at work on what was sent.
   virtual bool has_begun() const noexcept = 0;
   /// What the server tells about itself, by name.

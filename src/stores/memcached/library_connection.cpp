@@ -106,6 +106,15 @@ Result<void> LibraryConnection::receive(std::span<Reply> replies, const net::Dea
   return {};
 }
 
+Result<void> LibraryConnection::receive_each(Sink take, const net::Deadline& deadline) {
+  std::vector<Reply> replies(sent_.size());
+  auto done = receive(replies, deadline);
+  if (!done.ok()) return done;
+  for (std::size_t i = 0; i < replies.size(); ++i)
+    if (replies[i].status != Status::missing) take(i, replies[i]);
+  return done;
+}
+
 Result<void> LibraryConnection::fetch(std::size_t first, std::size_t count, std::span<Reply> replies) {
   std::vector<const char*> keys;
   std::vector<std::size_t> sizes;
@@ -128,7 +137,8 @@ Result<void> LibraryConnection::fetch(std::size_t first, std::size_t count, std:
   while (memcached_fetch_result(handle_.get(), &result, &code) != nullptr) {
     const std::string_view key(memcached_result_key_value(&result), memcached_result_key_length(&result));
     const auto [begin, end] = places.equal_range(key);
-    if (begin == end) return net::fault(endpoint_, Errc::unavailable, "reading an answer", "an answer to something else");
+    if (begin == end)
+      return net::fault(endpoint_, Errc::unavailable, "reading an answer", "an answer to something else");
     const char* const value = memcached_result_value(&result);  // null where it is empty
     values_.emplace_back(value != nullptr ? value : "", memcached_result_length(&result));
     for (auto place = begin; place != end; ++place)
@@ -152,7 +162,8 @@ Result<void> LibraryConnection::write(const Command& command, Reply& reply) {
       code = memcached_add(handle, key.data(), key.size(), value.data(), value.size(), lifetime_of(command), 0);
       break;
     case Verb::swap:
-      code = memcached_cas(handle, key.data(), key.size(), value.data(), value.size(), lifetime_of(command), 0, command.cas);
+      code = memcached_cas(handle, key.data(), key.size(), value.data(), value.size(), lifetime_of(command), 0,
+                           command.cas);
       break;
     case Verb::remove:
       // The library's delete knows no number, so an empty item takes the place for a moment.
@@ -164,9 +175,7 @@ Result<void> LibraryConnection::write(const Command& command, Reply& reply) {
   switch (code) {
     case MEMCACHED_SUCCESS:
     case MEMCACHED_STORED:
-    case MEMCACHED_DELETED:
-      reply.status = command.verb == Verb::remove ? Status::removed : Status::stored;
-      return {};
+    case MEMCACHED_DELETED: reply.status = command.verb == Verb::remove ? Status::removed : Status::stored; return {};
     case MEMCACHED_NOTFOUND: reply.status = Status::missing; return {};
     case MEMCACHED_NOTSTORED:
     case MEMCACHED_DATA_EXISTS:

@@ -28,6 +28,7 @@ class LibraryConnection final : public Connection {
   void abandon() noexcept override;
   Result<void> send(std::span<const Command> commands, const net::Deadline& deadline) override;
   Result<void> receive(std::span<Reply> replies, const net::Deadline& deadline) override;
+  Result<void> receive_each(Sink take, const net::Deadline& deadline) override;
   bool has_begun() const noexcept override { return has_begun_; }
   Result<std::map<std::string, std::string>> stats(const net::Deadline& deadline) override {
     return stats(nullptr, deadline);

@@ -67,7 +67,7 @@ Traits ServersStore::traits() const noexcept {
   std::uint64_t least = max_value_ != 0 ? max_value_ : std::numeric_limits<std::uint64_t>::max();
   for (const auto& server : servers_)
     least = std::min(least, std::max(server->item_bytes(), 2 * kValueOverhead) - kValueOverhead);
-  return {.kind = "memcached", .shared = true, .max_value_bytes = least};
+  return {.kind = "memcached", .shared = true, .remote = true, .max_value_bytes = least};
 }
 
 // --- time
@@ -146,7 +146,8 @@ Result<void> ServersStore::flush(const Scope& scope) {
   std::vector<std::unique_ptr<Exchange>> exchanges;
   std::vector<bool> is_sent;
   for (std::size_t i = 0; i < servers_.size(); ++i) {
-    exchanges.push_back(std::make_unique<Exchange>(*servers_[i], std::span(&command, 1), std::span(&replies[i], 1), Repeat::yes));
+    exchanges.push_back(
+        std::make_unique<Exchange>(*servers_[i], std::span(&command, 1), std::span(&replies[i], 1), Repeat::yes));
     auto sent = exchanges.back()->begin(end);
     is_sent.push_back(sent.ok());
     if (!sent.ok() && !first) first = sent.take_error();
@@ -184,19 +185,18 @@ Result<void> ServersStore::check(const Key& key) const {
   return {};
 }
 
-ServersStore::Seen ServersStore::look(const Target& target, const Reply& item, const Reply& generation,
-                                      std::int64_t now) const noexcept {
+ServersStore::Seen ServersStore::look(const Asked& asked, const Reply& item, std::uint64_t generation,
+                                      std::int64_t now) noexcept {
   Seen seen;
   if (item.status != Status::found) return seen;
   seen.cas = item.cas;
   if (item.value.empty()) {
     seen.state = Seen::gone;  // what the library leaves in the place of an item that was removed by its number
-  } else if (!decode_record(item.value, target.wire, seen.record)) {
+  } else if (!decode_record(item.value, asked.wire, seen.record)) {
     seen.state = Seen::foreign;
-  } else if (target.wire.is_digest() ? seen.record.key != target.key.text() : !seen.record.key.empty()) {
+  } else if (asked.is_digest ? seen.record.key != asked.key : !seen.record.key.empty()) {
     seen.state = Seen::other;
-  } else if (now >= seen.record.keep_until ||
-             (target.is_stamped && seen.record.generation != generation_in(generation))) {
+  } else if (now >= seen.record.keep_until || (asked.is_stamped && seen.record.generation != generation)) {
     seen.state = Seen::gone;
   } else {
     seen.state = now < seen.record.fresh_until ? Seen::fresh : Seen::kept;
@@ -301,7 +301,8 @@ Result<void> ServersStore::check_size(const Target& target, const Packed& item) 
                         std::to_string(target.server.item_bytes()));
 }
 
-Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Record record, const net::Deadline& deadline) {
+Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Record record,
+                                                     const net::Deadline& deadline) {
   record.version = random_bits();
   record.generation = 0;
   if (target.is_stamped) {
@@ -322,13 +323,13 @@ Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Recor
 }
 
 Result<ServersStore::Packed> ServersStore::make_item(const Target& target, const Entry& entry,
-                                                   const net::Deadline& deadline) {
+                                                     const net::Deadline& deadline) {
   std::string tags;
   encode_tags(entry.tags, tags);
   Record record;
   record.fresh_until = to_stored(entry.expiry.fresh_until);
-  record.keep_until = entry.expiry.keep_until == entry.expiry.fresh_until ? record.fresh_until
-                                                                          : to_stored(entry.expiry.keep_until);
+  record.keep_until =
+      entry.expiry.keep_until == entry.expiry.fresh_until ? record.fresh_until : to_stored(entry.expiry.keep_until);
   record.number = entry.value.number;
   record.kind = entry.value.kind;
   record.tag_count = static_cast<std::uint16_t>(entry.tags.size());
@@ -462,8 +463,8 @@ Result<bool> ServersStore::put_over(const Target& target, const Entry& entry, co
     step_back(attempt);
     auto seen = read_for_swap(target, bytes, deadline);
     if (!seen.ok()) return Result<bool>(seen.take_error());
-    const bool holds = how.when == When::present ? seen->state == Seen::fresh
-                                                 : seen->is_kept() && seen->record.version == how.version;
+    const bool holds =
+        how.when == When::present ? seen->state == Seen::fresh : seen->is_kept() && seen->record.version == how.version;
     if (!holds) return false;
     auto item = make_item(target, entry, deadline);
     if (!item.ok()) return Result<bool>(item.take_error());
@@ -509,10 +510,11 @@ Result<bool> ServersStore::pull(const Key& key, const Read&, Receiver found) {
     step_back(attempt);
     auto seen = read_for_swap(target, bytes, end);
     if (!seen.ok()) return placed(std::move(seen.error()), "pull", &key);
-    if (seen->state != Seen::fresh && seen->state != Seen::foreign) return false;
+    if (!seen->is_kept() && seen->state != Seen::foreign) return false;
     auto removed = remove(target, seen->cas, end);
     if (!removed.ok()) return placed(std::move(removed.error()), "pull", &key);
     if (*removed == Swapped::no) continue;
+    if (seen->state == Seen::kept) return false;
     if (seen->state == Seen::fresh && hand_over(seen->record, found)) return true;
     return placed({Errc::corrupt, "the item is damaged, or another program's; it was removed"}, "pull", &key);
   }

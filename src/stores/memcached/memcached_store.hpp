@@ -21,9 +21,21 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::memcached {
 
+/// A generation as it stands under its key, and back; 0: there is none.
+inline std::string encode_generation(std::uint64_t generation) {
+  return {reinterpret_cast<const char*>(&generation), sizeof generation};
+}
+inline std::uint64_t generation_in(const Reply& reply) noexcept {
+  std::uint64_t generation = 0;
+  if (reply.status == Status::found && reply.value.size() == sizeof generation)
+    std::memcpy(&generation, reply.value.data(), sizeof generation);
+  return generation;
+}
+
 class ServersStore final : public MemcachedStore {
  public:
-  ServersStore(const MemcachedConfig& config, std::shared_ptr<const net::TlsContext> tls, std::unique_ptr<Error> why_not);
+  ServersStore(const MemcachedConfig& config, std::shared_ptr<const net::TlsContext> tls,
+               std::unique_ptr<Error> why_not);
 
   Traits traits() const noexcept override;
   Result<bool> get(const Key& key, const Read& how, Receiver found) override;
@@ -92,7 +104,18 @@ class ServersStore final : public MemcachedStore {
 
   /// Remembers a value that was to be replaced or removed, where the server could not be told so.
   static void owe(const Target& target, const Error& why);
-  Seen look(const Target& target, const Reply& item, const Reply& generation, std::int64_t now) const noexcept;
+  /// What a look at an item has to know about its key.
+  struct Asked {
+    std::string_view key;
+    std::string_view wire;
+    bool is_digest;
+    bool is_stamped;
+  };
+  static Seen look(const Asked& asked, const Reply& item, std::uint64_t generation, std::int64_t now) noexcept;
+  static Seen look(const Target& target, const Reply& item, const Reply& generation, std::int64_t now) noexcept {
+    return look({target.key.text(), target.wire, target.wire.is_digest(), target.is_stamped}, item,
+                generation_in(generation), now);
+  }
   /// Hands the entry to whoever asked. False: its tags do not decode.
   bool hand_over(const Record& record, Receiver found) const;
   /// Takes a damaged item away, unless it was replaced meanwhile.
@@ -139,17 +162,6 @@ inline Error placed(Error error, std::string_view operation, const Key* key = nu
   return error;
 }
 
-/// A generation as it stands under its key, and back; 0: there is none.
-inline std::string encode_generation(std::uint64_t generation) {
-  return {reinterpret_cast<const char*>(&generation), sizeof generation};
-}
-inline std::uint64_t generation_in(const Reply& reply) noexcept {
-  std::uint64_t generation = 0;
-  if (reply.status == Status::found && reply.value.size() == sizeof generation)
-    std::memcpy(&generation, reply.value.data(), sizeof generation);
-  return generation;
-}
-
 /// Competing writers may make a swap fail; each failure means that another one got through.
 inline constexpr int kMostAttempts = 10'000;
 inline Error contended() { return {Errc::unavailable, "too many writers on one key"}; }
@@ -159,9 +171,11 @@ void step_back(int attempt);
 /// What a server says against a command, as an error.
 inline std::unique_ptr<Error> fault_of(const Server& server, const Reply& reply) {
   if (reply.status == Status::too_large)
-    return std::make_unique<Error>(net::fault(server.endpoint(), Errc::too_large, "writing", "the server takes no item so large"));
+    return std::make_unique<Error>(
+        net::fault(server.endpoint(), Errc::too_large, "writing", "the server takes no item so large"));
   if (reply.status == Status::refused || reply.status == Status::doubtful)
-    return std::make_unique<Error>(net::fault(server.endpoint(), Errc::unavailable, "writing", "the server answered: " + std::string(reply.value.substr(0, 200))));
+    return std::make_unique<Error>(net::fault(server.endpoint(), Errc::unavailable, "writing",
+                                              "the server answered: " + std::string(reply.value.substr(0, 200))));
   return nullptr;
 }
 

@@ -131,6 +131,7 @@ Result<void> MetaConnection::send(std::span<const Command> commands, const net::
   out_.clear();
   pieces_.clear();
   sent_ = commands;
+  has_begun_ = false;
   for (std::size_t i = 0; i < commands.size(); ++i) write(commands[i], opaque_of(i), is_quiet_in(commands, i));
   ends_quiet_ = !commands.empty() && is_quiet_in(commands, commands.size() - 1);
   if (ends_quiet_) out_ += "mn\r\n";
@@ -147,31 +148,41 @@ Result<void> MetaConnection::send(std::span<const Command> commands, const net::
   return stream_.send(parts, in_, deadline);
 }
 
-// Commands from `next_` up to `end` were answered by silence, unless an error came in between: then any of them may have
-// been the one. False: one of them is never silent.
-bool MetaConnection::pass_silent(std::span<Reply> replies, std::size_t end) {
+// Commands from `next_` up to `end` were answered by silence, unless an error came in between: then any of them may
+// have been the one. False: one of them is never silent.
+bool MetaConnection::pass_silent(std::size_t end) {
   for (; next_ < end; ++next_) {
     if (!is_quiet_in(sent_, next_)) return false;
     const Status usual = sent_[next_].verb == Verb::get ? Status::missing : Status::stored;
-    replies[next_] = {has_unplaced_ ? Status::doubtful : usual, 0, {}};
+    const Reply reply{has_unplaced_ ? Status::doubtful : usual, 0, {}};
+    if (sink_ == nullptr) {
+      replies_[next_] = reply;
+    } else if (has_unplaced_) {
+      (*sink_)(next_, reply);
+    }
   }
   has_unplaced_ = false;
   return true;
 }
 
-void MetaConnection::settle(Reply& reply, Status status, const MetaReply& scanned) {
-  reply = {status, scanned.cas, {}};
-  // The buffer may still grow and move, so the place is noted, and looked up at the end.
-  if (scanned.value.data() != nullptr)
-    places_.push_back({next_, static_cast<std::size_t>(scanned.value.data() - in_.data().data()), scanned.value.size()});
+void MetaConnection::settle(Status status, const MetaReply& scanned) {
+  if (sink_ != nullptr) {
+    if (status != Status::missing) (*sink_)(next_, {status, scanned.cas, scanned.value});
+  } else {
+    replies_[next_] = {status, scanned.cas, {}};
+    // The buffer may still grow and move, so the place is noted, and looked up at the end.
+    if (scanned.value.data() != nullptr)
+      places_.push_back(
+          {next_, static_cast<std::size_t>(scanned.value.data() - in_.data().data()), scanned.value.size()});
+  }
   ++next_;
 }
 
-Result<bool> MetaConnection::take(std::span<Reply> replies, const MetaReply& scanned) {
+Result<bool> MetaConnection::take(const MetaReply& scanned) {
   switch (scanned.code) {
     case MetaCode::client_error: return refused(scanned.value);
     case MetaCode::barrier:
-      if (!ends_quiet_ || !pass_silent(replies, sent_.size())) return broken("an answer is missing");
+      if (!ends_quiet_ || !pass_silent(sent_.size())) return broken("an answer is missing");
       return true;
     case MetaCode::server_error: {
       // It names no command. A quiet one is known to be meant only where it stands alone between two that answer.
@@ -181,7 +192,7 @@ Result<bool> MetaConnection::take(std::span<Reply> replies, const MetaReply& sca
         return false;
       }
       const bool is_large = scanned.value.find("too large") != std::string_view::npos;
-      settle(replies[next_], is_large ? Status::too_large : Status::refused, scanned);
+      settle(is_large ? Status::too_large : Status::refused, scanned);
       break;
     }
     default: {
@@ -189,14 +200,31 @@ Result<bool> MetaConnection::take(std::span<Reply> replies, const MetaReply& sca
       if (scanned.has_opaque) index = (scanned.opaque + kOpaques - opaque_of(0)) % kOpaques;
       if (index < next_ || index >= sent_.size() || !fits(scanned.code, sent_[index].verb))
         return broken("an answer to something else");
-      if (!pass_silent(replies, index)) return broken("an answer is missing");
-      settle(replies[index], status_of(scanned.code, sent_[index].verb), scanned);
+      if (!pass_silent(index)) return broken("an answer is missing");
+      settle(status_of(scanned.code, sent_[index].verb), scanned);
     }
   }
   return next_ == sent_.size() && !ends_quiet_;
 }
 
 Result<void> MetaConnection::receive(std::span<Reply> replies, const net::Deadline& deadline) {
+  replies_ = replies;
+  sink_ = nullptr;
+  auto done = receive_all(deadline);
+  if (!done.ok()) return done;
+  for (const Place& place : places_) replies[place.index].value = in_.data().substr(place.at, place.size);
+  return done;
+}
+
+Result<void> MetaConnection::receive_each(Sink take, const net::Deadline& deadline) {
+  replies_ = {};
+  sink_ = &take;
+  auto done = receive_all(deadline);
+  sink_ = nullptr;
+  return done;
+}
+
+Result<void> MetaConnection::receive_all(const net::Deadline& deadline) {
   next_ = 0;
   has_unplaced_ = false;
   places_.clear();
@@ -213,12 +241,15 @@ Result<void> MetaConnection::receive(std::span<Reply> replies, const net::Deadli
     }
     scanned_ += used;
     if (next_ == sent_.size() && scanned.code != MetaCode::barrier) return broken("more was sent than was asked for");
-    auto over = take(replies, scanned);
+    has_begun_ = true;
+    auto over = take(scanned);
     if (!over.ok()) return Result<void>(over.take_error());
     is_over = *over;
+    if (sink_ == nullptr) continue;
+    in_.consume(scanned_);
+    scanned_ = 0;
   }
   if (in_.data().size() != scanned_) return broken("more was sent than was asked for");
-  for (const Place& place : places_) replies[place.index].value = in_.data().substr(place.at, place.size);
   first_opaque_ = opaque_of(sent_.size());
   sent_ = {};
   return {};

@@ -22,7 +22,8 @@ class MetaConnection final : public Connection {
   void abandon() noexcept override { stream_.abandon(); }
   Result<void> send(std::span<const Command> commands, const net::Deadline& deadline) override;
   Result<void> receive(std::span<Reply> replies, const net::Deadline& deadline) override;
-  bool has_begun() const noexcept override { return !in_.empty(); }
+  Result<void> receive_each(Sink take, const net::Deadline& deadline) override;
+  bool has_begun() const noexcept override { return has_begun_ || !in_.empty(); }
 
   /// Says who we are, as servers with an `--auth-file` want it. Errc::denied where that is wrong.
   Result<void> log_in(const std::string& username, const std::string& password, const net::Deadline& deadline);
@@ -46,9 +47,10 @@ class MetaConnection final : public Connection {
   };
 
   void write(const Command& command, std::uint32_t opaque, bool is_quiet);
-  Result<bool> take(std::span<Reply> replies, const MetaReply& scanned);
-  bool pass_silent(std::span<Reply> replies, std::size_t end);
-  void settle(Reply& reply, Status status, const MetaReply& scanned);
+  Result<void> receive_all(const net::Deadline& deadline);
+  Result<bool> take(const MetaReply& scanned);
+  bool pass_silent(std::size_t end);
+  void settle(Status status, const MetaReply& scanned);
   Result<void> say(std::string_view what, const net::Deadline& deadline);
   Result<std::string_view> receive_line(const net::Deadline& deadline, std::string_view end = "\r\n");
   Error broken(const std::string& why) const;
@@ -67,6 +69,9 @@ class MetaConnection final : public Connection {
   // While receiving:
   std::size_t next_ = 0;  // the first command without an answer
   bool has_unplaced_ = false;
+  bool has_begun_ = false;
+  std::span<Reply> replies_{};  // where answers go, or
+  const Sink* sink_ = nullptr;  // who takes them as they come
   std::vector<Place> places_;
 };
 

@@ -47,7 +47,7 @@ bool code_of(std::string_view word, MetaCode& code) noexcept {
     char text[3];
     MetaCode code;
   };
-  static constexpr Row kRows[] = {{"VA", MetaCode::value},  {"HD", MetaCode::done},      {"EN", MetaCode::miss},
+  static constexpr Row kRows[] = {{"VA", MetaCode::value},      {"HD", MetaCode::done},   {"EN", MetaCode::miss},
                                   {"NS", MetaCode::not_stored}, {"EX", MetaCode::exists}, {"NF", MetaCode::not_found},
                                   {"MN", MetaCode::barrier}};
   if (word.size() != 2) return false;

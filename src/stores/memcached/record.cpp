@@ -55,8 +55,8 @@ class Taker {
       return 0;
     }
     for (std::size_t i = 0; i < sizeof value; ++i)
-      value = static_cast<Number>(value | static_cast<Number>(static_cast<Number>(static_cast<unsigned char>(left_[i]))
-                                                              << (8 * i)));
+      value = static_cast<Number>(
+          value | static_cast<Number>(static_cast<Number>(static_cast<unsigned char>(left_[i])) << (8 * i)));
     left_.remove_prefix(sizeof value);
     return value;
   }
@@ -106,7 +106,8 @@ void encode_head(const Record& record, std::string_view wire_key, std::string& t
   to.append(fixed, static_cast<std::size_t>(at - fixed));
   to.append(record.key).append(record.tags).append(record.notes);
   const std::string_view head = std::string_view(to).substr(start + kSummedFrom);
-  store(to.data() + start + kSumAt, fingerprint_join(sum_of(head, record.text, wire_key), load_little<std::uint32_t>(fixed)));
+  store(to.data() + start + kSumAt,
+        fingerprint_join(sum_of(head, record.text, wire_key), load_little<std::uint32_t>(fixed)));
 }
 
 bool decode_record(std::string_view from, std::string_view wire_key, Record& record) noexcept {

@@ -14,6 +14,8 @@ namespace detail::memcached {
 
 namespace {
 
+/// The most that memcached can be told to take.
+constexpr std::uint64_t kMostItemBytes = std::uint64_t{1} << 30;
 /// Between two questions whether a server's crawler is free.
 constexpr auto kCrawlerPause = std::chrono::milliseconds(2);
 /// Between two looks whether somebody has paid.
@@ -68,7 +70,8 @@ Result<std::unique_ptr<net::Pooled>> Server::dial(const net::Deadline& deadline)
   // The limit is asked for anew by each connection: a server may have been started again with another one.
   const auto learn = [&](auto settings) -> std::unique_ptr<Error> {
     if (!settings.ok()) return settings.take_error();
-    item_bytes_.store(number_in(*settings, "item_size_max", kUsualItemBytes), std::memory_order_relaxed);
+    item_bytes_.store(std::min(number_in(*settings, "item_size_max", kUsualItemBytes), kMostItemBytes),
+                      std::memory_order_relaxed);
     return nullptr;
   };
   if (rules_.is_binary) {
@@ -130,6 +133,7 @@ void Server::owe_flush() {
 Result<void> Server::pay(const net::Deadline& deadline) {
   while (has_debts()) {
     if (is_paying_.exchange(true)) {
+      if (!is_up()) return net::fault(endpoint_, Errc::rejected, "waiting for what is owed", "the server is down");
       if (deadline.is_past()) return net::timed_out(endpoint_, "waiting for what is owed");
       std::this_thread::sleep_for(kPaymentPause);
       continue;
@@ -198,6 +202,8 @@ Result<void> Server::dump(FunctionRef<void(std::string_view key)> take) {
 }
 
 Exchange::~Exchange() {
+  // Given up half-way: whoever was let in to try the server again has to say so, or nobody is let in any more.
+  if (is_open_) server_.failed({Errc::unavailable, "a call was given up"});
   if (lease_ && is_clean_) lease_->hand_back(net::Deadline::Clock::now());
 }
 
@@ -231,27 +237,37 @@ Result<void> Exchange::begin_at_once(const net::Deadline& deadline) {
     return may;
   }
   auto sent = connect_and_send(deadline);
-  if (sent.ok()) return sent;
   // A connection that had died unseen says so at once; the server itself may be well.
-  if (sent.error().code == Errc::unavailable && lease_ && !lease_->is_fresh() && repeat_ == Repeat::yes) {
+  if (!sent.ok() && sent.error().code == Errc::unavailable && lease_ && !lease_->is_fresh() && repeat_ == Repeat::yes) {
     server_.pool().drop_idle();
     sent = connect_and_send(deadline);
   }
+  is_open_ = sent.ok();
   return sent.ok() ? std::move(sent) : fail(std::move(sent));
 }
 
-Result<void> Exchange::end(const net::Deadline& deadline) {
-  auto received = lease_->as<Connection>().receive(replies_, deadline);
+template <class Receive>
+Result<void> Exchange::end_with(const Receive& receive, const net::Deadline& deadline) {
+  Result<void> received = receive(lease_->as<Connection>());
   if (!received.ok() && received.error().code == Errc::unavailable && repeat_ == Repeat::yes && !lease_->is_fresh() &&
       !lease_->as<Connection>().has_begun()) {
     server_.pool().drop_idle();
     auto sent = connect_and_send(deadline);
-    received = sent.ok() ? lease_->as<Connection>().receive(replies_, deadline) : std::move(sent);
+    received = sent.ok() ? receive(lease_->as<Connection>()) : std::move(sent);
   }
+  is_open_ = false;
   if (!received.ok()) return fail(std::move(received));
   is_clean_ = true;
   server_.succeeded();
   return received;
+}
+
+Result<void> Exchange::end(const net::Deadline& deadline) {
+  return end_with([&](Connection& connection) { return connection.receive(replies_, deadline); }, deadline);
+}
+
+Result<void> Exchange::end_each(Connection::Sink take, const net::Deadline& deadline) {
+  return end_with([&](Connection& connection) { return connection.receive_each(take, deadline); }, deadline);
 }
 
 }  // namespace detail::memcached

@@ -57,9 +57,7 @@ class Server final : net::ForkGuard {
 
   /// The generation as it was last seen; 0: not yet, or lost.
   std::uint64_t generation() const noexcept { return generation_.load(std::memory_order_relaxed); }
-  void set_generation(std::uint64_t generation) noexcept {
-    generation_.store(generation, std::memory_order_relaxed);
-  }
+  void set_generation(std::uint64_t generation) noexcept { generation_.store(generation, std::memory_order_relaxed); }
   /// The largest item the server takes, its overhead included.
   std::uint64_t item_bytes() const noexcept { return item_bytes_.load(std::memory_order_relaxed); }
 
@@ -113,14 +111,17 @@ class Exchange {
   Result<void> begin(const net::Deadline& deadline);
   /// Likewise, whatever is owed: for the payment itself.
   Result<void> begin_at_once(const net::Deadline& deadline);
-  /// Receives.
+  /// Receives, all at once or one by one.
   Result<void> end(const net::Deadline& deadline);
+  Result<void> end_each(Connection::Sink take, const net::Deadline& deadline);
   Result<void> run(const net::Deadline& deadline) {
     auto begun = begin(deadline);
     return begun.ok() ? end(deadline) : std::move(begun);
   }
 
  private:
+  template <class Receive>
+  Result<void> end_with(const Receive& receive, const net::Deadline& deadline);
   Result<void> connect_and_send(const net::Deadline& deadline);
   Result<void> fail(Result<void> why);
 
@@ -129,7 +130,8 @@ class Exchange {
   std::span<Reply> replies_;
   Repeat repeat_;
   std::optional<net::Pool::Lease> lease_;
-  bool is_clean_ = false;
+  bool is_open_ = false;   // sent, and not yet received
+  bool is_clean_ = false;  // received as a whole
 };
 
 }  // namespace detail::memcached

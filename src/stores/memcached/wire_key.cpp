@@ -67,6 +67,10 @@ WireKey KeyCodec::start(char letter) const noexcept {
   return key;
 }
 
+std::size_t KeyCodec::longest(const Key& key) const noexcept {
+  return prefix_length_.size() + 1 + prefix_.size() + std::max(key.text().size(), kDigestBytes);
+}
+
 bool KeyCodec::is_of(Space space, std::string_view wire) const noexcept {
   const std::size_t at = prefix_length_.size();
   if (!wire.starts_with(prefix_length_) || wire.size() <= at + 1 + prefix_.size()) return false;

@@ -46,6 +46,8 @@ class KeyCodec {
   explicit KeyCodec(std::string_view prefix);
 
   WireKey encode(const Key& key) const noexcept;
+  /// How long the wire key is at most.
+  std::size_t longest(const Key& key) const noexcept;
   /// True for the wire keys of this prefix in that space.
   bool is_of(Space space, std::string_view wire) const noexcept;
   /// The key in a wire key of this prefix that is no digest.

@@ -1,5 +1,5 @@
 // The memcached store, bare and through the whole facade, beside libmemcached, on servers that it starts:
-//   bench_memcached [rounds]
+//   bench_memcached [rounds [word of the tables]]
 // By TCP and by unix socket. In each table the first line is what the others are compared with.
 #include <libmemcached/memcached.h>
 #include <netinet/in.h>
@@ -40,6 +40,12 @@ struct Product {
   std::vector<std::string> labels{"lamp", "brass", "office"};
   bool is_sold = false;
 };
+
+std::string wanted;  // a word of the tables to run; empty: all
+
+void run(Contest& contest, const std::string& title, int rounds) {
+  if (title.find(wanted) != title.npos) contest.run(rounds);
+}
 
 void must(bool right) {
   if (!right) std::abort();
@@ -140,7 +146,8 @@ class Raw {
     memcached_result_st result;
     memcached_result_create(handle_, &result);
     while (memcached_fetch_result(handle_, &result, &code) != nullptr)
-      all.emplace_hint(all.end(), std::string(memcached_result_key_value(&result), memcached_result_key_length(&result)),
+      all.emplace_hint(all.end(),
+                       std::string(memcached_result_key_value(&result), memcached_result_key_length(&result)),
                        std::string(memcached_result_value(&result), memcached_result_length(&result)));
     memcached_result_free(&result);
     return all;
@@ -171,7 +178,9 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
     quiet.settle();
     int at = 0;
     Contest get("get, " + std::to_string(size) + " bytes", kBatch);
-    get.enter("libmemcached", [&](int) { for (int i = 0; i < kBatch; ++i) must(raw.get(name_of(at++)).size() == size); });
+    get.enter("libmemcached", [&](int) {
+      for (int i = 0; i < kBatch; ++i) must(raw.get(name_of(at++)).size() == size);
+    });
     get.enter("the store", [&](int) {
       for (int i = 0; i < kBatch; ++i) {
         std::string copy;
@@ -182,14 +191,16 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
     get.enter("the facade", [&](int) {
       for (int i = 0; i < kBatch; ++i) must(cache.get<std::string>(name_of(at++))->size() == size);
     });
-    get.run(rounds);
+    run(get, "get", rounds);
 
     Contest set("set, " + std::to_string(size) + " bytes, an hour", kBatch);
-    set.enter("libmemcached", [&](int) { for (int i = 0; i < kBatch; ++i) raw.set(name_of(at++), value, 3600); });
+    set.enter("libmemcached", [&](int) {
+      for (int i = 0; i < kBatch; ++i) raw.set(name_of(at++), value, 3600);
+    });
     set.enter("the facade", [&](int) {
       for (int i = 0; i < kBatch; ++i) must(cache.put(name_of(at++), value, std::chrono::hours(1)));
     });
-    set.run(rounds);
+    run(set, "set", rounds);
 
     std::vector<std::string> some;
     std::map<std::string, std::string> items;
@@ -199,7 +210,7 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
     Contest many("many(1000), " + std::to_string(size) + " bytes, per key", kMany);
     many.enter("libmemcached mget", [&](int) { must(raw.many(some).size() == some.size()); });
     many.enter("the facade", [&](int) { must(cache.many<std::string>(some).size() == some.size()); });
-    many.run(few);
+    run(many, "many(", few);
 
     Contest put_many("put_many(1000), " + std::to_string(size) + " bytes, per key", kMany);
     put_many.enter("libmemcached, noreply", [&](int) {
@@ -207,21 +218,29 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
       quiet.settle();
     });
     put_many.enter("the facade", [&](int) { must(cache.put_many(items, std::chrono::hours(1))); });
-    put_many.run(few);
+    run(put_many, "put_many(", few);
   }
 
   for (const std::string& name : names) must(cache.put(name, Product{}));
+  for (const std::string& name : names) quiet.set(name, std::string(100, 'v'));
+  quiet.settle();
   int at = 0;
   Contest rest("a struct, and the other verbs", kBatch);
-  rest.enter("libmemcached get, 100 bytes", [&, first = true](int) mutable {
-    if (std::exchange(first, false))
-      for (const std::string& name : names) quiet.set(name, std::string(100, 'v'));
+  rest.enter("libmemcached get, 100 bytes", [&](int) {
     for (int i = 0; i < kBatch; ++i) must(raw.get(name_of(at++)).size() == 100);
   });
-  rest.enter("facade get of a struct", [&](int) { for (int i = 0; i < kBatch; ++i) must(cache.get<Product>(name_of(at++))->id == 7); });
-  rest.enter("facade has", [&](int) { for (int i = 0; i < kBatch; ++i) must(cache.has(name_of(at++))); });
-  rest.enter("facade increment", [&](int) { for (int i = 0; i < kBatch; ++i) must(cache.increment("counter") > 0); });
-  rest.enter("facade add (there)", [&](int) { for (int i = 0; i < kBatch; ++i) must(!cache.add(name_of(at++), 1)); });
+  rest.enter("facade get of a struct", [&](int) {
+    for (int i = 0; i < kBatch; ++i) must(cache.get<Product>(name_of(at++))->id == 7);
+  });
+  rest.enter("facade has", [&](int) {
+    for (int i = 0; i < kBatch; ++i) must(cache.has(name_of(at++)));
+  });
+  rest.enter("facade increment", [&](int) {
+    for (int i = 0; i < kBatch; ++i) must(cache.increment("counter") > 0);
+  });
+  rest.enter("facade add (there)", [&](int) {
+    for (int i = 0; i < kBatch; ++i) must(!cache.add(name_of(at++), 1));
+  });
   rest.enter("facade put and pull", [&](int) {
     for (int i = 0; i < kBatch; ++i) must(cache.put("pulled", 1) && cache.pull<int>("pulled") == 1);
   });
@@ -236,14 +255,17 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
       lock.unlock();
     }
   });
-  rest.run(rounds);
+  run(rest, "verbs", rounds);
 
   // As many in all as one thread does, dealt out to eight.
   std::vector<std::unique_ptr<Raw>> handles;
   for (int i = 0; i < kThreads; ++i) handles.push_back(std::make_unique<Raw>(where, false));
   const auto crowd = [&](const auto& work) {
     std::vector<std::thread> threads;
-    for (int t = 0; t < kThreads; ++t) threads.emplace_back([&, t] { for (int i = 0; i < kBatch; ++i) work(t, i * kThreads + t); });
+    for (int t = 0; t < kThreads; ++t)
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < kBatch; ++i) work(t, i * kThreads + t);
+      });
     for (std::thread& thread : threads) thread.join();
   };
   for (const std::string& name : names) must(cache.put(name, std::string(100, 'v')));
@@ -251,16 +273,16 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
   crowds.enter("libmemcached, a handle each", [&](int) {
     crowd([&](int t, int i) { must(handles[static_cast<std::size_t>(t)]->get(name_of(i)).size() == 100); });
   });
-  crowds.enter("the facade", [&](int) {
-    crowd([&](int, int i) { must(cache.get<std::string>(name_of(i))->size() == 100); });
-  });
-  crowds.run(std::max(5, rounds / 10));
+  crowds.enter("the facade",
+               [&](int) { crowd([&](int, int i) { must(cache.get<std::string>(name_of(i))->size() == 100); }); });
+  run(crowds, "threads", std::max(5, rounds / 10));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   const int rounds = argc > 1 ? std::atoi(argv[1]) : 100;
+  if (argc > 2) wanted = argv[2];
   {
     const Running server(false);
     compare(server.where, "TCP", rounds);

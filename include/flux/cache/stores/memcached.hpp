@@ -2,8 +2,8 @@
 // server that kept them.
 //
 // Speaks the meta protocol of memcached 1.6 over connections of its own; the binary protocol, and SASL with it, goes
-// through libmemcached. Keys are placed by weighted ketama, as other clients place them. docs/stores/memcached.md has the
-// options, the limits and the figures, docs/design/memcached_store.md the reasons.
+// through libmemcached. Keys are placed by weighted ketama, as other clients place them. docs/stores/memcached.md has
+// the options, the limits and the figures, docs/design/memcached_store.md the reasons.
 #pragma once
 #include <flux/cache/breaker_options.hpp>
 #include <flux/cache/options.hpp>
