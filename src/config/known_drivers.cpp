@@ -96,6 +96,20 @@ void describe(Fields& fields, DatabaseConfig& config) {
   fields.common(config);
 }
 
+void describe(Fields& fields, RedisNode& node) {
+  fields.host("host", node.host);
+  fields.integer("port", node.port, 1, 65'535);
+}
+
+void describe(Fields& fields, RedisSentinel& sentinel) {
+  fields.text("name", sentinel.name);
+  fields.each("nodes", sentinel.nodes);
+  fields.text("username", sentinel.username);
+  fields.secret("password", sentinel.password);
+  if (sentinel.name.empty() != sentinel.nodes.empty())
+    fields.mistake("name", "sentinels want a name of the primary, and a name wants sentinels (nodes)");
+}
+
 void describe(Fields& fields, RedisConnection& connection) {
   fields.driver("redis");
   fields.host("host", connection.host);
@@ -117,6 +131,7 @@ void describe(Fields& fields, RedisConnection& connection) {
   fields.path("key", connection.key);
   fields.text("server_name", connection.server_name);
   fields.flag("verify", connection.verify);
+  fields.group("sentinel", connection.sentinel);
 }
 
 void describe(Fields& fields, RedisConfig& config) {

@@ -126,7 +126,7 @@ Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
     drafts.reserve(items.size());
     for (const Item& item : items) {
       drafts.emplace_back(*this, item.key, item.entry, now, is_of_values(item.key) ? generation : 0);
-      epochs.push_back(fresh_epochs(item.entry.tags.size()));
+      if (by_script) epochs.push_back(fresh_epochs(item.entry.tags.size()));
     }
     std::uint64_t is_now = 0;
     const auto send = [&](bool whole_script) {

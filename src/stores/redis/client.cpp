@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "core/random.hpp"
+#include "sentinel.hpp"
 #include "url.hpp"
 
 namespace flux::cache {
@@ -84,10 +85,12 @@ Result<std::int64_t> Replies::integer() {
 
 Client::Client(const RedisConnection& connection, Duration timeout)
     : endpoint_(endpoint_of(connection)),
-      greeting_{connection.username, connection.password, connection.client_name, connection.database},
+      greeting_{connection.username, connection.password, connection.client_name, connection.database,
+                !connection.sentinel.nodes.empty()},
       timeout_(timeout),
       tls_options_{connection.tls, connection.ca,          connection.certificate,
                    connection.key, connection.server_name, connection.verify},
+      sentinel_(connection.sentinel),
       pool_(pool_options(connection), [this](const net::Deadline& deadline) { return dial(deadline); }) {}
 
 Result<std::unique_ptr<net::Pooled>> Client::dial(const net::Deadline& deadline) {
@@ -101,7 +104,10 @@ Result<std::unique_ptr<net::Pooled>> Client::dial(const net::Deadline& deadline)
     }
     tls = tls_;
   }
-  return Connection::dial(endpoint_, tls.get(), greeting_, timeout_, deadline);
+  if (sentinel_.nodes.empty()) return Connection::dial(endpoint_, tls.get(), greeting_, timeout_, deadline);
+  auto primary = find_primary(sentinel_, tls.get(), timeout_, deadline, first_sentinel_);
+  if (!primary.ok()) return Result<std::unique_ptr<net::Pooled>>(primary.take_error());
+  return Connection::dial(*primary, tls.get(), greeting_, timeout_, deadline);
 }
 
 Result<void> Client::attempt(Commands& commands, Again again, Reading read, const net::Deadline& deadline,
@@ -130,7 +136,10 @@ Result<void> Client::attempt(Commands& commands, Again again, Reading read, cons
 }
 
 Result<void> Client::call(Commands& commands, Again again, Reading read) {
-  const net::Deadline deadline = net::Deadline::in(timeout_);
+  return call(commands, again, read, net::Deadline::in(timeout_));
+}
+
+Result<void> Client::call(Commands& commands, Again again, Reading read, const net::Deadline& deadline) {
   bool may_retry = false;
   auto done = attempt(commands, again, read, deadline, may_retry);
   if (done.ok()) [[likely]]
@@ -148,15 +157,16 @@ Result<void> Client::call(Commands& commands, Again again, Reading read) {
 
 Result<void> Client::eval(Script script, std::size_t words, Again again, detail::FunctionRef<void(Commands&)> arguments,
                           Reading read) {
+  const net::Deadline deadline = net::Deadline::in(timeout_);
   ThreadCommands commands;
   commands->begin(2 + words).word("EVALSHA").word(script_name(script));
   arguments(*commands);
-  auto done = call(*commands, again, read);
+  auto done = call(*commands, again, read, deadline);
   if (done.ok() || !is_missing_script(done.error())) return done;
   commands->clear();
   commands->begin(2 + words).word("EVAL").word(script_text(script));
   arguments(*commands);
-  return call(*commands, again, read);
+  return call(*commands, again, read, deadline);
 }
 
 }  // namespace detail::redis

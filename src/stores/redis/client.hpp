@@ -2,8 +2,9 @@
 #pragma once
 #include <flux/cache/detail/function_ref.hpp>
 
+#include <atomic>
 #include <memory>
-#include <optional>
+#include <mutex>
 #include <span>
 
 #include "connection.hpp"
@@ -60,17 +61,18 @@ class Client {
 
   void trim() { pool_.trim(); }
   std::size_t connections() const { return pool_.size(); }
-  Duration timeout() const noexcept { return timeout_; }
-  const net::Endpoint& endpoint() const noexcept { return endpoint_; }
 
  private:
   Result<std::unique_ptr<net::Pooled>> dial(const net::Deadline& deadline);
+  Result<void> call(Commands& commands, Again again, Reading read, const net::Deadline& deadline);
   Result<void> attempt(Commands& commands, Again again, Reading read, const net::Deadline& deadline, bool& may_retry);
 
   const net::Endpoint endpoint_;
   const Greeting greeting_;
   const Duration timeout_;
   const net::TlsOptions tls_options_;
+  const RedisSentinel sentinel_;
+  std::atomic<std::size_t> first_sentinel_{0};
   std::mutex tls_mutex_;
   std::shared_ptr<const net::TlsContext> tls_;
   net::Pool pool_;

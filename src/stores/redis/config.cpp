@@ -119,6 +119,11 @@ Result<void> RedisConnection::validate() const {
   if (pool_wait <= Duration::zero()) return bad("pool_wait", "it must be above zero");
   if (!plain->username.empty() && plain->password.empty()) return bad("username", "a user wants a password");
   if (!key.empty() && certificate.empty()) return bad("key", "there is no certificate that it belongs to");
+  if (sentinel.name.empty() != sentinel.nodes.empty())
+    return bad("sentinel", "sentinels want a name of the primary, and a name wants sentinels");
+  for (const RedisNode& node : sentinel.nodes)
+    if (node.host.empty() || node.port < 1 || node.port > 65'535)
+      return bad("sentinel", "each of them has a host, and a port from 1 to 65,535");
   return {};
 }
 

@@ -145,14 +145,32 @@ Result<void> Connection::greet(const Greeting& greeting, const net::Deadline& de
     auto reply = read(kLongestGreeting, deadline);
     if (!reply.ok()) return Result<void>(reply.take_error());
     if (reply->kind != Element::Kind::error || refused) continue;
-    // Who may not PING is there all the same.
-    if (left == 1 && reply->text.starts_with("NOPERM")) continue;
+    // Who refuses a PING is there all the same; whether it refuses more, the call will find out.
+    const auto says = [&](std::string_view word) { return reply->text.starts_with(word); };
+    if (left == 1 && (says("NOPERM") || says("BUSY") || says("LOADING") || says("MASTERDOWN"))) continue;
     Error error = from_server(reply->text);
     error.message = endpoint().name() + ": " + error.message;
     refused = std::make_unique<Error>(std::move(error));
   }
   if (refused) return Result<void>(std::move(refused));
   if (!is_clean()) return broken("the server said more than it was asked");
+  return greeting.primary ? check_role(deadline) : Result<void>();
+}
+
+Result<void> Connection::check_role(const net::Deadline& deadline) {
+  Commands question;
+  question.begin(1).word("ROLE");
+  auto sent = send(question, deadline);
+  if (!sent.ok()) return sent;
+  bool is_primary = false;
+  for (int at = 0; awaited_ > 0; ++at) {
+    auto element = read(kLongestGreeting, deadline);
+    if (!element.ok()) return Result<void>(element.take_error());
+    if (element->kind == Element::Kind::error) return from_server(element->text);
+    if (at == 1) is_primary = element->text == "master";
+  }
+  if (!is_clean()) return broken("the server said more than it was asked");
+  if (!is_primary) return net::fault(endpoint(), Errc::unavailable, "connecting", "it is not the primary");
   return {};
 }
 

@@ -28,6 +28,7 @@ struct Greeting {
   std::string password{};
   std::string client_name{};
   int database = 0;
+  bool primary = false;  ///< it must be one: sentinels may be behind the times
 };
 
 class Connection final : public net::Pooled {
@@ -55,6 +56,7 @@ class Connection final : public net::Pooled {
 
  private:
   Result<void> greet(const Greeting& greeting, const net::Deadline& deadline);
+  Result<void> check_role(const net::Deadline& deadline);
   Result<std::string_view> line(const net::Deadline& deadline);
   Error broken(const char* why) const;
 

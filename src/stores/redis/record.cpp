@@ -53,10 +53,9 @@ void encode(const Head& head, const Entry& entry, std::string& out) {
   if (is_number(entry.value.kind)) put(out, entry.value.number);
 }
 
-Decoded decode(std::string_view bytes, std::uint32_t check, Record& out) {
-  if (bytes.size() < kHeadBytes || bytes[0] != kMagic || bytes[1] != kFormat) return Decoded::broken;
-  Head& head = out.head;
-  if (static_cast<unsigned char>(bytes[2]) > static_cast<unsigned char>(Kind::bytes)) return Decoded::broken;
+bool decode_head(std::string_view bytes, Head& head) {
+  if (bytes.size() < kHeadBytes || bytes[0] != kMagic || bytes[1] != kFormat) return false;
+  if (static_cast<unsigned char>(bytes[2]) > static_cast<unsigned char>(Kind::bytes)) return false;
   head.kind = static_cast<Kind>(bytes[2]);
   head.meta_bytes = take<std::uint32_t>(bytes, 4);
   head.version = take<std::uint64_t>(bytes, kVersionAt);
@@ -65,7 +64,12 @@ Decoded decode(std::string_view bytes, std::uint32_t check, Record& out) {
   head.keep_until = take<std::int64_t>(bytes, 32);
   head.tag_count = take<std::uint16_t>(bytes, 40);
   head.check = take<std::uint32_t>(bytes, 44);
-  if (head.version == 0 || head.kind == Kind::object) return Decoded::broken;
+  return head.version != 0 && head.kind != Kind::object;
+}
+
+Decoded decode(std::string_view bytes, std::uint32_t check, Record& out) {
+  Head& head = out.head;
+  if (!decode_head(bytes, head)) return Decoded::broken;
   if (head.check != check) return Decoded::of_another_key;
   bytes.remove_prefix(kHeadBytes);
   if (head.meta_bytes > bytes.size()) return Decoded::broken;

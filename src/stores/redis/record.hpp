@@ -45,6 +45,8 @@ enum class Decoded : std::uint8_t {
   broken,          ///< these bytes are no record
   of_another_key,  ///< they are one, but the key has another check
 };
+/// False: these bytes begin no record.
+bool decode_head(std::string_view bytes, Head& head);
 Decoded decode(std::string_view bytes, std::uint32_t check, Record& out);
 
 /// Eight bytes, little endian.

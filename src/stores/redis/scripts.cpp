@@ -179,16 +179,20 @@ if not (head and fresh(head)) then
   return ARGV[8]
 end
 if head:byte(3) ~= 1 then return 'other' end
-local at = 48 + struct.unpack('<I4', head, 5)
-local old = redis.call('GETRANGE', key, at, at + 7)
+local meta = struct.unpack('<I4', head, 5)
+local old = redis.call('GETRANGE', key, 48 + meta, 55 + meta)
 local low, high = struct.unpack('<I4i4', old)
 local more_low, more_high = struct.unpack('<I4i4', ARGV[12])
 low, high = low + more_low, high + more_high
 if low >= 4294967296 then low, high = low - 4294967296, high + 1 end
 if high > 2147483647 or high < -2147483648 then return 'full' end
 local sum = struct.pack('<I4i4', low, high)
-redis.call('SETRANGE', key, at, sum)
-redis.call('SETRANGE', key, 8, ARGV[13])
+if meta == 0 then
+  redis.call('SETRANGE', key, 8, ARGV[13] .. head:sub(17) .. sum)
+else
+  redis.call('SETRANGE', key, 48 + meta, sum)
+  redis.call('SETRANGE', key, 8, ARGV[13])
+end
 return sum
 )lua";
 

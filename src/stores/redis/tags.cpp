@@ -98,21 +98,14 @@ Result<std::vector<std::uint64_t>> ServerStore::epochs(std::span<const std::stri
   return numbers;
 }
 
-// A tag without a record guards nothing, and gets none.
+// An entry whose tag has no record is gone, and the next writer begins one anew. Removing is what a full server still
+// does.
 Result<void> ServerStore::flush_any(std::span<const std::string_view> tags) {
   ThreadCommands commands;
-  for (const std::string_view tag : tags) {
-    commands->begin(5).word("SET");
-    tag_word(*commands, tag);
-    commands->word(bytes_of(TagRecord::begin(random_bits()).epoch)).word("XX").word("KEEPTTL");
-  }
-  return client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
-    for (std::size_t i = 0; i < tags.size(); ++i) {
-      auto reply = replies.next();
-      if (!reply.ok()) return Result<void>(reply.take_error());
-    }
-    return {};
-  });
+  commands->begin(1 + tags.size()).word("UNLINK");
+  for (const std::string_view tag : tags) tag_word(*commands, tag);
+  return client_.call(*commands, Again::yes,
+                      [](Replies& replies) { return Result<void>(replies.next().take_error()); });
 }
 
 Result<void> ServerStore::flush_all_of(std::span<const std::string_view> tags) {
@@ -147,6 +140,9 @@ Result<void> ServerStore::flush_all_of(std::span<const std::string_view> tags) {
           if (number.ok()) done = *number;
           return Result<void>(number.take_error());
         });
+    // A full server takes no rule; so the whole tag goes: too much, never too little.
+    if (!exchanged.ok() && exchanged.error().message.find("OOM") != std::string::npos)
+      return flush_any({&least->first, 1});
     if (!exchanged.ok() || done == 1) return exchanged;
   }
   return Error{Errc::unavailable, "too many writers of one tag"};
@@ -155,13 +151,13 @@ Result<void> ServerStore::flush_all_of(std::span<const std::string_view> tags) {
 Result<void> ServerStore::flush(const Scope& scope) {
   if (wrong_) return placed(*wrong_, "flush");
   if (scope.tags.empty()) {
-    const std::uint64_t next = random_bits();
+    // Without a generation nothing is alive, and the next writer begins one anew.
     ThreadCommands commands;
-    commands->begin(3).word("SET").word(generation_key_).word(bytes_of(next));
+    commands->begin(2).word("UNLINK").word(generation_key_);
     auto done =
         client_.call(*commands, Again::yes, [](Replies& replies) { return Result<void>(replies.next().take_error()); });
     if (!done.ok()) return placed(std::move(done.error()), "flush");
-    generation_.store(next, std::memory_order_relaxed);
+    generation_.store(0, std::memory_order_relaxed);
     reclaim_behind();
     return {};
   }

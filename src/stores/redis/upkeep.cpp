@@ -83,8 +83,7 @@ Result<void> ServerStore::scan(Space space, Visitor visit) {
   return {};
 }
 
-Result<std::size_t> ServerStore::reclaim(Space space, const std::vector<std::string>& keys,
-                                         const Now& now) {
+Result<std::size_t> ServerStore::reclaim(Space space, const std::vector<std::string>& keys, const Now& now) {
   if (keys.empty()) return std::size_t{0};
   const std::string& before = root(space);
   std::vector<Key> ours;

@@ -220,7 +220,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const int rounds = argc > 4 ? std::atoi(argv[4]) : 200;
-  const Where tcp{argv[1], std::atoi(argv[2]), ""}, local{"", 1, argv[3]};
+  const Where tcp{argv[1], std::atoi(argv[2]), ""}, local{"127.0.0.1", 1, argv[3]};
   for (const Where& where : {tcp, local}) {
     std::printf("\n%s\n", where.socket.empty() ? "TCP" : "unix socket");
     singles(where, rounds);

@@ -21,6 +21,20 @@ inline namespace v1 {
 
 class Fields;
 
+/// One of the sentinels.
+struct RedisNode {
+  std::string host = "127.0.0.1";  ///< name or address
+  int port = 26379;                ///< 1 to 65535
+};
+
+/// The sentinels that know where the primary is. The connection's TLS holds for them as well.
+struct RedisSentinel {
+  std::string name{};              ///< of the primary, as the sentinels call it
+  std::vector<RedisNode> nodes{};  ///< asked in turn until one knows; empty: there are no sentinels
+  std::string username{};          ///< of the sentinels' own ACL; empty: the default user
+  std::string password{};          ///< of the sentinels; never shown
+};
+
 /// A redis server, as `connections` names it.
 struct RedisConnection {
   std::string host = "127.0.0.1";  ///< name or address
@@ -40,6 +54,7 @@ struct RedisConnection {
   std::string key{};          ///< its private key: a file (PEM)
   std::string server_name{};  ///< sent as SNI and looked for in the server's certificate; empty: the host
   bool verify = true;         ///< false: believe whoever answers
+  RedisSentinel sentinel{};   ///< where to ask for the primary, instead of host, port and socket
 
   /// Errc::bad_config, with the field's name as the error's key.
   FLUX_CACHE_API Result<void> validate() const;
@@ -47,20 +62,22 @@ struct RedisConnection {
 
 /// A store on a redis server.
 struct RedisConfig {
-  std::string connection{};      ///< one of `connections` with the driver redis; empty: "default"
-  std::string prefix{};          ///< stands before each key, behind the global prefix
-  std::string serializer{};      ///< native (alias pickle), msgpack, json; empty: what `serialize` says
-  std::string compression{};     ///< none, zstd, gzip, default; empty: what `serialize` says
-  std::optional<Ttl> ttl{};      ///< the lifetime of what is put without one; none: for ever
-  std::string on_error{};        ///< soft (reads miss, writes answer false) or throw; empty: soft
-  bool frame = true;             ///< false: values are the plain document, readable for other languages
-  std::uint64_t max_value = 0;   ///< bytes; larger values are refused; 0: what the store can
+  std::string connection{};     ///< one of `connections` with the driver redis; empty: "default"
+  std::string prefix{};         ///< stands before each key, behind the global prefix
+  std::string serializer{};     ///< native (alias pickle), msgpack, json; empty: what `serialize` says
+  std::string compression{};    ///< none, zstd, gzip, default; empty: what `serialize` says
+  std::optional<Ttl> ttl{};     ///< the lifetime of what is put without one; none: for ever
+  std::string on_error{};       ///< soft (reads miss, writes answer false) or throw; empty: soft
+  bool frame = true;            ///< false: values are the plain document, readable for other languages
+  std::uint64_t max_value = 0;  ///< bytes; larger values are refused; 0: what the store can
   std::optional<BreakerOptions> circuit_breaker{};  ///< none: 5 failures in a row, then a probe each second
-  bool prohibit_flush = false;   ///< `flush` is refused
-  Duration timeout{0};           ///< for one call in all; 0: the connection's
-  const Clock* clock = nullptr;  ///< whose time it goes by; null: the machine's
+  bool prohibit_flush = false;                      ///< `flush` is refused
+  Duration timeout{0};                              ///< for one call in all; 0: the connection's
+  const Clock* clock = nullptr;                     ///< whose time it goes by; null: the machine's
 };
 
+FLUX_CACHE_API void describe(Fields& fields, RedisNode& node);
+FLUX_CACHE_API void describe(Fields& fields, RedisSentinel& sentinel);
 FLUX_CACHE_API void describe(Fields& fields, RedisConnection& connection);
 FLUX_CACHE_API void describe(Fields& fields, RedisConfig& config);
 
