@@ -174,14 +174,18 @@ Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags*
 }
 
 Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, Take take) {
-  if (auto wrong = check(text, "get")) [[unlikely]]
-    return Result<bool>(std::move(wrong));
+  if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
+    return Result<bool>(check(text, "get"));
   bool fits = false;
   bool tagged = true;
   auto there = store_->get(Key(text), {.as = &as}, [&](const Entry& entry) {
     if (tags != nullptr && !(tagged = carries(entry, *tags))) return;
     fits = take(entry.value);
   });
+  if (there.ok() && *there && fits && tagged && !outage_.load(std::memory_order_relaxed)) [[likely]] {
+    count_hit(text, tags);
+    return there;
+  }
   return found(std::move(there), fits, tagged, tags, text, "get", &as);
 }
 

@@ -227,7 +227,8 @@ void Call::refresh_behind(Snapshot seen) {
 }  // namespace
 
 LoadStatus Core::load(const LoadRequest& request) {
-  if (auto wrong = check(request.key, "remember")) raise(*wrong);
+  if (request.key.size() - 1 >= options_.max_key_bytes) [[unlikely]]
+    raise(*check(request.key, "remember"));
   const Options* const options = request.life.options;
   if (options != nullptr && options->skip_read) return Call(*this, request).go(true);
   const bool early = options != nullptr && (options->beta > 0 || (options->eager > 0 && options->eager < 1));
@@ -240,10 +241,14 @@ LoadStatus Core::load(const LoadRequest& request) {
     fits = request.take(entry.value);
     if (early) fresh_until = entry.expiry.fresh_until, cost = Notes::decode(entry.notes).cost;
   });
-  const bool was_there = there.ok() && *there;
-  const auto hit = found(std::move(there), fits, tagged, request.tags, request.key, "remember", &request.as);
-  if (!hit.ok() && options_.on_error == OnError::raise) escalate(hit.error());
-  if (was_there && fits && tagged) [[likely]] {
+  const bool hit = there.ok() && *there && fits && tagged;
+  if (hit && !outage_.load(std::memory_order_relaxed)) [[likely]] {
+    count_hit(request.key, request.tags);
+  } else {
+    const auto answer = found(std::move(there), fits, tagged, request.tags, request.key, "remember", &request.as);
+    if (!answer.ok() && options_.on_error == OnError::raise) escalate(answer.error());
+  }
+  if (hit) [[likely]] {
     if (!early || fresh_until == kNever) return LoadStatus::hit;
     const Duration left = fresh_until - clock_->now();
     if (due_early(options->beta, cost, left)) return Call(*this, request).go(true);

@@ -7,6 +7,7 @@
 
 #include "core/random.hpp"
 #include "core/tag_record.hpp"
+#include "tag_cache.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -43,12 +44,15 @@ class TaggedStore final : public Decorator {
     if (key.space() != Space::values) return inner().get(key, how, found);
     EntryCopy tagged;
     bool is_tagged = false;
+    std::uint64_t clock = 0;
     auto there = inner().get(key, how, [&](const Entry& entry) {
-      is_tagged = !entry.tags.empty();
-      is_tagged ? void(tagged = EntryCopy(entry)) : found(entry);
+      is_tagged = !entry.tags.empty() && !known_.spares(entry, clock_.now());
+      if (!is_tagged) return found(entry);
+      tagged = EntryCopy(entry);
+      clock = entry.tag_clock;
     });
     if (!there.ok() || !*there || !is_tagged) return there;
-    auto alive = is_alive(tagged.view());
+    auto alive = is_alive(tagged.view(), clock);
     if (!alive.ok()) return alive;
     if (*alive)
       found(tagged.view());
@@ -60,7 +64,10 @@ class TaggedStore final : public Decorator {
   Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override {
     std::vector<std::pair<std::size_t, EntryCopy>> tagged;
     auto done = inner().get_many(keys, how, [&](std::size_t i, const Entry& entry) {
-      entry.tags.empty() ? found(i, entry) : void(tagged.emplace_back(i, EntryCopy(entry)));
+      if (entry.tags.empty() || known_.spares(entry, clock_.now()))
+        found(i, entry);
+      else
+        tagged.emplace_back(i, EntryCopy(entry));
     });
     if (!done.ok() || tagged.empty()) return done;
     std::vector<std::string_view> names;
@@ -253,11 +260,13 @@ class TaggedStore final : public Decorator {
     return sorted;
   }
 
-  Result<bool> is_alive(const Entry& entry) {
+  /// `clock`: the store's tag clock as the entry was read.
+  Result<bool> is_alive(const Entry& entry, std::uint64_t clock = 0) {
     std::vector<std::string_view> names;
     for (const TagStamp& tag : entry.tags) names.push_back(tag.name);
     auto records = read(names);
     if (!records.ok()) return Result<bool>(records.take_error());
+    for (const auto& [name, held] : *records) known_.learn(name, held.record, held.keep_until, clock);
     return spared(entry, *records);
   }
 
@@ -363,6 +372,7 @@ class TaggedStore final : public Decorator {
 
   const std::size_t max_rules_;
   const Clock& clock_;
+  detail::TagCache known_;
 };
 
 }  // namespace

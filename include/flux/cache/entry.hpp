@@ -36,6 +36,10 @@ struct Entry {
   std::span<const TagStamp> tags{};
   std::string_view notes{};   ///< small facts that travel with the value, for the layers above; at most 64 KiB
   std::uint64_t version = 0;  ///< set by the store: another number for each write of a key, never 0
+  /// Set by the store on a tagged entry, if it can: a number that changes with each write in `Space::tags`, whoever
+  /// made it. What was read of the tags' records under one number holds as long as it is seen. 0: the store does not
+  /// tell.
+  std::uint64_t tag_clock = 0;
 };
 
 /// An entry, owned, for those who keep one longer than a call.

@@ -70,6 +70,9 @@ Result<BatchWritten> DatabaseStore::put_many(std::span<const Item> items) {
       if (!written) return std::nullopt;
       if (!written->ok()) return Result<void>(written->take_error());
     }
+    const bool tags =
+        std::any_of(items.begin(), items.end(), [](const Item& item) { return item.key.space() == Space::tags; });
+    if (tags && !session.move_tag_clock()) return std::nullopt;
     if (!transaction.commit()) return std::nullopt;
     tidy(session, items.size(), moment);
     return Result<void>();
@@ -92,6 +95,8 @@ Result<std::size_t> DatabaseStore::forget_many(std::span<const Key> keys) {
       if (step == Step::row) ++removed, gone += run->integer(0) > moment.in_rows(), step = run.step();
       if (step == Step::failed) return std::nullopt;
     }
+    const bool tags = std::any_of(keys.begin(), keys.end(), [](const Key& key) { return key.space() == Space::tags; });
+    if (tags && !session.move_tag_clock()) return std::nullopt;
     if (!transaction.commit() || (removed == 0 && session.schema_moved())) return std::nullopt;
     return Result<std::size_t>(gone);
   });

@@ -132,6 +132,7 @@ std::optional<bool> DatabaseStore::read(Session& session, const Key& key, const 
     broken = run->integer(row_column::version);
     return false;
   }
+  if (!entry.tags.empty()) entry.tag_clock = session.tag_clock();
   found(entry);
   return true;
 }
@@ -259,9 +260,37 @@ Answer<bool> DatabaseStore::rewrite(Session& session, const Key& key, const Row&
   return Result<bool>(written > 0);
 }
 
+/// A tag's record, and with it the number that tells everyone that tags have changed.
+Answer<bool> DatabaseStore::put_tag(Session& session, const Key& key, const Entry& entry, const Write& how,
+                                    const Moment& moment) {
+  Transaction transaction(session, Query::begin_write);
+  if (!transaction.is_open()) return std::nullopt;
+  const Row row(entry, session.place(key), moment);
+  Answer<bool> answer;
+  if (how.when == When::present) {
+    answer = rewrite(session, key, row, {moment.in_rows(), kAnyTime}, 0);
+  } else if (how.when == When::unchanged && how.version != 0) {
+    answer = rewrite(session, key, row, {kAnyTime, moment.in_rows()}, how.version);
+  } else {
+    const bool any = how.when == When::always;
+    const auto stands =
+        any ? std::optional<bool>(false)
+            : is_there(session, key,
+                       how.when == When::absent ? bounds_of({}, moment) : bounds_of({.stale = true}, moment));
+    if (!stands) return std::nullopt;
+    answer = *stands ? Result<bool>(false) : write(session, key, row, Moment::kForEver, moment, false);
+  }
+  if (!answer || !answer->ok() || !**answer) return answer;
+  if (!session.move_tag_clock() || !transaction.commit()) return std::nullopt;
+  return answer;
+}
+
 Result<bool> DatabaseStore::put(const Key& key, const Entry& entry, const Write& how) {
   if (auto error = refuse(key, entry, "put")) return *std::move(error);
   const Moment moment = now();
+  if (key.space() == Space::tags)
+    return perform<bool>("put", key.text(), Use::writing, moment,
+                         [&](Session& session) { return put_tag(session, key, entry, how, moment); });
   return perform<bool>("put", key.text(), Use::writing, moment, [&](Session& session) -> Answer<bool> {
     if (how.when == When::absent) {
       // Most who come second only read: no wait for the writers' lock.
@@ -288,13 +317,18 @@ Result<bool> DatabaseStore::put(const Key& key, const Entry& entry, const Write&
 Result<bool> DatabaseStore::forget(const Key& key, const Forget& how) {
   const Moment moment = now();
   return perform<bool>("forget", key.text(), Use::writing, moment, [&](Session& session) -> Answer<bool> {
-    bool fresh = false;
-    Run run(session, Query::forget);
-    run.bind(1, session.place(key).id).bind(2, session.home(key.space())).bind(3, key.text());
-    Step step = run.bind(4, static_cast<std::int64_t>(how.version)).step();
-    const bool removed = step == Step::row;
-    if (removed) fresh = run->integer(0) > moment.in_rows(), step = run.step();
-    if (step == Step::failed || (!removed && session.schema_moved())) return std::nullopt;
+    std::optional<Transaction> transaction;
+    if (key.space() == Space::tags && !transaction.emplace(session, Query::begin_write).is_open()) return std::nullopt;
+    bool fresh = false, removed = false;
+    {
+      Run run(session, Query::forget);
+      run.bind(1, session.place(key).id).bind(2, session.home(key.space())).bind(3, key.text());
+      Step step = run.bind(4, static_cast<std::int64_t>(how.version)).step();
+      removed = step == Step::row;
+      if (removed) fresh = run->integer(0) > moment.in_rows(), step = run.step();
+      if (step == Step::failed || (!removed && session.schema_moved())) return std::nullopt;
+    }
+    if (transaction && (!session.move_tag_clock() || !transaction->commit())) return std::nullopt;
     return Result<bool>(fresh);
   });
 }

@@ -128,6 +128,7 @@ class DatabaseStore final : public Store {
   Answer<bool> write_beside(Session& session, const Key& key, const Row& row, std::int64_t overwrite,
                             const Moment& moment);
   Answer<bool> rewrite(Session& session, const Key& key, const Row& row, const Bounds& bounds, std::uint64_t version);
+  Answer<bool> put_tag(Session& session, const Key& key, const Entry& entry, const Write& how, const Moment& moment);
   Answer<std::int64_t> increment_slowly(Session& session, const Key& key, std::int64_t by, const Entry& if_new,
                                         const Moment& moment);
   void forget_broken(Session& session, const Place& place, std::int64_t version);

@@ -88,6 +88,9 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
   set(Query::reclaim, "DELETE FROM " + rows + " WHERE id>?1 AND id<=?2 AND (keep_until<=?3 OR " + flushed + ")");
   set(Query::flush, "UPDATE " + meta + " SET number=?2 WHERE id=?1");
   set(Query::meta, "SELECT number,name FROM " + meta + " WHERE id=?1");
+  set(Query::meta_always,
+      "INSERT INTO " + meta +
+          " (id,name,number) VALUES (?1,?2,?3) ON CONFLICT (id) DO UPDATE SET number=excluded.number");
   set(Query::meta_if_new, "INSERT INTO " + meta + " (id,name,number) VALUES (?1,?2,?3) ON CONFLICT (id) DO NOTHING");
 }
 

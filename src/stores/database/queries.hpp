@@ -43,8 +43,9 @@ enum class Query : std::uint8_t {
   flush,          ///< 1 home, 2 number
   meta,           ///< 1 id; answers number and name
   meta_if_new,    ///< 1 id, 2 name, 3 number
+  meta_always,    ///< likewise
 };
-inline constexpr std::size_t kQueries = static_cast<std::size_t>(Query::meta_if_new) + 1;
+inline constexpr std::size_t kQueries = static_cast<std::size_t>(Query::meta_always) + 1;
 
 /// Parameters of a row, in every query that writes one.
 namespace row_parameter {

@@ -55,6 +55,26 @@ bool Session::look_up(Space space, std::uint64_t version) {
   return true;
 }
 
+std::uint64_t Session::tag_clock() {
+  const std::uint64_t version = connection_->data_version();
+  if (tags_now_.version != version) {
+    tags_now_ = {};
+    const Meta there = read_meta(tag_clock_, tags_now_.home);
+    if (there == Meta::failed) return clear_fault(), 0;  // then nobody counts on it
+    if (there == Meta::found) tags_now_.version = version;
+  }
+  return static_cast<std::uint64_t>(tags_now_.home);
+}
+
+bool Session::move_tag_clock() {
+  const auto number = static_cast<std::int64_t>(random_bits() | 1);
+  return Run(*this, Query::meta_always)
+             .bind(1, tag_clock_.id)
+             .bind(2, std::string_view(tag_clock_.name))
+             .bind(3, number)
+             .step() == Step::done;
+}
+
 bool Session::write_meta(const Named& what, std::int64_t number) {
   return Run(*this, Query::meta_if_new).bind(1, what.id).bind(2, std::string_view(what.name)).bind(3, number).step() ==
          Step::done;
@@ -71,6 +91,8 @@ void Session::name_homes(std::uint64_t seed) {
     homes_[space] = named(std::move(name), seed);
     seeds_[space] = static_cast<std::uint64_t>(homes_[space].id);
   }
+  tag_clock_ = named("c" + homes_[0].name, seed);
+  tags_now_ = {};
 }
 
 bool Session::learn(bool& complete) {

@@ -48,6 +48,11 @@ class Session {
     return present.home;
   }
 
+  /// See Entry::tag_clock; likewise looked up once after each change of the database. 0: nothing to be had.
+  std::uint64_t tag_clock();
+  /// Another number from now on; inside the transaction that writes the tag.
+  bool move_tag_clock();
+
   /// Null: see `fault`.
   Statement* statement(Query query);
   bool run(Query query);
@@ -111,6 +116,8 @@ class Session {
   std::array<Named, kSpaces> homes_;
   std::array<std::uint64_t, kSpaces> seeds_{};
   std::array<Present, kSpaces> present_{};
+  Named tag_clock_;
+  Present tags_now_{};
   Fault fault_;
   bool shared_ = false;
 };

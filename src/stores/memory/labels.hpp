@@ -38,22 +38,33 @@ class Labels {
 
   explicit Labels(std::string_view block) {
     if (block.empty()) return;
+    std::uint16_t count = 0;
+    std::memcpy(&count, block.data(), sizeof count);
+    TagMark* to = few_.data();
+    if (count > kMost) many_.resize(count), to = many_.data();
+    walk(block, notes_, [&](const TagMark& mark) { return *to++ = mark, true; });
+    count_ = count;
+  }
+
+  /// Calls `f(mark)` for each tag of a block that is not empty, until one is answered with false; then tells the notes.
+  template <class F>
+  static bool walk(std::string_view block, std::string_view& notes, F&& f) {
     const char* at = block.data();
     const auto number = [&](auto& value) { std::memcpy(&value, at, sizeof value), at += sizeof value; };
     std::uint16_t count = 0;
     number(count);
-    TagMark* to = few_.data();
-    if (count > kMost) many_.resize(count), to = many_.data();
     for (std::uint16_t i = 0; i < count; ++i) {
+      TagMark mark;
       std::uint16_t size = 0;
-      number(to[i].slot);
-      number(to[i].epoch);
+      number(mark.slot);
+      number(mark.epoch);
       number(size);
-      to[i].name = {at, size};
+      mark.name = {at, size};
       at += size;
+      if (!f(mark)) return false;
     }
-    count_ = count;
-    notes_ = block.substr(static_cast<std::size_t>(at - block.data()));
+    notes = block.substr(static_cast<std::size_t>(at - block.data()));
+    return true;
   }
 
   const TagMark* marks() const noexcept { return count_ > kMost ? many_.data() : few_.data(); }

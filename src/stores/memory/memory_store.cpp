@@ -68,8 +68,8 @@ const engine::View* MemoryStore::fresh(const engine::View* view) const {
   return view != nullptr && view->is_fresh() ? kept(view) : nullptr;
 }
 
-template <class F>
-void MemoryStore::hand_over(const engine::View& view, F&& found) {
+/// All of the entry but its labels.
+[[gnu::always_inline]] inline Entry MemoryStore::plain(const engine::View& view) noexcept {
   Entry entry;
   switch (view.kind()) {
     case engine::Kind::text: entry.value = {.kind = static_cast<Kind>(view.user_kind()), .text = view.text()}; break;
@@ -82,6 +82,12 @@ void MemoryStore::hand_over(const engine::View& view, F&& found) {
   }
   entry.expiry = {view.fresh_until(), view.keep_until()};
   entry.version = view.version();
+  return entry;
+}
+
+template <class F>
+void MemoryStore::hand_over(const engine::View& view, F&& found) {
+  Entry entry = plain(view);
   const std::string_view block = view.labels();
   if (block.empty()) [[likely]] {
     found(entry);
@@ -96,6 +102,28 @@ void MemoryStore::hand_over(const engine::View& view, F&& found) {
   for (std::size_t i = 0; i < labels.count(); ++i) stamps[i] = {labels.marks()[i].name, labels.marks()[i].epoch};
   entry.tags = {stamps, labels.count()};
   found(entry);
+}
+
+/// `is_alive` and `hand_over` in one walk over the labels, for the usual few tags that nothing has flushed.
+bool MemoryStore::hand_over_alive(const engine::View& view, Receiver found) const {
+  std::array<TagStamp, 4> few;
+  std::string_view notes;
+  std::size_t count = 0;
+  const bool current = Labels::walk(view.labels(), notes, [&](const TagMark& mark) {
+    if (count == few.size() || !tags_.is_current(mark)) return false;
+    few[count++] = {mark.name, mark.epoch};
+    return true;
+  });
+  if (!current) [[unlikely]] {
+    if (!is_alive(view)) return false;
+    hand_over(view, found);
+    return true;
+  }
+  Entry entry = plain(view);
+  entry.notes = notes;
+  entry.tags = {few.data(), count};
+  found(entry);
+  return true;
 }
 
 std::string MemoryStore::labels_of(const Entry& entry) {
@@ -135,9 +163,13 @@ Result<void> MemoryStore::draft_of(const Entry& entry, Written& out) {
 Result<bool> MemoryStore::get(const Key& key, const Read& how, Receiver found) {
   bool there = false;
   engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
-    if ((!how.stale && !view.is_fresh()) || !is_alive(view)) return;
-    there = true;
-    hand_over(view, found);
+    if (!how.stale && !view.is_fresh()) return;
+    if (!view.has_labels()) [[likely]] {
+      there = true;
+      found(plain(view));
+    } else {
+      there = hand_over_alive(view, found);
+    }
   });
   if (!there && how.stale && key.space() == Space::values && reservations_.any()) return get_reserved(key, found);
   return there;

@@ -46,6 +46,8 @@ class MemoryStore final : public Store, public std::enable_shared_from_this<Memo
   const engine::View* kept(const engine::View* view) const;
   const engine::View* fresh(const engine::View* view) const;
   bool is_alive(const engine::View& view) const;
+  static Entry plain(const engine::View& view) noexcept;
+  bool hand_over_alive(const engine::View& view, Receiver found) const;
   template <class F>
   static void hand_over(const engine::View& view, F&& found);
   Result<bool> put_if(const Key& key, const Entry& entry, const Write& how);

@@ -39,6 +39,10 @@ class TagTable {
 
   /// The tag's mark as of now; begins the tag where it is new.
   TagMark mark(std::string_view name);
+  /// Nothing was flushed since the tag was given this mark.
+  bool is_current(const TagMark& mark) const noexcept {
+    return epoch(mark.slot).load(std::memory_order_acquire) == mark.epoch;
+  }
   /// Is an entry with these marks untouched by every flush since? One load a tag, unless an intersection was flushed.
   bool spares(const TagMark* marks, std::size_t count) const;
   /// Every tag of the scope gets a new epoch, or the intersection a rule.

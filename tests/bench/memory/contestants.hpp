@@ -40,7 +40,6 @@ inline const flux::cache::Type kRecordType{.name = "bench::Record",
 class Flux {
  public:
   static constexpr const char* kName = "flux engine";
-  static constexpr bool kBatches = true;
   explicit Flux(std::size_t capacity) : engine_({.max_items = capacity}) {}
 
   bool get(const Key& key, char* out) {
@@ -81,7 +80,6 @@ class Flux {
 class ShardedLru {
  public:
   static constexpr const char* kName = "16-shard LRU";
-  static constexpr bool kBatches = false;
   explicit ShardedLru(std::size_t capacity) {
     for (Shard& shard : shards_) shard.nodes.resize(capacity / kShards + 1), shard.make_list();
   }
@@ -182,7 +180,6 @@ class ShardedLru {
 class FlatMap {
  public:
   static constexpr const char* kName = "flat map, no lock, no bound";
-  static constexpr bool kBatches = false;
   explicit FlatMap(std::size_t capacity) { map_.reserve(capacity); }
   bool get(const Key& key, char* out) {
     const auto found = map_.find(key.view());
@@ -225,7 +222,6 @@ template <bool kClock>
 class RocksDb {
  public:
   static constexpr const char* kName = kClock ? "RocksDB HyperClockCache" : "RocksDB LRU";
-  static constexpr bool kBatches = false;
   explicit RocksDb(std::size_t capacity) {
     if constexpr (kClock) {
       rocksdb::HyperClockCacheOptions options(capacity, 1);
@@ -291,7 +287,6 @@ class RocksDb {
 class Tbb {
  public:
   static constexpr const char* kName = "TBB concurrent_lru_cache";
-  static constexpr bool kBatches = false;
   explicit Tbb(std::size_t capacity) : cache_(&load, capacity) {}
   bool get(const Key& key, char* out) {
     auto handle = cache_[std::string(key.view())];

@@ -44,7 +44,8 @@ void must(bool right, const char* what) {
 void hits(const Repository& cache, int rounds, int calls) {
   constexpr int kKeys = 1'000;
   std::vector<std::string> plain, tagged;
-  for (int i = 0; i < kKeys; ++i) plain.push_back("plain " + std::to_string(i)), tagged.push_back("tagged " + std::to_string(i));
+  for (int i = 0; i < kKeys; ++i)
+    plain.push_back("plain " + std::to_string(i)), tagged.push_back("tagged " + std::to_string(i));
   const std::string value(100, 'v');
   const TagSet under = cache.tags({"users", "shop"});
   for (int i = 0; i < kKeys; ++i) {
@@ -61,10 +62,12 @@ void hits(const Repository& cache, int rounds, int calls) {
         per_call(calls, [&](int i) { must(cache.get<std::string>(key(tagged, i)).has_value(), "tagged"); }));
     named.push_back(
         per_call(calls, [&](int i) { must(under.get<std::string>(key(tagged, i)).has_value(), "under tags"); }));
-    remember.push_back(per_call(
-        calls, [&](int i) { must(cache.remember(key(plain, i), 1h, [] { return std::string(); }).size() == 100, "r"); }));
+    remember.push_back(per_call(calls, [&](int i) {
+      must(cache.remember(key(plain, i), 1h, [] { return std::string(); }).size() == 100, "r");
+    }));
     put.push_back(per_call(calls / 10, [&](int i) { must(cache.put(key(plain, i), value, 1h), "put"); }));
-    put_tagged.push_back(per_call(calls / 10, [&](int i) { must(under.put(key(tagged, i), value, 1h), "put tagged"); }));
+    put_tagged.push_back(
+        per_call(calls / 10, [&](int i) { must(under.put(key(tagged, i), value, 1h), "put tagged"); }));
   }
   const double base = median(get), base_put = median(put);
   std::printf("  hit %8.0f ns   with two tags %5.2f   asked under them %5.2f   by remember %5.2f (+%.0f ns)\n", base,

@@ -135,6 +135,12 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   void recovered();
   Result<bool> found(Result<bool> there, bool fits, bool tagged, const Tags* tags, std::string_view key,
                      const char* operation, const Type* as);
+  /// What every hit does, without an event to build where nobody listens.
+  void count_hit(std::string_view key, const Tags* tags) {
+    counters_.add(Count::hit);
+    if (listening_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      emit(EventKind::hit, key, tags);
+  }
   std::optional<Expiry> expiry_of(const Lifetime& life) const;
 
   std::string name_;

@@ -1,8 +1,9 @@
 // flux/cache/engine/arena.hpp - where entries live: slots of a few sizes, in pages, in large chunks.
 //
 // A slot is named by 32 bits (its distance in units of 16 bytes), so that the index and the queues need 4 bytes for an
-// entry where a pointer takes 8. Chunks of 2 MiB come from the kernel, aligned, with huge pages once there are enough
-// of them; a shard takes pages of 16 KiB from them and cuts each into slots of one size. A page whose last slot was
+// entry where a pointer takes 8. Chunks of 2 MiB come from the kernel, aligned; those that the
+// bounds promise to fill are asked for as huge pages, because a wait for the page tables costs as much as one for the
+// entry. A shard takes pages of 16 KiB from the chunks and cuts each into slots of one size. A page whose last slot was
 // freed goes back and may serve another shard and size, so a load whose sizes change does not strand memory.
 //
 // Readers only translate a slot's number into an address. All else happens under a shard's lock, except for taking and
@@ -67,8 +68,21 @@ struct SizeClasses {
       of[units] = index;
     }
   }
+  /// The class for so many bytes, up to the largest.
+  static inline std::uint8_t class_of(std::size_t bytes) noexcept;
+  static constexpr std::size_t bytes_of(std::uint8_t size_class) noexcept {
+    return std::size_t{kUnits[size_class]} * kUnit;
+  }
 };
 inline constexpr SizeClasses kSizeClasses;
+inline std::uint8_t SizeClasses::class_of(std::size_t bytes) noexcept {
+  return kSizeClasses.of[(bytes + kUnit - 1) / kUnit];
+}
+
+/// How full a shard is of what it may hold; `whole` 0 where nothing bounds it.
+struct Fullness {
+  std::uint64_t part, whole;
+};
 
 /// The chunks and pages of one engine.
 class Arena {
@@ -81,7 +95,8 @@ class Arena {
   static constexpr std::uint32_t kChunks = 1u << 15;  // 64 GiB
   static constexpr std::uint32_t kChunkShift = 17;    // units of a chunk
   static constexpr std::uint32_t kPageShift = 10;     // units of a page
-  static constexpr std::uint32_t kHugeFrom = 32;      ///< huge pages are asked for from this chunk on
+  static constexpr std::uint32_t kHugeFrom =
+      32;  ///< where nothing is promised, huge pages are asked for from this chunk on
 
   /// One page's books; a cache line.
   struct alignas(64) Page {
@@ -111,17 +126,17 @@ class Arena {
   }
 
   /// Where a slot lies. For readers: one load from a table that stays in the nearest cache.
-  char* at(Slot slot) const noexcept {
+  [[gnu::always_inline]] char* at(Slot slot) const noexcept {
     return bases_[slot >> kChunkShift].load(std::memory_order_relaxed) +
            std::size_t{slot & ((1u << kChunkShift) - 1)} * kUnit;
   }
   Page& page(std::uint32_t number) const noexcept { return books_[number >> 7][number & 127]; }
   static std::uint32_t page_of(Slot slot) noexcept { return slot >> kPageShift; }
 
-  /// A page, in the books as owned by nobody; 0 where the kernel has no more.
-  std::uint32_t take_page() noexcept {
+  /// A page, in the books as owned by nobody; 0 where the kernel has no more. One shard's fullness stands for all.
+  std::uint32_t take_page(const Fullness& fullness) noexcept {
     Held held(lock_);
-    if (spare_.empty() && !add_chunk()) return 0;
+    if (spare_.empty() && !add_chunk(fullness)) return 0;
     const std::uint32_t number = spare_.back();
     spare_.pop_back();
     ++pages_taken_;
@@ -154,7 +169,15 @@ class Arena {
     return static_cast<T*>(memory);
   }
 
-  bool add_chunk() noexcept {
+  /// True where the pages yet to come will fill a chunk: what was taken so far, told on to the bound.
+  bool will_fill(const Fullness& fullness) const noexcept {
+    if (fullness.whole == 0) return chunks_ >= kHugeFrom;
+    if (fullness.part == 0) return false;
+    const double taken = static_cast<double>(pages_taken_);
+    return taken * static_cast<double>(fullness.whole) / static_cast<double>(fullness.part) >=
+           taken + kChunkPages * 5 / 4;
+  }
+  bool add_chunk(const Fullness& fullness) noexcept {
     if (chunks_ == kChunks) return false;
     void* const raw = ::mmap(nullptr, 2 * kChunkBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (raw == MAP_FAILED) return false;
@@ -178,7 +201,7 @@ class Arena {
       ::munmap(base, kChunkBytes);
       return false;
     }
-    if (chunks_ >= kHugeFrom) ::madvise(base, kChunkBytes, MADV_HUGEPAGE);
+    if (will_fill(fullness)) ::madvise(base, kChunkBytes, MADV_HUGEPAGE);
     poison(base, kChunkBytes);
     bases_[chunks_].store(base, std::memory_order_relaxed);
     books_[chunks_] = books;
@@ -200,12 +223,11 @@ class Slots {
  public:
   explicit Slots(Arena& arena) noexcept : arena_(arena) {}
 
-  /// A slot of at least `size` bytes (up to 2 KiB), or 0 where memory is out.
-  Slot take(std::size_t size) noexcept {
-    const std::uint32_t size_class = kSizeClasses.of[(size + Arena::kUnit - 1) / Arena::kUnit];
+  /// A slot of a class, or 0 where memory is out.
+  Slot take(std::uint8_t size_class, const Fullness& fullness) noexcept {
     std::uint32_t number = open_[size_class];
     if (number == 0) [[unlikely]] {
-      number = open_page(size_class);
+      number = open_page(size_class, fullness);
       if (number == 0) return 0;
     }
     Arena::Page& page = arena_.page(number);
@@ -215,17 +237,19 @@ class Slots {
     page.free[word] &= page.free[word] - 1;
     if (++page.live == page.slots) unlist(page);
     const Slot slot = (number << Arena::kPageShift) + (word * 64 + bit) * page.units;
-    unpoison(arena_.at(slot), std::size_t{page.units} * Arena::kUnit);
-    bytes_ += std::size_t{page.units} * Arena::kUnit;
+    wake(slot, size_class);
     return slot;
   }
+  /// A slot that is about to be written again, and one that nobody looks at any more but that stays taken.
+  void wake(Slot slot, std::uint8_t size_class) noexcept {
+    unpoison(arena_.at(slot), SizeClasses::bytes_of(size_class));
+  }
+  void rest(Slot slot, std::uint8_t size_class) noexcept { poison(arena_.at(slot), SizeClasses::bytes_of(size_class)); }
 
-  /// Back to its page; the page goes back to the arena with its last slot.
+  /// Back to its page, after `rest`; the page goes back to the arena with its last slot.
   void give(Slot slot) noexcept {
     const std::uint32_t number = Arena::page_of(slot);
     Arena::Page& page = arena_.page(number);
-    poison(arena_.at(slot), std::size_t{page.units} * Arena::kUnit);
-    bytes_ -= std::size_t{page.units} * Arena::kUnit;
     const std::uint32_t index = (slot & (Arena::kPageUnits - 1)) / page.units;
     page.free[index / 64] |= std::uint64_t{1} << (index % 64);
     if (!page.listed) list(number, page);
@@ -240,40 +264,37 @@ class Slots {
     }
   }
 
-  /// Bytes of the slot that would hold `size` bytes.
-  static std::size_t charged(std::size_t size) noexcept {
-    return std::size_t{SizeClasses::kUnits[kSizeClasses.of[(size + Arena::kUnit - 1) / Arena::kUnit]]} * Arena::kUnit;
-  }
   std::size_t size_of(Slot slot) const noexcept {
     return std::size_t{arena_.page(Arena::page_of(slot)).units} * Arena::kUnit;
   }
-  /// Bytes of slots in use, those that wait for their last reader included.
-  std::uint64_t bytes() const noexcept { return bytes_; }
-  std::uint32_t pages() const noexcept { return pages_; }
 
-  /// Draws the line that the next slot of this size will be written to.
-  void prefetch(std::size_t size) const noexcept {
-    const std::uint32_t number = open_[kSizeClasses.of[(size + Arena::kUnit - 1) / Arena::kUnit]];
-    if (number == 0) return;
+  /// The slot that `take` would give, 0 where it would have to open a page; for prefetching.
+  Slot peek(std::uint8_t size_class) const noexcept {
+    const std::uint32_t number = open_[size_class];
+    if (number == 0) return 0;
     const Arena::Page& page = arena_.page(number);
     std::uint32_t word = 0;
     while (word < Arena::Page::kWords && page.free[word] == 0) ++word;
-    if (word == Arena::Page::kWords) return;
-    const char* const at =
-        arena_.at((number << Arena::kPageShift) +
-                  (word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(page.free[word]))) * page.units);
-    __builtin_prefetch(at, 1);
-    __builtin_prefetch(at + 64, 1);
-    __builtin_prefetch(at + 128, 1);
+    if (word == Arena::Page::kWords) return 0;
+    return (number << Arena::kPageShift) +
+           (word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(page.free[word]))) * page.units;
+  }
+  /// Draws the first lines of a slot near, to write them.
+  void prefetch(Slot slot, std::uint8_t size_class) const noexcept {
+    if (slot == 0) return;
+    const char* const at = arena_.at(slot);
+    const std::size_t size = SizeClasses::bytes_of(size_class) < 192 ? SizeClasses::bytes_of(size_class) : 192;
+    for (std::size_t line = 0; line < size; line += 64) __builtin_prefetch(at + line, 1);
+    __builtin_prefetch(at + size - 1, 1);
   }
 
  private:
-  [[gnu::noinline]] std::uint32_t open_page(std::uint32_t size_class) noexcept {
-    const std::uint32_t number = spare_ != 0 ? std::exchange(spare_, 0) : arena_.take_page();
+  [[gnu::noinline]] std::uint32_t open_page(std::uint8_t size_class, const Fullness& fullness) noexcept {
+    const std::uint32_t number = spare_ != 0 ? std::exchange(spare_, 0) : arena_.take_page(fullness);
     if (number == 0) return 0;
     Arena::Page& page = arena_.page(number);
     page.units = SizeClasses::kUnits[size_class];
-    page.size_class = static_cast<std::uint8_t>(size_class);
+    page.size_class = size_class;
     page.slots = static_cast<std::uint16_t>(Arena::kPageUnits / page.units);
     page.live = 0;
     page.listed = false;
@@ -317,7 +338,6 @@ class Slots {
   Arena& arena_;
   std::uint32_t open_[SizeClasses::kCount] = {};
   std::uint32_t spare_ = 0;
-  std::uint64_t bytes_ = 0;
   std::uint32_t pages_ = 0;
 };
 

@@ -40,9 +40,11 @@
 // static destructors may use an engine that still lives.
 #pragma once
 #include <flux/cache/detail/hash.hpp>
+#include <flux/cache/engine/change.hpp>
 #include <flux/cache/engine/registry.hpp>
+#include <flux/cache/engine/setup.hpp>
 #include <flux/cache/engine/shadow.hpp>
-#include <flux/cache/engine/shard.hpp>
+#include <flux/cache/engine/shard_check.hpp>
 #include <flux/cache/engine/tally.hpp>
 
 #include <cstdint>
@@ -58,95 +60,6 @@
 namespace flux::cache {
 inline namespace v1 {
 namespace engine {
-
-/// Hears each removal once, outside of all locks, in the thread that caused it. What it throws is swallowed; how long
-/// it takes only its caller's thread feels.
-struct Listener {
-  void (*heard)(void* context, const Removal& removal) = nullptr;
-  void* context = nullptr;
-};
-
-/// How an engine is set up.
-struct Options {
-  std::uint64_t max_items = 0;  ///< entries at most; 0: no bound. Exact below 4,096; above, shares of the shards
-  std::uint64_t max_bytes = 0;  ///< bytes at most (slots, blocks, weights and 16 an entry); 0: no bound
-  Policy policy = Policy::adaptive;
-  std::uint32_t shards = 0;      ///< a power of two up to 1,024; 0: chosen from the bounds
-  const Clock* clock = nullptr;  ///< null: the machine's steady clock, read directly; else asked through its `now`
-  Listener listener{};
-};
-
-/// Sums over all shards; each is exact when nobody writes.
-struct Figures {
-  std::uint64_t entries = 0;    ///< that are there (what has expired counts until it is reclaimed)
-  std::uint64_t bytes = 0;      ///< charged
-  std::uint64_t resident = 0;   ///< pages and books, about
-  std::uint64_t hits = 0;       ///< visits that found the key
-  std::uint64_t misses = 0;     ///< visits that did not
-  std::uint64_t puts = 0;       ///< entries written
-  std::uint64_t replaced = 0;   ///< left because they were overwritten
-  std::uint64_t evicted = 0;    ///< left because room was needed
-  std::uint64_t expired = 0;    ///< left because their time was up
-  std::uint64_t forgotten = 0;  ///< left because somebody asked
-  std::uint64_t flushed = 0;    ///< left after a `clear`
-  std::uint64_t refused = 0;    ///< never came in: too large, or memory was out
-};
-
-/// What `update` shall do with the entry that its callback saw.
-class Change {
- public:
-  /// Leave everything as it is.
-  static Change keep() noexcept { return Change(What::keep); }
-  /// Write this; the draft must live until `update` returns.
-  static Change write(const Draft& draft) noexcept {
-    Change change(What::write);
-    change.draft_ = &draft;
-    return change;
-  }
-  /// Remove the entry; nothing happens where there is none.
-  static Change remove(Cause cause = Cause::forgotten) noexcept {
-    Change change(What::remove);
-    change.cause_ = cause;
-    return change;
-  }
-  /// Give the entry another life and leave the rest; nothing happens where there is none.
-  static Change retime(Instant fresh, Instant keep) noexcept {
-    Change change(What::retime);
-    change.fresh_ = fresh;
-    change.keep_ = keep;
-    return change;
-  }
-  /// Set the integer in place; only where the entry is of `Kind::integer`.
-  static Change count(std::int64_t value) noexcept {
-    Change change(What::count);
-    change.value_ = value;
-    return change;
-  }
-
- private:
-  friend class Engine;
-  enum class What : std::uint8_t { keep, write, remove, retime, count };
-  explicit Change(What what) noexcept : what_(what) {}
-
-  What what_;
-  Cause cause_ = Cause::forgotten;
-  const Draft* draft_ = nullptr;
-  Instant fresh_{}, keep_{};
-  std::int64_t value_ = 0;
-};
-
-/// What became of an `update`.
-enum class Outcome : std::uint8_t {
-  kept,     ///< nothing changed
-  done,     ///< what the callback asked for happened
-  refused,  ///< too large, or memory was out; the old entry is gone
-};
-
-/// A key with its hash, for calls with many.
-struct Probe {
-  std::string_view key;
-  std::uint64_t hash;
-};
 
 /// Keeps entries by key, within bounds. Safe for concurrent use; keys are views, valid for the call only. The callbacks
 /// of `visit` run inside a read section: what they borrow is theirs until they return, and memory of the whole process
@@ -232,17 +145,24 @@ class Engine final : private Registered {
   bool put(std::string_view key, std::uint64_t hash, const Draft& draft) {
     Shard& shard = shard_of(hash);
     Aftermath aftermath;
-    shard.prefetch_bucket(hash);
-    void* const block = make_block(shard, key, draft);
+    const Plan plan = [&] {
+      ReadSection section;  // a table may be replaced meanwhile, so the look at it is a reader's
+      shard.prefetch_bucket(hash);
+      shard.prefetch_books();
+      const Plan made(key, draft);
+      shard.prefetch_entry(hash);
+      return made;
+    }();
+    void* const block = make_block(shard, key, draft, plan);
     bool written, evicted;
     {
       Held held(shard.lock);
-      shard.prefetch_slot(key, draft);
+      shard.prefetch_slot(plan.size_class);
       tidy(shard, aftermath);
       const Table::Place place = shard.find(key, hash);
       written =
           shard.write(key, hash, place, place.slot == 0 ? Cause::replaced : cause_of_overwriting(shard, place.slot),
-                      draft, block, aftermath);
+                      draft, plan, block, aftermath);
       evicted = shard.has_evicted();
     }
     settle(aftermath);
@@ -285,9 +205,10 @@ class Engine final : private Registered {
       switch (change.what_) {
         case Change::What::keep: break;
         case Change::What::write: {
-          void* const block = make_block(shard, key, *change.draft_);
-          outcome =
-              shard.write(key, hash, place, gone, *change.draft_, block, aftermath) ? Outcome::done : Outcome::refused;
+          const Plan plan(key, *change.draft_);
+          void* const block = make_block(shard, key, *change.draft_, plan);
+          outcome = shard.write(key, hash, place, gone, *change.draft_, plan, block, aftermath) ? Outcome::done
+                                                                                                : Outcome::refused;
           break;
         }
         case Change::What::remove:
@@ -414,7 +335,7 @@ class Engine final : private Registered {
   }
 
   template <class F>
-  bool look(Shard& shard, Slot slot, ThreadRecord& thread, F&& f) {
+  [[gnu::always_inline]] bool look(Shard& shard, Slot slot, ThreadRecord& thread, F&& f) {
     Entry& entry = shard.at(slot);
     if (entry.has_deadline() && now_.reached(entry.keep())) [[unlikely]] {
       missed(thread);
@@ -442,7 +363,7 @@ class Engine final : private Registered {
     if (mortal_.load(std::memory_order_relaxed)) help(count);
     return true;
   }
-  void missed(const ThreadRecord& thread) {
+  [[gnu::always_inline]] void missed(const ThreadRecord& thread) {
     const std::uint64_t count = tally_->miss(thread.number);
     if (mortal_.load(std::memory_order_relaxed)) help(count);
   }
@@ -509,13 +430,12 @@ class Engine final : private Registered {
   }
 
   /// What does not fit into a slot is copied before the lock is taken.
-  static void* make_block(const Shard& shard, std::string_view key, const Draft& draft) {
-    if ((Shard::shape_of(key, draft) & Entry::kOutside) == 0) [[likely]]
+  static void* make_block(const Shard& shard, std::string_view key, const Draft& draft, const Plan& plan) {
+    if (!plan.is_outside()) [[likely]]
       return nullptr;
-    if (!shard.accepts(Shard::charge_of(key, draft))) return nullptr;
-    void* const block = std::malloc(Shard::rest_size(key, draft));
+    if (!shard.accepts(plan.charge)) return nullptr;
+    void* const block = Plan::make_block(key, draft);
     if (block == nullptr) throw std::bad_alloc();
-    Shard::fill_rest(static_cast<char*>(block), key, draft);
     return block;
   }
 
@@ -539,35 +459,12 @@ class Engine final : private Registered {
   }
 
   void make_shards() {
-    std::uint64_t wanted = 64;
-    if (options_.max_items > 0) wanted = options_.max_items < 4096 ? 1 : options_.max_items / 2048;
-    if (options_.max_bytes > 0) {
-      const std::uint64_t by_bytes = options_.max_bytes / (std::uint64_t{8} << 20);
-      if (by_bytes < wanted) wanted = by_bytes;
-    }
-    if (options_.shards > 0)
-      wanted = options_.shards > 1024 ? 1024 : options_.shards;
-    else if (wanted > 64)
-      wanted = 64;
-    shard_count_ = 1;
-    while (std::uint64_t{shard_count_} * 2 <= wanted) shard_count_ *= 2;
-    const std::uint64_t most_items = Shard::kUnbounded;
+    shard_count_ = shards_for(options_);
     void* const memory = ::operator new (sizeof(Shard) * shard_count_, std::align_val_t{alignof(Shard)});
     shards_ = static_cast<Shard*>(memory);
     const Micros origin = now_.exact();
-    for (std::uint32_t index = 0; index < shard_count_; ++index) {
-      Shard::Setup setup{};
-      const std::uint64_t items = options_.max_items == 0
-                                      ? most_items
-                                      : options_.max_items / shard_count_ + (index < options_.max_items % shard_count_);
-      setup.max_items = static_cast<std::uint32_t>(items < 1 ? 1 : items < most_items ? items : most_items);
-      setup.max_bytes = options_.max_bytes == 0 ? ~std::uint64_t{0} : options_.max_bytes / shard_count_;
-      setup.policy = options_.policy;
-      setup.notes = options_.listener.heard != nullptr;
-      setup.expected = options_.max_items == 0 ? 256 : setup.max_items < 4096 ? setup.max_items : 4096;
-      setup.origin = origin;
-      new (&shards_[index]) Shard(arena_, setup);
-    }
+    for (std::uint32_t index = 0; index < shard_count_; ++index)
+      new (&shards_[index]) Shard(arena_, setup_of(options_, shard_count_, index, origin));
   }
 
   void before_fork() noexcept override {

@@ -52,7 +52,7 @@ struct HeldObject {
 };
 
 /// Compares keys in words of eight, the last ones overlapping; short keys are most, and a call to memcmp costs as much.
-inline bool same_bytes(const char* a, const char* b, std::size_t size) noexcept {
+[[gnu::always_inline]] inline bool same_bytes(const char* a, const char* b, std::size_t size) noexcept {
   if (size < 8) {
     for (std::size_t at = 0; at < size; ++at)
       if (a[at] != b[at]) return false;
@@ -117,19 +117,18 @@ struct Entry {
   HeldObject& object() const noexcept { return *reinterpret_cast<HeldObject*>(bytes() + payload_offset()); }
 
   /// Labels, key and text, here or outside.
-  char* rest() const noexcept {
+  [[gnu::always_inline]] char* rest() const noexcept {
     if ((shape & ~(kKindBits | kKeep)) == 0) [[likely]]
       return bytes() + rest_offset();
-    return far_rest();
-  }
-  char* far_rest() const noexcept {
     char* const here = bytes() + rest_offset();
-    if ((shape & kOutside) == 0) return here;
+    return (shape & kOutside) == 0 ? here : block_at(here);
+  }
+  static char* block_at(const char* here) noexcept {
     char* block;
     std::memcpy(&block, here, sizeof block);
     return block;
   }
-  std::string_view labels() const noexcept {
+  [[gnu::always_inline]] std::string_view labels() const noexcept {
     if ((shape & kLabels) == 0) return {};
     const char* const from = rest();
     std::uint32_t size;
@@ -140,7 +139,7 @@ struct Entry {
   static std::size_t labels_span(std::size_t size) noexcept {
     return size == 0 ? 0 : 8 + ((size + 7) & ~std::size_t{7});
   }
-  const char* key_data() const noexcept {
+  [[gnu::always_inline]] const char* key_data() const noexcept {
     const char* const from = rest();
     if ((shape & kLabels) == 0) [[likely]]
       return from;
@@ -148,13 +147,20 @@ struct Entry {
     std::memcpy(&size, from, sizeof size);
     return from + labels_span(size);
   }
-  std::string_view key() const noexcept { return {key_data(), key_size()}; }
-  std::string_view text() const noexcept { return {key_data() + key_size(), text_size}; }
+  [[gnu::always_inline]] std::string_view key() const noexcept { return {key_data(), key_size()}; }
+  [[gnu::always_inline]] std::string_view text() const noexcept { return {key_data() + key_size(), text_size}; }
 
-  bool has_key(std::string_view wanted) const noexcept {
+  [[gnu::always_inline]] bool has_key(std::string_view wanted) const noexcept {
     return key_size() == wanted.size() && same_bytes(key_data(), wanted.data(), wanted.size());
   }
 
+  /// Bytes of the slot in use.
+  [[gnu::always_inline]] std::size_t slot_bytes() const noexcept {
+    if ((shape & ~(kKindBits | kKeep | kFresh)) == 0) [[likely]]
+      return rest_offset() + key_size_low + text_size;
+    if ((shape & kOutside) != 0) return rest_offset() + sizeof(char*);
+    return rest_offset() + labels_span(labels().size()) + key_size() + text_size;
+  }
   /// Bytes outside of the slot that belong to the entry.
   std::size_t outside_bytes() const noexcept {
     std::size_t sum = kind() == Kind::object ? object().weight : 0;
@@ -228,6 +234,7 @@ class View {
   std::uint8_t flags() const noexcept { return static_cast<std::uint8_t>(stamp_); }
   /// The caller's opaque block, aligned to 8.
   std::string_view labels() const noexcept { return entry_->labels(); }
+  bool has_labels() const noexcept { return (entry_->shape & Entry::kLabels) != 0; }
   const Now& now() const noexcept { return now_; }
   const Entry& entry() const noexcept { return *entry_; }
 

@@ -88,7 +88,7 @@ class EpochDomain {
     advancing_.unlock();
   }
 
-  std::uint64_t enter(ThreadRecord& record) noexcept {
+  [[gnu::always_inline]] std::uint64_t enter(ThreadRecord& record) noexcept {
     const std::uint64_t before = record.section.load(std::memory_order_relaxed);
     if (before == 0) {
 #if defined(FLUX_CACHE_TSAN)
@@ -104,7 +104,7 @@ class EpochDomain {
     }
     return before;
   }
-  static void leave(ThreadRecord& record, std::uint64_t before) noexcept {
+  [[gnu::always_inline]] static void leave(ThreadRecord& record, std::uint64_t before) noexcept {
     record.section.store(before, std::memory_order_release);
   }
 
@@ -205,7 +205,7 @@ struct ThreadRecordKeeper {
 }
 
 /// This thread's record: one load and one predicted branch.
-inline ThreadRecord& this_thread() noexcept {
+[[gnu::always_inline]] inline ThreadRecord& this_thread() noexcept {
   ThreadRecord* const record = thread_record_pointer;
   if (record != nullptr) [[likely]]
     return *record;

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <new>
 
 #if defined(__SSE2__)
@@ -36,7 +37,7 @@ struct alignas(64) Bucket {
     std::uint32_t escaped() const noexcept { return (high >> 32) & 0xFF; }
     std::uint32_t furthest() const noexcept { return (high >> 40) & 0xFF; }
     /// One bit for each way whose tag equals `tag`.
-    std::uint32_t match(std::uint8_t tag) const noexcept {
+    [[gnu::always_inline]] std::uint32_t match(std::uint8_t tag) const noexcept {
 #if defined(__SSE2__)
       const __m128i all = _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
       const __m128i wanted = _mm_set1_epi8(static_cast<char>(tag));
@@ -51,7 +52,7 @@ struct alignas(64) Bucket {
     }
   };
 
-  Tags read_tags() const noexcept {
+  [[gnu::always_inline]] Tags read_tags() const noexcept {
     return {tags[0].load(std::memory_order_acquire), tags[1].load(std::memory_order_acquire)};
   }
   void set_byte(std::uint32_t at, std::uint32_t value) noexcept {
@@ -74,15 +75,17 @@ inline constexpr std::uint8_t tag_of(std::uint64_t hash) noexcept {
 /// One shard's buckets: this header, then the buckets, in one block.
 class alignas(64) Table {
  public:
-  static constexpr std::uint32_t kReach = 16;  ///< buckets that a key may lie away from its own
+  static constexpr std::uint32_t kReach = 32;  ///< buckets that a key may lie away from its own
 
+  /// Empty buckets are zeros, so a large table takes no memory before it is used.
   static Table* make(std::uint32_t buckets) {
-    void* const memory = ::operator new (sizeof(Table) + std::size_t{buckets} * sizeof(Bucket), std::align_val_t{64});
-    auto* const table = new (memory) Table(buckets);
-    for (std::uint32_t index = 0; index < buckets; ++index) new (&table->bucket(index)) Bucket{};
-    return table;
+    const std::size_t bytes = sizeof(Table) + std::size_t{buckets} * sizeof(Bucket);
+    void* const block = std::calloc(1, bytes + alignof(Table));
+    if (block == nullptr) throw std::bad_alloc();
+    const auto address = reinterpret_cast<std::uintptr_t>(block);
+    return new (static_cast<char*>(block) + (alignof(Table) - address % alignof(Table))) Table(buckets, block);
   }
-  static void destroy(Table* table) noexcept { ::operator delete (table, std::align_val_t{64}); }
+  static void destroy(Table* table) noexcept { std::free(table->block_); }
 
   std::uint32_t size() const noexcept { return buckets_; }
   std::size_t bytes() const noexcept { return sizeof(Table) + std::size_t{buckets_} * sizeof(Bucket); }
@@ -103,7 +106,7 @@ class alignas(64) Table {
 
   /// The first slot under this tag for which `same(slot)` holds; slot 0 if none. Callable without any lock.
   template <class Same>
-  Place find(std::uint32_t place, std::uint8_t tag, Same&& same) const noexcept {
+  [[gnu::always_inline]] Place find(std::uint32_t place, std::uint8_t tag, Same&& same) const noexcept {
     std::uint32_t index = home(place);
     for (std::uint32_t distance = 0, furthest = 0;; ++distance) {
       const Bucket& here = bucket(index);
@@ -170,7 +173,7 @@ class alignas(64) Table {
   }
 
  private:
-  explicit Table(std::uint32_t buckets) noexcept : buckets_(buckets) {}
+  Table(std::uint32_t buckets, void* block) noexcept : buckets_(buckets), block_(block) {}
 
   static void escape(Bucket& home, std::uint32_t distance) noexcept {
     const Bucket::Tags now = home.read_tags();
@@ -185,6 +188,7 @@ class alignas(64) Table {
   }
 
   std::uint32_t buckets_;
+  void* block_;
 };
 
 }  // namespace engine

@@ -23,16 +23,16 @@ inline void relax_processor() noexcept {
 /// Uncontended, it costs one compare-and-swap and one exchange (Drepper, "Futexes Are Tricky", 2011, mutex 2).
 class Lock {
  public:
-  bool try_lock() noexcept {
+  [[gnu::always_inline]] bool try_lock() noexcept {
     std::uint32_t expected = kFree;
     return state_.load(std::memory_order_relaxed) == kFree &&
            state_.compare_exchange_strong(expected, kTaken, std::memory_order_acquire, std::memory_order_relaxed);
   }
-  void lock() noexcept {
+  [[gnu::always_inline]] void lock() noexcept {
     std::uint32_t expected = kFree;
     if (!state_.compare_exchange_strong(expected, kTaken, std::memory_order_acquire, std::memory_order_relaxed)) wait();
   }
-  void unlock() noexcept {
+  [[gnu::always_inline]] void unlock() noexcept {
     if (state_.exchange(kFree, std::memory_order_release) == kAwaited) wake();
   }
 

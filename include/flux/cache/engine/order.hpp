@@ -13,7 +13,7 @@
 // Sources: J. Yang et al., "FIFO queues are all you need for cache eviction" (S3-FIFO), SOSP 2023; G. Einziger et al.,
 // "TinyLFU", ACM ToS 2017; F. J. Corbato, "A paging experiment with the Multics system", 1968 (the clock).
 //
-// `LruOrder` is the textbook list for those who ask for it, and `fifo` is the frame with nothing but its window.
+// `fifo` is the frame with nothing but its window.
 #pragma once
 #include <flux/cache/engine/deadlines.hpp>
 #include <flux/cache/engine/sketch.hpp>
@@ -115,6 +115,7 @@ class ClockQueue {
   Tick tick(std::uint32_t place) const noexcept { return deadlines.at(place); }
   void set_tick(std::uint32_t place, Tick tick) { deadlines.set(place, tick, members_.size()); }
 
+  void reserve(std::uint32_t members) { members_.reserve(members); }
   /// Right behind the hand, where the last victim was, so that it is the last one the hand comes to; else at the end.
   std::uint32_t push(std::uint32_t member, Tick tick) {
     std::uint32_t place;
@@ -166,8 +167,9 @@ class ClockQueue {
   std::uint32_t hand_ = 0, count_ = 0;
 };
 
-/// The frame. `Host` has, for a member: recency(m), set_recency(m, r), hash(m), place(m, position), prefetch(m), and
-/// dead(m): gone for readers already, so it leaves first.
+/// The frame. `Host` has, for a member: recency(m), set_recency(m, r), hash(m), place(m, position), prefetch(m),
+/// approach(hash): draws near what giving up a member touches, and dead(m): gone for readers already, so it leaves
+/// first.
 class FrameOrder {
  public:
   static constexpr std::uint32_t kSteps = 64;  ///< members looked at for one victim
@@ -182,6 +184,16 @@ class FrameOrder {
     sized_for_ = entries;
   }
 
+  /// Draws near what an insertion of this hash will touch.
+  void prefetch(std::uint32_t hash) const noexcept {
+    for (std::size_t line = 0; line < sizeof *this; line += 64)
+      __builtin_prefetch(reinterpret_cast<const char*>(this) + line, 1);
+    if (sketch_.empty()) return;
+    sketch_.prefetch(hash);
+    ghosts_.prefetch(hash);
+  }
+
+  void reserve(std::uint32_t entries) { main_.reserve(entries); }
   std::uint32_t count() const noexcept { return window_.count() + main_.count(); }
   std::uint64_t bytes() const noexcept { return window_.bytes() + main_.bytes() + sketch_.bytes() + ghosts_.bytes(); }
 
@@ -244,6 +256,7 @@ class FrameOrder {
         return give_up(main_hand(host));
       }
       host.prefetch(window_.peek(2));
+      approach(host, window_.peek(1));
       const std::uint32_t position = window_.oldest_position();
       if (fifo || host.dead(oldest)) {
         window_.remove(position);
@@ -318,6 +331,14 @@ class FrameOrder {
     main_.pass();  // who takes this place now is the last one the hand comes to
     return member;
   }
+  /// Of a member whose header was drawn near before: what judging it and giving it up will touch.
+  template <class Host>
+  void approach(Host& host, std::uint32_t member) const noexcept {
+    if (member == 0) return;
+    const std::uint32_t hash = host.hash(member);
+    if (!sketch_.empty()) sketch_.prefetch(hash);
+    host.approach(hash);
+  }
   /// Moves the hand to a member that was not read since it last passed, or for `kSteps`.
   template <class Host>
   std::uint32_t main_hand(Host& host) {
@@ -325,6 +346,7 @@ class FrameOrder {
     for (std::uint32_t step = 0; step < kSteps; ++step) {
       const std::uint32_t member = main_.member(place);
       host.prefetch(main_.peek(6));
+      approach(host, main_.peek(1));
       const std::uint8_t recency = host.recency(member);
       if (recency == 0 || host.dead(member)) break;
       host.set_recency(member, static_cast<std::uint8_t>(recency - 1));
@@ -341,91 +363,6 @@ class FrameOrder {
   FrequencySketch sketch_;
   Ghosts ghosts_;
   std::uint32_t sized_for_ = 0;
-};
-
-/// The textbook order, newest use first; positions are stable, links lie beside them.
-class LruOrder {
- public:
-  std::uint32_t count() const noexcept { return count_; }
-  std::uint64_t bytes() const noexcept { return nodes_.capacity() * sizeof(Node) + deadlines_.bytes(); }
-
-  template <class Host>
-  void insert(Host& host, std::uint32_t member, Tick tick) {
-    if (nodes_.empty()) nodes_.push_back({0, 0, 0});  // the ring's anchor
-    std::uint32_t at;
-    if (free_ != 0) {
-      at = free_;
-      free_ = nodes_[at].next;
-    } else {
-      at = static_cast<std::uint32_t>(nodes_.size());
-      nodes_.push_back({});
-    }
-    nodes_[at].member = member;
-    link_first(at);
-    if (tick != kNoTick || deadlines_.active()) deadlines_.set(at, tick, nodes_.capacity());
-    ++count_;
-    host.place(member, at);
-  }
-  void remove(std::uint32_t at) noexcept {
-    unlink(at);
-    nodes_[at].member = 0;
-    nodes_[at].next = free_;
-    free_ = at;
-    deadlines_.forget(at);
-    --count_;
-  }
-  void replace(std::uint32_t at, std::uint32_t member, Tick tick) {
-    nodes_[at].member = member;
-    used(at);
-    retime(at, tick);
-  }
-  void retime(std::uint32_t at, Tick tick) {
-    if (tick != kNoTick || deadlines_.active()) deadlines_.set(at, tick, nodes_.capacity());
-  }
-  void used(std::uint32_t at) noexcept {
-    unlink(at);
-    link_first(at);
-  }
-  std::uint32_t member(std::uint32_t at) const noexcept { return nodes_[at].member; }
-  std::uint32_t victim() noexcept {
-    if (count_ == 0) return 0;
-    const std::uint32_t at = nodes_[0].previous;
-    const std::uint32_t member = nodes_[at].member;
-    remove(at);
-    return member;
-  }
-  template <class Expire>
-  bool sweep(Tick now, std::uint32_t& budget, Expire&& expire) {
-    return deadlines_.sweep(now, budget, [&](std::uint32_t at) { expire(nodes_[at].member); });
-  }
-  template <class F>
-  void for_each(F&& f) const {
-    for (const Node& node : nodes_)
-      if (node.member != 0) f(node.member);
-  }
-  std::uint32_t at_place(std::uint32_t place) const noexcept {
-    return place < nodes_.size() ? nodes_[place].member : 0;
-  }
-  std::uint32_t places() const noexcept { return static_cast<std::uint32_t>(nodes_.size()); }
-
- private:
-  struct Node {
-    std::uint32_t previous = 0, next = 0, member = 0;
-  };
-  void unlink(std::uint32_t at) noexcept {
-    nodes_[nodes_[at].previous].next = nodes_[at].next;
-    nodes_[nodes_[at].next].previous = nodes_[at].previous;
-  }
-  void link_first(std::uint32_t at) noexcept {
-    nodes_[at].previous = 0;
-    nodes_[at].next = nodes_[0].next;
-    nodes_[nodes_[0].next].previous = at;
-    nodes_[0].next = at;
-  }
-
-  std::vector<Node> nodes_;
-  Deadlines deadlines_;
-  std::uint32_t free_ = 0, count_ = 0;
 };
 
 }  // namespace engine

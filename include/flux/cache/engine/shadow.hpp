@@ -88,6 +88,7 @@ class Miniature {
     std::uint32_t hash(std::uint32_t at) const noexcept { return of.members_[at].hash; }
     void place(std::uint32_t at, std::uint32_t position) const noexcept { of.members_[at].position = position; }
     void prefetch(std::uint32_t) const noexcept {}
+    void approach(std::uint32_t) const noexcept {}
     bool dead(std::uint32_t) const noexcept { return false; }
   };
   /// The sampled hashes share their low bits; this spreads them again, one to one.

@@ -3,11 +3,11 @@
 // Everything here but `find_live` runs under `lock`. What must not run under a lock (destructors of users' objects,
 // listeners, the kernel's barrier) is collected in an `Aftermath` and done by the caller when the lock is free again.
 #pragma once
-#include <flux/cache/engine/arena.hpp>
-#include <flux/cache/engine/entry.hpp>
-#include <flux/cache/engine/epoch.hpp>
-#include <flux/cache/engine/index.hpp>
-#include <flux/cache/engine/order.hpp>
+#include <flux/cache/engine/plan.hpp>
+#include <flux/cache/engine/removal.hpp>
+#include <flux/cache/engine/retired.hpp>
+#include <flux/cache/engine/shard_order.hpp>
+#include <flux/cache/engine/tables.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -21,67 +21,36 @@ namespace flux::cache {
 inline namespace v1 {
 namespace engine {
 
-/// Why an entry left.
-enum class Cause : std::uint8_t {
-  replaced,   ///< overwritten
-  expired,    ///< its time was up
-  size,       ///< room was needed
-  forgotten,  ///< somebody asked
-  flushed,    ///< all were asked to go
-};
-
-/// What a listener hears: each removal once.
-struct Removal {
-  std::string_view key;  ///< valid during the call
-  Cause cause;
-};
-
-/// Work that waits until the shard's lock is free.
-struct Aftermath {
-  struct Note {
-    std::string key;
-    Cause cause;
-  };
-  std::vector<Object> objects;  ///< dropped with this
-  std::vector<void*> blocks;    ///< freed with this
-  std::vector<Note> notes;
-  std::uint64_t advance = 0;  ///< a stamp that should become safe; 0: none
-
-  Aftermath() = default;
-  Aftermath(const Aftermath&) = delete;
-  Aftermath& operator=(const Aftermath&) = delete;
-  ~Aftermath() {
-    for (void* const block : blocks) std::free(block);
-  }
-};
-
 /// What a shard's books say; sums over shards are the engine's figures.
 struct ShardFigures {
-  std::uint64_t entries = 0, bytes = 0, puts = 0, evicted = 0, expired = 0, forgotten = 0, flushed = 0, replaced = 0,
-                refused = 0;
+  std::uint64_t puts = 0, replaced = 0, evicted = 0, expired = 0, forgotten = 0, flushed = 0, refused = 0, entries = 0,
+                bytes = 0;
 };
 
 class alignas(64) Shard {
  public:
   static constexpr std::uint32_t kReclaimsPerCall = 64;
-  static constexpr std::uint64_t kTooLarge = ~std::uint64_t{0};
   static constexpr std::uint32_t kUnbounded = 0x3FFFFFFF;
-  static constexpr std::size_t kOverhead = 16;  ///< index, queues and marks of an entry, charged with it
 
   struct Setup {
     std::uint32_t max_items;  ///< at least 1
     std::uint64_t max_bytes;
     Policy policy;
     bool notes;              ///< somebody listens
-    std::uint32_t expected;  ///< entries to prepare for
+    std::uint32_t buckets;   ///< entries that the table is made for
+    std::uint32_t expected;  ///< entries that the order prepares for
+    std::uint32_t batch;     ///< slots that are reclaimed together
     Micros origin;           ///< where ticks count from
   };
 
   Shard(Arena& arena, const Setup& setup)
-      : slots_(arena), arena_(arena), setup_(setup), table_(Table::make(buckets_for(setup.expected))) {
-    const std::uint32_t batch = setup.max_items / 128;
-    batch_ = batch < 16 ? 16 : batch > 256 ? 256 : batch;
-    frame_.resize(setup.expected < 64 ? 64 : setup.expected, setup.policy == Policy::adaptive);
+      : retired_(slots_, setup.batch),
+        slots_(arena),
+        order_(setup.policy),
+        arena_(arena),
+        setup_(setup),
+        tables_(setup.buckets) {
+    order_.resize(setup.expected < 64 ? 64 : setup.expected, setup.buckets);
   }
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
@@ -92,32 +61,29 @@ class alignas(64) Shard {
       if (entry.kind() == Kind::object) entry.object().~HeldObject();
       if ((entry.shape & Entry::kOutside) != 0) std::free(outside(entry));
     };
-    if (setup_.policy == Policy::lru) {
-      lru_.for_each(drop);
-    } else {
-      frame_.for_each(drop);
-    }
-    for (const Slot slot : sealed_rich_) drop(slot);
-    for (const Slot slot : open_rich_) drop(slot);
-    Table::destroy(table_.load(std::memory_order_relaxed));
-    for (Table* const table : old_tables_) Table::destroy(table);
+    order_.for_each(drop);
+    retired_.for_each_rich(drop);
   }
 
-  Entry& at(Slot slot) const noexcept { return *reinterpret_cast<Entry*>(arena_.at(slot)); }
-  const Table& table() const noexcept { return *table_.load(std::memory_order_acquire); }
+  [[gnu::always_inline]] Entry& at(Slot slot) const noexcept { return *reinterpret_cast<Entry*>(arena_.at(slot)); }
+  const Table& table() const noexcept { return tables_.current(); }
 
   /// The slot of a key that no flush has passed; 0 if none. In a read section or under the lock.
-  Slot find_live(std::string_view key, std::uint64_t hash) const noexcept {
-    const Slot slot = find(key, hash).slot;
+  [[gnu::always_inline]] Slot find_live(std::string_view key, std::uint64_t hash) const noexcept {
+    const Slot slot = table()
+                          .find(place_of(hash), tag_of(hash),
+                                [&](Slot one) {
+                                  const Entry& entry = at(one);
+                                  __builtin_prefetch(entry.bytes() + 64);  // the text comes while the key is compared
+                                  return entry.has_key(key);
+                                })
+                          .slot;
     return slot != 0 && !is_flushed(at(slot)) ? slot : 0;
   }
   Table::Place find(std::string_view key, std::uint64_t hash) const noexcept {
-    return table().find(place_of(hash), tag_of(hash), [&](Slot slot) {
-      const Entry& entry = at(slot);
-      return entry.has_key(key);
-    });
+    return table().find(place_of(hash), tag_of(hash), [&](Slot slot) { return at(slot).has_key(key); });
   }
-  bool is_flushed(const Entry& entry) const noexcept {
+  [[gnu::always_inline]] bool is_flushed(const Entry& entry) const noexcept {
     return entry.version() <= floor_.load(std::memory_order_acquire);
   }
 
@@ -125,66 +91,36 @@ class alignas(64) Shard {
 
   /// True where an entry of these sizes can be kept at all: at most an eighth of the shard's bytes.
   bool accepts(std::uint64_t charge) const noexcept {
-    return setup_.max_bytes == ~std::uint64_t{0} ? charge != kTooLarge : charge <= setup_.max_bytes / 8;
+    return setup_.max_bytes == ~std::uint64_t{0} ? charge != Plan::kTooLarge : charge <= setup_.max_bytes / 8;
   }
-  static std::size_t in_slot(std::string_view key, const Draft& draft, std::uint8_t shape) noexcept {
-    const std::size_t fixed = Entry::rest_offset(shape);
-    return (shape & Entry::kOutside) != 0 ? fixed + 8 : fixed + rest_size(key, draft);
-  }
-  static std::size_t rest_size(std::string_view key, const Draft& draft) noexcept {
-    return Entry::labels_span(draft.labels.size()) + key.size() + (draft.kind == Kind::text ? draft.text.size() : 0);
-  }
-  static std::uint8_t shape_of(std::string_view key, const Draft& draft) noexcept {
-    auto shape = static_cast<std::uint8_t>(draft.kind);
-    if (draft.keep_until != kNever || draft.fresh_until != kNever) shape |= Entry::kKeep;
-    if (draft.fresh_until < draft.keep_until) shape |= Entry::kFresh;
-    if (!draft.labels.empty()) shape |= Entry::kLabels;
-    if (key.size() > 0xFFFF) shape |= Entry::kLongKey;
-    if (Entry::rest_offset(shape) + rest_size(key, draft) > std::size_t{SizeClasses::kLargest} * Arena::kUnit)
-      shape |= Entry::kOutside;
-    return shape;
-  }
-  /// Bytes that an entry will be charged with; `kTooLarge` where a part is over its limit.
-  static std::uint64_t charge_of(std::string_view key, const Draft& draft) noexcept {
-    if (key.size() > kMaxKeySize || draft.text.size() > kMaxTextSize || draft.labels.size() > kMaxLabelsSize)
-      return kTooLarge;
-    const std::uint8_t shape = shape_of(key, draft);
-    std::uint64_t charge = Slots::charged(in_slot(key, draft, shape)) + kOverhead;
-    if ((shape & Entry::kOutside) != 0) charge += rest_size(key, draft) + 16;
-    if (draft.kind == Kind::object) charge += draft.weight;
-    return charge;
-  }
-
   /// Writes the entry for `key`, which stands at `old` or, where that is none, nowhere. False where memory is out or
   /// the entry is too large; then the old one is gone too, so that nothing outdated stays.
   bool write(std::string_view key, std::uint64_t hash, Table::Place old, Cause old_cause, const Draft& draft,
-             void* block, Aftermath& aftermath) {
-    const std::uint64_t charge = charge_of(key, draft);
+             const Plan& plan, void* block, Aftermath& aftermath) {
+    const std::uint64_t charge = plan.charge;
+    if (old.slot == 0) order_.prefetch(place_of(hash));
     Slot slot = 0;
-    if (accepts(charge)) slot = compose(key, hash, draft, block);
+    if (accepts(charge)) slot = take(plan.size_class);
     if (slot == 0) {
       if (block != nullptr) aftermath.blocks.push_back(block);
       ++figures_.refused;
       if (old.slot != 0) drop(old, hash, old_cause, aftermath);
       return false;
     }
+    plan.lay(arena_.at(slot), key, place_of(hash), next_version(), draft, block);
     ++figures_.puts;
     const Tick tick = tick_of(draft);
     if (old.slot != 0) {
       Entry& before = at(old.slot);
-      const std::uint64_t freed = charge_at(old.slot);
+      const std::uint64_t freed = Plan::charge_of(before);
       if (bytes_ - freed + charge <= setup_.max_bytes) {
         Entry& entry = at(slot);
         const std::uint8_t recency = before.recency.load(std::memory_order_relaxed);
         entry.recency.store(static_cast<std::uint8_t>(recency + (recency < Entry::kMostRecency)),
                             std::memory_order_relaxed);
         entry.position = before.position;
-        if (setup_.policy == Policy::lru) {
-          lru_.replace(entry.position, slot, tick);
-        } else {
-          frame_.replace(entry.position, slot, tick);
-        }
-        table_.load(std::memory_order_relaxed)->swap(old, slot);
+        order_.replace(entry.position, slot, tick);
+        tables_.writable().swap(old, slot);
         bytes_ += charge - freed;
         const bool flushed = is_flushed(before);
         flushed_ -= flushed;
@@ -205,7 +141,7 @@ class alignas(64) Shard {
   void drop(const Table::Place& place, std::uint64_t hash_low, Cause cause, Aftermath& aftermath) {
     Entry& entry = at(place.slot);
     unlink(place, static_cast<std::uint32_t>(hash_low), entry, cause, aftermath);
-    order_remove(entry.position);
+    order_.remove(entry.position);
     retire(place.slot, aftermath);
   }
 
@@ -222,7 +158,7 @@ class alignas(64) Shard {
       if (two) entry.micros(sizeof(Entry) + 8).store(to_micros(fresh), std::memory_order_relaxed);
       entry.stamp.store((next_version() << 16) | (entry.stamp.load(std::memory_order_relaxed) & 0xFFFF),
                         std::memory_order_release);
-      order_retime(entry.position, tick_of(draft));
+      order_.retime(entry.position, tick_of(draft));
       return true;
     }
     if (!entry.has_deadline() && keep == kNever && fresh == kNever) return true;
@@ -251,8 +187,7 @@ class alignas(64) Shard {
     const Tick tick = now <= setup_.origin ? 0 : static_cast<Tick>((now - setup_.origin) >> kTickShift);
     if (budget > 0 && (tick != swept_)) {
       const auto expire = [&](Slot slot) { drop_slot(slot, Cause::expired, aftermath); };
-      const bool all =
-          setup_.policy == Policy::lru ? lru_.sweep(tick, budget, expire) : frame_.sweep(tick, budget, expire);
+      const bool all = order_.sweep(tick, budget, expire);
       if (all) swept_ = tick;
       done = done && all;
     }
@@ -262,44 +197,22 @@ class alignas(64) Shard {
 
   /// Slots whose readers have gone are free again; at most `most`.
   void reclaim(std::uint32_t most, Aftermath& aftermath) {
-    if (!waits_sealed()) {
-      if (open_.size() + open_rich_.size() < batch_) return;
-      seal();
-      aftermath.advance = stamp_;
-      return;
-    }
-    if (!epoch_domain.is_safe(stamp_)) {
-      if (open_.size() + open_rich_.size() >= patience_) {
-        patience_ = static_cast<std::uint32_t>(open_.size() + open_rich_.size()) + 8;
-        aftermath.advance = stamp_;
-      }
-      return;
-    }
-    for (std::uint32_t left = most; left > 0 && !sealed_.empty(); --left) {
-      slots_.give(sealed_.back());
-      sealed_.pop_back();
-    }
-    for (std::uint32_t left = most; left > 0 && !sealed_rich_.empty(); --left) {
-      const Slot slot = sealed_rich_.back();
-      sealed_rich_.pop_back();
-      strip(slot, aftermath);
-      slots_.give(slot);
+    const std::uint64_t wanted = retired_.reclaim(most, [&](Slot slot) { strip(slot, aftermath); });
+    if (wanted != 0) {
+      aftermath.advance = wanted;
+      tables_.free_old();
     }
   }
-  /// Seals whatever waits, however little; for maintenance. True where something still waits.
+  /// Brings back whatever waits, however little; for maintenance. True where something still waits.
   bool hurry(std::uint32_t most, Aftermath& aftermath) {
-    if (!waits_sealed() && waits_open()) seal();
-    if (waits_sealed()) {
-      if (!epoch_domain.is_safe(stamp_)) epoch_domain.advance(stamp_);
-      if (epoch_domain.is_safe(stamp_)) reclaim(most, aftermath);
-    }
-    free_old_tables();
-    return waits_sealed() || waits_open();
+    const bool waits = retired_.hurry(most, [&](Slot slot) { strip(slot, aftermath); });
+    tables_.free_old();
+    return waits;
   }
 
   void used(Slot slot) noexcept {
     const Entry& entry = at(slot);
-    if (entry.position < Entry::kRetired) lru_.used(entry.position);
+    if (entry.position < Entry::kRetired) order_.used(entry.position);
   }
 
   ShardFigures figures() const noexcept {
@@ -309,8 +222,7 @@ class alignas(64) Shard {
     return figures;
   }
   std::uint64_t bytes_of_books() const noexcept {
-    return sizeof(Shard) + table().bytes() + (setup_.policy == Policy::lru ? lru_.bytes() : frame_.bytes()) +
-           (sealed_.capacity() + open_.capacity() + sealed_rich_.capacity() + open_rich_.capacity()) * sizeof(Slot);
+    return sizeof(Shard) + table().bytes() + order_.bytes() + retired_.bytes();
   }
   const Setup& setup() const noexcept { return setup_; }
   /// The knobs as the study has chosen them.
@@ -318,68 +230,42 @@ class alignas(64) Shard {
     if (choice == choice_) [[likely]]
       return;
     choice_ = choice;
-    frame_.use(setting);
+    order_.use(setting);
   }
   std::uint64_t count() const noexcept { return count_; }
   bool has_evicted() const noexcept { return figures_.evicted > 0; }
-  /// Draws near what a write will need: the bucket before the lock, the slot under it.
+  /// What follows draws near what a write will need: books, bucket and entry before the lock, the slot under it.
+  void prefetch_books() const noexcept {
+    __builtin_prefetch(&lock, 1);
+    __builtin_prefetch(&retired_, 1);
+    __builtin_prefetch(&figures_, 1);
+  }
+  /// Reads the bucket, so that the entry is on its way when the lock is taken; whether it is the right one shows later.
+  void prefetch_entry(std::uint64_t hash) const noexcept {
+    const Table& now = table();
+    const Bucket& bucket = now.bucket(now.home(place_of(hash)));
+    const std::uint32_t ways = bucket.read_tags().match(tag_of(hash));
+    if (ways == 0) return;
+    const Slot slot = bucket.slots[__builtin_ctz(ways)].load(std::memory_order_relaxed);
+    if (slot != 0) __builtin_prefetch(arena_.at(slot), 1);
+  }
   void prefetch_bucket(std::uint64_t hash) const noexcept {
     const Table& now = table();
     __builtin_prefetch(&now.bucket(now.home(place_of(hash))));
   }
-  void prefetch_slot(std::string_view key, const Draft& draft) const noexcept {
-    const std::size_t size = in_slot(key, draft, shape_of(key, draft));
-    if (size <= std::size_t{SizeClasses::kLargest} * Arena::kUnit) slots_.prefetch(size);
+  void prefetch_slot(std::uint8_t size_class) const noexcept {
+    const Slot slot = retired_.peek(size_class);
+    slots_.prefetch(slot != 0 ? slot : slots_.peek(size_class), size_class);
   }
   bool has_deadlines() const noexcept { return has_deadlines_; }
 
   template <class F>
   void for_each_slot(F&& f) const {
-    if (setup_.policy == Policy::lru) {
-      lru_.for_each(f);
-    } else {
-      frame_.for_each(f);
-    }
+    order_.for_each(f);
   }
 
-  /// Nothing that the books say may contradict another of them; an empty string, or what is wrong.
-  std::string check() const {
-    std::uint64_t members = 0, charged = 0, flushed = 0;
-    std::string wrong;
-    for_each_slot([&](Slot slot) {
-      ++members;
-      const Entry& entry = at(slot);
-      charged += charge_at(slot);
-      flushed += is_flushed(entry);
-      const std::uint32_t position = entry.position;
-      const bool known = position < Entry::kRetired &&
-                         (setup_.policy == Policy::lru ? lru_.member(position) : frame_.member(position)) == slot;
-      if (!known) wrong = "an entry does not know its place in the order";
-      if (table().find_slot(entry.hash, slot).slot != slot) wrong = "an entry cannot be found in the table";
-    });
-    std::uint64_t indexed = 0;
-    for (std::uint32_t index = 0; index < table().size(); ++index) {
-      const Bucket& bucket = table().bucket(index);
-      for (std::uint32_t way = 0; way < Bucket::kWays; ++way) {
-        const bool tagged = table().tag_at({index, way, 0}) != 0;
-        const bool filled = bucket.slots[way].load(std::memory_order_relaxed) != 0;
-        if (tagged != filled) wrong = "a tag without a slot or a slot without a tag";
-        indexed += filled;
-      }
-    }
-    if (members != count_) wrong = "the order and the count disagree";
-    if (indexed != count_) wrong = "the table and the count disagree";
-    if (charged != bytes_) wrong = "the bytes charged do not add up";
-    if (flushed != flushed_) wrong = "the flushed entries do not add up";
-    if (count_ > setup_.max_items) wrong = "more entries than allowed";
-    if (bytes_ > setup_.max_bytes) wrong = "more bytes than allowed";
-    return wrong;
-  }
-
-  static std::uint32_t buckets_for(std::uint64_t entries) noexcept {
-    const std::uint64_t buckets = entries * 100 / (Bucket::kWays * 82) + 1;
-    return buckets > 0xFFFFFFF ? 0xFFFFFFF : static_cast<std::uint32_t>(buckets);
-  }
+  /// Nothing that the books say may contradict another of them; an empty string, or what is wrong. In shard_check.hpp.
+  std::string check() const;
 
   Lock lock;
 
@@ -395,6 +281,7 @@ class alignas(64) Shard {
     void prefetch(Slot slot) const noexcept {
       if (slot != 0) __builtin_prefetch(&shard.at(slot));
     }
+    void approach(std::uint32_t hash) const noexcept { shard.prefetch_bucket(hash); }
     bool dead(Slot slot) const noexcept { return shard.flushed_ > 0 && shard.is_flushed(shard.at(slot)); }
   };
 
@@ -416,114 +303,41 @@ class alignas(64) Shard {
     std::memcpy(&block, entry.bytes() + entry.rest_offset(), sizeof block);
     return block;
   }
-  std::uint64_t charge_at(Slot slot) const noexcept {
-    return slots_.size_of(slot) + at(slot).outside_bytes() + kOverhead;
+  Fullness fullness() const noexcept {
+    if (setup_.max_bytes != ~std::uint64_t{0}) return {bytes_, setup_.max_bytes};
+    return {count_, setup_.max_items == kUnbounded ? 0 : setup_.max_items};
+  }
+  Slot take(std::uint8_t size_class) noexcept {
+    const Slot slot = retired_.reuse(size_class);
+    return slot != 0 ? slot : slots_.take(size_class, fullness());
   }
 
-  /// A slot with everything in it but its place in table and order.
-  Slot compose(std::string_view key, std::uint64_t hash, const Draft& draft, void* block) {
-    const std::uint8_t shape = shape_of(key, draft);
-    const Slot slot = slots_.take(in_slot(key, draft, shape));
-    if (slot == 0) return 0;
-    char* const bytes = arena_.at(slot);
-    auto* const entry = new (bytes) Entry;
-    entry->hash = place_of(hash);
-    entry->position = 0;
-    entry->text_size = draft.kind == Kind::text ? static_cast<std::uint32_t>(draft.text.size()) : 0;
-    entry->key_size_low = static_cast<std::uint16_t>(key.size());
-    entry->shape = shape;
-    entry->recency.store(0, std::memory_order_relaxed);
-    if ((shape & Entry::kKeep) != 0) {
-      const Instant keep = draft.keep_until;
-      new (bytes + sizeof(Entry)) std::atomic<Micros>(to_micros(keep));
-    }
-    if ((shape & Entry::kFresh) != 0) new (bytes + sizeof(Entry) + 8) std::atomic<Micros>(to_micros(draft.fresh_until));
-    if (draft.kind == Kind::integer) new (bytes + entry->payload_offset()) std::atomic<std::int64_t>(draft.integer);
-    if (draft.kind == Kind::object)
-      new (bytes + entry->payload_offset()) HeldObject{draft.object, draft.type, draft.weight};
-    if ((shape & Entry::kOutside) != 0) {
-      std::memcpy(bytes + entry->rest_offset(), &block, sizeof block);
-    } else {
-      fill_rest(bytes + entry->rest_offset(), key, draft);
-    }
-    entry->stamp.store((next_version() << 16) | (std::uint64_t{draft.user_kind} << 8) | draft.flags,
-                       std::memory_order_relaxed);
-    return slot;
-  }
-
- public:
-  static void fill_rest(char* to, std::string_view key, const Draft& draft) noexcept {
-    if (!draft.labels.empty()) {
-      const auto size = static_cast<std::uint32_t>(draft.labels.size());
-      std::memcpy(to, &size, sizeof size);
-      std::memcpy(to + 8, draft.labels.data(), draft.labels.size());
-      to += Entry::labels_span(draft.labels.size());
-    }
-    std::memcpy(to, key.data(), key.size());
-    if (draft.kind == Kind::text && !draft.text.empty())
-      std::memcpy(to + key.size(), draft.text.data(), draft.text.size());
-  }
-
- private:
   void link(Slot slot, std::uint64_t hash, Tick tick, std::uint64_t charge, Aftermath& aftermath) {
     if (count_ + 1 > grow_at_) grow_if_needed();
     Host host{*this};
-    if (setup_.policy == Policy::lru) {
-      lru_.insert(host, slot, tick);
-    } else {
-      frame_.insert(host, slot, tick, capacity(), setup_.policy == Policy::fifo);
-    }
+    order_.insert(host, slot, tick, capacity());
     ++count_;
     bytes_ += charge;
-    while (!table_.load(std::memory_order_relaxed)->insert(place_of(hash), tag_of(hash), slot)) {
-      const std::uint64_t ways = std::uint64_t{table().size()} * Bucket::kWays;
-      if (count_ * 4 > ways) {
-        rebuild(table().size() * 2);
+    while (!tables_.writable().insert(place_of(hash), tag_of(hash), slot)) {
+      if (count_ * 4 > tables_.ways()) {
+        rebuild(table().size() + table().size() / 8 + 1);
       } else {
         evict_neighbour(place_of(hash), aftermath);
       }
     }
   }
   void grow_if_needed() {
-    const std::uint64_t ways = std::uint64_t{table().size()} * Bucket::kWays;
     if (grow_at_ == 0) {
-      grow_at_ = static_cast<std::uint32_t>(ways * 90 / 100);
+      grow_at_ = static_cast<std::uint32_t>(tables_.ways() * 90 / 100);
       if (count_ < grow_at_) return;
     }
     const std::uint64_t doubled = (count_ + 1) * 2;
-    rebuild(buckets_for(doubled < setup_.max_items ? doubled : setup_.max_items + 1));
+    rebuild(Tables::buckets_for(doubled < setup_.max_items ? doubled : setup_.max_items + 1));
   }
-  /// A larger table; readers in the old one find there what they may.
   void rebuild(std::uint32_t buckets) {
-    Table* const old = table_.load(std::memory_order_relaxed);
-    Table* table = nullptr;
-    for (bool fits = false; !fits; buckets *= 2) {
-      if (table != nullptr) Table::destroy(table);
-      table = Table::make(buckets);
-      fits = true;
-      for (std::uint32_t index = 0; index < old->size() && fits; ++index) {
-        const Bucket& bucket = old->bucket(index);
-        for (std::uint32_t way = 0; way < Bucket::kWays && fits; ++way) {
-          const Slot slot = bucket.slots[way].load(std::memory_order_relaxed);
-          if (slot != 0) fits = table->insert(at(slot).hash, old->tag_at({index, way, slot}), slot);
-        }
-        if (index + 4 < old->size())
-          for (const auto& slot : old->bucket(index + 4).slots)
-            __builtin_prefetch(arena_.at(slot.load(std::memory_order_relaxed)));
-      }
-    }
-    table_.store(table, std::memory_order_release);
-    grow_at_ = static_cast<std::uint32_t>(std::uint64_t{table->size()} * Bucket::kWays * 90 / 100);
-    free_old_tables();
-    old_tables_.push_back(old);
-    old_tables_stamp_ = epoch_domain.stamp();
+    tables_.rebuild(buckets, [this](Slot slot) -> const Entry& { return at(slot); });
+    grow_at_ = static_cast<std::uint32_t>(tables_.ways() * 90 / 100);
   }
-  void free_old_tables() noexcept {
-    if (old_tables_.empty() || !epoch_domain.is_safe(old_tables_stamp_)) return;
-    for (Table* const table : old_tables_) Table::destroy(table);
-    old_tables_.clear();
-  }
-
   /// How many entries the frame may count on: the bound, or what fits into the bytes as it looks now.
   std::uint32_t capacity() const noexcept {
     const std::uint64_t most = setup_.max_items < kUnbounded ? setup_.max_items : count_ + 1;
@@ -538,8 +352,7 @@ class alignas(64) Shard {
       if (budget == 0) return true;
     }
     Host host{*this};
-    const Slot slot =
-        setup_.policy == Policy::lru ? lru_.victim() : frame_.victim(host, capacity(), setup_.policy == Policy::fifo);
+    const Slot slot = order_.victim(host, capacity());
     if (slot == 0) return false;
     Entry& entry = at(slot);
     const Table::Place place = table().find_slot(entry.hash, slot);
@@ -560,9 +373,9 @@ class alignas(64) Shard {
   }
 
   void unlink(const Table::Place& place, std::uint32_t hash, Entry& entry, Cause cause, Aftermath& aftermath) {
-    table_.load(std::memory_order_relaxed)->erase(hash, place);
+    tables_.writable().erase(hash, place);
     --count_;
-    bytes_ -= charge_at(place.slot);
+    bytes_ -= Plan::charge_of(entry);
     if (is_flushed(entry)) {
       --flushed_;
       cause = Cause::flushed;
@@ -579,21 +392,6 @@ class alignas(64) Shard {
     }
     if (setup_.notes) aftermath.notes.push_back({std::string(entry.key()), cause});
   }
-  void order_remove(std::uint32_t position) {
-    if (setup_.policy == Policy::lru) {
-      lru_.remove(position);
-    } else {
-      frame_.remove(position);
-    }
-  }
-  void order_retime(std::uint32_t position, Tick tick) {
-    if (setup_.policy == Policy::lru) {
-      lru_.retime(position, tick);
-    } else {
-      frame_.retime(position, tick);
-    }
-  }
-
   /// The same entry with other deadline fields: a new slot that takes over what lay outside of the old one.
   bool reshape(const Table::Place& place, std::uint64_t hash, const Draft& times, Aftermath& aftermath) {
     Entry& before = at(place.slot);
@@ -613,16 +411,13 @@ class alignas(64) Shard {
     draft.flags = static_cast<std::uint8_t>(stamp);
     draft.fresh_until = times.fresh_until;
     draft.keep_until = times.keep_until;
+    const Plan plan(key, draft);
     void* block = nullptr;
-    if ((shape_of(key, draft) & Entry::kOutside) != 0) {
-      block = std::malloc(rest_size(key, draft));
-      if (block == nullptr) return false;
-      fill_rest(static_cast<char*>(block), key, draft);
-    }
+    if (plan.is_outside() && (block = Plan::make_block(key, draft)) == nullptr) return false;
     const bool quiet = setup_.notes;
     const std::size_t heard = aftermath.notes.size();
     const std::uint64_t replaced = figures_.replaced;
-    const bool written = write(key, hash, place, Cause::replaced, draft, block, aftermath);
+    const bool written = write(key, hash, place, Cause::replaced, draft, plan, block, aftermath);
     if (written && figures_.replaced != replaced) {
       // A longer life is no removal.
       --figures_.replaced;
@@ -632,10 +427,10 @@ class alignas(64) Shard {
   }
 
   bool sweep_flushed(std::uint32_t& budget, Aftermath& aftermath) {
-    const std::uint32_t places = setup_.policy == Policy::lru ? lru_.places() : frame_.places();
+    const std::uint32_t places = order_.places();
     for (std::uint32_t steps = 0; steps < 1024 && flushed_ > 0 && budget > 0; ++steps, ++cursor_) {
       if (cursor_ >= places) cursor_ = 0;
-      const Slot slot = setup_.policy == Policy::lru ? lru_.at_place(cursor_) : frame_.at_place(cursor_);
+      const Slot slot = order_.at_place(cursor_);
       if (slot == 0 || !is_flushed(at(slot))) continue;
       drop_slot(slot, Cause::flushed, aftermath);
       --budget;
@@ -646,18 +441,9 @@ class alignas(64) Shard {
   void retire(Slot slot, Aftermath& aftermath) {
     Entry& entry = at(slot);
     entry.position = Entry::kRetired;
-    // Most slots hold nothing but bytes; they are freed later without another look at their cold memory.
     const bool rich = entry.kind() == Kind::object || (entry.shape & Entry::kOutside) != 0;
-    (rich ? open_rich_ : open_).push_back(slot);
+    retired_.add({slot, Plan::class_of(entry), rich}, rich ? entry.outside_bytes() : 0);
     reclaim(3, aftermath);
-  }
-  bool waits_sealed() const noexcept { return !sealed_.empty() || !sealed_rich_.empty(); }
-  bool waits_open() const noexcept { return !open_.empty() || !open_rich_.empty(); }
-  void seal() noexcept {
-    sealed_.swap(open_);
-    sealed_rich_.swap(open_rich_);
-    stamp_ = epoch_domain.stamp();
-    patience_ = batch_ / 4;
   }
   void strip(Slot slot, Aftermath& aftermath) {
     Entry& entry = at(slot);
@@ -675,24 +461,19 @@ class alignas(64) Shard {
   std::uint32_t cursor_ = 0;   ///< where the search for them goes on
   Tick swept_ = 0;
   std::uint32_t grow_at_ = 0;
-  std::uint32_t batch_ = 16;
   std::uint32_t choice_ = ~0u;
-  std::uint32_t patience_ = 0;
   bool has_deadlines_ = false;
-  std::uint64_t stamp_ = 0;
-  std::vector<Slot> open_, open_rich_;      ///< retired, not yet stamped; rich: with an object or a block
-  std::vector<Slot> sealed_, sealed_rich_;  ///< retired before `stamp_`
-  std::vector<Table*> old_tables_;
-  std::uint64_t old_tables_stamp_ = 0;
-  Slots slots_;
-  FrameOrder frame_;
-  LruOrder lru_;
+  // With the line above, all that an overwriting put writes here; kept together, since each line that another core
+  // wrote last is one to wait for.
+  alignas(64) Retired retired_;
   ShardFigures figures_;
+  Slots slots_;
+  ShardOrder order_;
   Arena& arena_;
   Setup setup_;
 
   // What readers load; written by growth and flushes alone.
-  alignas(64) std::atomic<Table*> table_;
+  alignas(64) Tables tables_;
   std::atomic<std::uint64_t> floor_{0};
 };
 

@@ -56,7 +56,7 @@ class FrequencySketch {
     if (least < 15) {
       for (int row = 0; row < 4; ++row) {
         const auto counter = static_cast<std::uint32_t>(mixed >> (32 + 8 * row)) & 31;
-        if (counts[row] == least) line[row * 2 + (counter >> 4)] += std::uint64_t{1} << ((counter & 15) * 4);
+        line[row * 2 + (counter >> 4)] += std::uint64_t{counts[row] == least} << ((counter & 15) * 4);
       }
     }
     if (++added_ >= period_) age();
@@ -120,6 +120,8 @@ class Ghosts {
     line[oldest] = (mark << 16) | date_;
   }
 
+  void prefetch(std::uint32_t hash) const noexcept { __builtin_prefetch(&cells_[first_of(spread(hash))]); }
+
   /// True where the hash was evicted lately; it is forgotten then.
   bool take(std::uint32_t hash) noexcept {
     const std::uint64_t mixed = spread(hash);
@@ -135,9 +137,10 @@ class Ghosts {
   }
 
  private:
-  std::uint32_t* line_of(std::uint64_t mixed) noexcept {
-    return &cells_[static_cast<std::size_t>(((mixed & 0xFFFFFFFF) * lines_) >> 32) * kWays];
+  std::size_t first_of(std::uint64_t mixed) const noexcept {
+    return static_cast<std::size_t>(((mixed & 0xFFFFFFFF) * lines_) >> 32) * kWays;
   }
+  std::uint32_t* line_of(std::uint64_t mixed) noexcept { return &cells_[first_of(mixed)]; }
   static std::uint32_t mark_of(std::uint64_t mixed) noexcept {
     const auto mark = static_cast<std::uint32_t>(mixed >> 48);
     return mark == 0 ? 1 : mark;

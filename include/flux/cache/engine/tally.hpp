@@ -27,7 +27,7 @@ class Tally {
     std::atomic<std::uint64_t> hits{0};
     std::atomic<std::uint64_t> misses{0};
   };
-  std::uint64_t count(std::uint32_t thread, std::atomic<std::uint64_t> Pair::*which) noexcept {
+  [[gnu::always_inline]] std::uint64_t count(std::uint32_t thread, std::atomic<std::uint64_t> Pair::*which) noexcept {
     if (thread < kPairs - 1) [[likely]] {
       std::atomic<std::uint64_t>& mine = pairs_[thread].*which;
       const std::uint64_t now = mine.load(std::memory_order_relaxed) + 1;

@@ -1,0 +1,255 @@
+// Who may use a redis server, and how it is reached: users of the ACL, URLs, unix sockets, TLS.
+#include <gtest/gtest.h>
+#include <flux/cache/manager.hpp>
+
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+
+#include "support/redis_cache.hpp"
+
+namespace flux::cache::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+#define FLUX_NEEDS(server) \
+  if ((server) == nullptr) GTEST_SKIP() << "no redis: " << Server::why_not()
+
+TEST(RedisAccess, AUserWithTheDocumentedCommandsAndThePrefixCanDoEverything) {
+  const auto server = Server::redis({"--user",  "app",      "on",       ">secret", "resetchannels", "~app:*",
+                                     "-@all",   "+mget",    "+get",     "+set",    "+multi",        "+exec",
+                                     "+scan",   "+eval",    "+evalsha", "+ping",   "+getrange",     "+setrange",
+                                     "+unlink", "+pexpire", "+persist", "+pttl",   "+select",       "+client|setname"});
+  FLUX_NEEDS(server);
+  const RedisCache cache({.host = server->host(),
+                          .port = server->port(),
+                          .database = 1,
+                          .username = "app",
+                          .password = "secret",
+                          .client_name = "test"},
+                         {.prefix = "app:"});
+  const TagStamp tags[] = {{"t", 0}, {"u", 0}};
+  const Instant soon = after(system_clock().now(), 1h);
+  EXPECT_TRUE(cache.put("k", text("v"), Expiry::at(soon)));
+  EXPECT_EQ(cache.got("k"), R"(text "v")");
+  EXPECT_FALSE(cache.add("k", text("w")));
+  EXPECT_TRUE(cache.has("k"));
+  EXPECT_TRUE(cache.touch("k", {}));
+  EXPECT_EQ(cache.increment("n", 2), 2);
+  EXPECT_TRUE(cache.put("tagged", {.value = text("v"), .tags = tags}));
+  EXPECT_TRUE(cache.touch("tagged", Expiry::at(soon)));
+  cache.flush_tags({"t", "u"});
+  EXPECT_EQ(cache.got("tagged"), kMiss);
+  EXPECT_TRUE(cache.put("tagged", {.value = text("v"), .tags = tags}));
+  cache.flush_tags({"t"});
+  EXPECT_EQ(cache.got("tagged"), kMiss);
+  cache.put_many({{Key("a"), {.value = text("1")}}, {Key("b"), {.value = text("2")}}});
+  EXPECT_EQ(cache.got_many({"a", "b"}), (std::vector<std::string>{R"(text "1")", R"(text "2")"}));
+  EXPECT_EQ(cache.forget_many({"a", "b"}), 2u);
+  EXPECT_EQ(cache.pulled("k"), R"(text "v")");
+  ASSERT_TRUE(cache.list());
+  cache.flush();
+  cache.prune();
+  EXPECT_FALSE(cache.has("n"));
+
+  const RedisCache stranger({.host = server->host(), .port = server->port(), .username = "app", .password = "secret"},
+                            {.prefix = "other:"});
+  EXPECT_EQ(stranger.say("k", "v"), "denied");
+}
+
+TEST(RedisAccess, NothingThatDisturbsOthersIsEverSent) {
+  const auto server = Server::redis();
+  FLUX_NEEDS(server);
+  const RedisCache cache({.host = server->host(), .port = server->port()});
+  for (int i = 0; i < 2'000; ++i) cache.put("k" + std::to_string(i), integer(i));
+  cache.flush();
+  cache.prune();
+  ASSERT_TRUE(cache.list());
+  const std::string sent = cache.tell({"INFO", "commandstats"});
+  for (const char* const never : {"keys", "flushall", "flushdb", "config", "debug", "save", "monitor"})
+    EXPECT_EQ(sent.find("cmdstat_" + std::string(never) + ":"), std::string::npos) << never;
+}
+
+TEST(RedisAccess, AFlushOfOnePrefixLeavesItsNeighboursAlone) {
+  const auto server = Server::redis();
+  FLUX_NEEDS(server);
+  const RedisConnection connection{.host = server->host(), .port = server->port()};
+  const RedisCache app(connection, {.prefix = "app"}), longer(connection, {.prefix = "app2:"}),
+      slash(connection, {.prefix = "app/v"}), none(connection, {.prefix = "ap"});
+  for (const RedisCache* each : {&app, &longer, &slash, &none}) each->say("pv/k", "v");
+  ASSERT_EQ(app.tell({"SET", "foreign", "1"}), "OK");
+  app.flush();
+  app.prune();
+  EXPECT_EQ(app.ask("pv/k"), "miss");
+  for (const RedisCache* each : {&longer, &slash, &none}) EXPECT_EQ(each->ask("pv/k"), "v");
+  EXPECT_EQ(app.tell({"GET", "foreign"}), "1");
+}
+
+TEST(RedisAccess, WhatWasFlushedIsReclaimed) {
+  const auto server = Server::redis();
+  FLUX_NEEDS(server);
+  const RedisCache cache({.host = server->host(), .port = server->port()});
+  for (int i = 0; i < 1'500; ++i) cache.put("k" + std::to_string(i), integer(i));
+  cache.flush();
+  for (int i = 0; i < 300 && cache.tell({"DBSIZE"}) != "1"; ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_EQ(cache.tell({"DBSIZE"}), "1") << "the generation alone stays";
+}
+
+TEST(RedisAccess, ByUrlAndBySocket) {
+  const auto server = Server::redis();
+  FLUX_NEEDS(server);
+  const std::string port = std::to_string(server->port());
+  const RedisCache plain({.url = "redis://127.0.0.1:" + port + "/3"}, {.prefix = "same:"});
+  EXPECT_EQ(plain.say("k", "v"), "true");
+  const RedisCache local({.url = "unix://" + server->socket() + "?database=3"}, {.prefix = "same:"});
+  EXPECT_EQ(local.ask("k"), "v");
+  const RedisCache named({.host = "localhost", .port = server->port(), .database = 3}, {.prefix = "same:"});
+  EXPECT_EQ(named.ask("k"), "v");
+  const RedisCache other({.socket = server->socket()}, {.prefix = "same:"});
+  EXPECT_EQ(other.ask("k"), "miss");
+}
+
+TEST(RedisAccess, AUrlThatMakesNoSenseIsSaidSoWithoutItsSecrets) {
+  for (const char* const url : {"http://h", "redis://u:canary@h:99999", "redis://u:canary@h/x", "unix://",
+                                "redis://:canary%zz@h", "redis://h?canary=1", "redis://u:canary@[::1]x"}) {
+    const auto valid = RedisConnection{.url = url}.validate();
+    ASSERT_FALSE(valid.ok()) << url;
+    EXPECT_EQ(valid.error().code, Errc::bad_config);
+    EXPECT_EQ(valid.error().to_string().find("canary"), std::string::npos) << valid.error().to_string();
+    EXPECT_EQ(RedisCache({.url = url}).ask("k"), "bad_config");
+  }
+  EXPECT_TRUE((RedisConnection{.url = "rediss://user:p%40ss@[::1]:7000/2"}).validate().ok());
+}
+
+TEST(RedisAccess, TheStoreBeneathTheVerbsTellsOfItsServer) {
+  const auto server = Server::redis();
+  FLUX_NEEDS(server);
+  Config config;
+  config.default_store = "r";
+  config.stores = {{"r", RedisConfig{.connection = "c"}}};
+  config.connections = {{"c", RedisConnection{.host = server->host(), .port = server->port()}}};
+  const Repository cache = StoreManager(config).store();
+  ASSERT_TRUE(cache.put("k", 5, 1h));
+  const auto redis = cache.as<RedisStore>();
+  ASSERT_NE(redis, nullptr);
+  const auto facts = redis->info("server");
+  ASSERT_TRUE(facts.ok());
+  EXPECT_EQ(facts->at("tcp_port"), std::to_string(server->port()));
+  const auto nested = redis->command({"EVAL", "return {1, 'two', {3, false}, redis.status_reply('FINE')}", "0"});
+  ASSERT_TRUE(nested.ok());
+  ASSERT_EQ(nested->elements.size(), 4u);
+  EXPECT_EQ(nested->elements[0].integer, 1);
+  EXPECT_EQ(nested->elements[1].text, "two");
+  ASSERT_EQ(nested->elements[2].elements.size(), 2u);
+  EXPECT_EQ(nested->elements[2].elements[1].kind, RedisReply::Kind::nothing);
+  EXPECT_EQ(nested->elements[3].kind, RedisReply::Kind::status);
+  EXPECT_EQ(redis->command({"NONSENSE"})->kind, RedisReply::Kind::error);
+  EXPECT_EQ(redis->command({"subscribe", "x"}).error().code, Errc::unsupported);
+  EXPECT_EQ(redis->command({"EXISTS", redis->stored_key(Key("k"))})->integer, 1);
+}
+
+/// A server that speaks TLS, with certificates made for the test.
+class RedisTls : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const bool made = shell("command -v openssl >/dev/null") && authority("ca") && authority("other") &&
+                      certificate("server", "IP:127.0.0.1,DNS:redis.test", 30) &&
+                      certificate("client", "DNS:client", 30);
+    if (!made) GTEST_SKIP() << "no certificates: openssl is not in PATH";
+    server_ = serve("server");
+    if (server_ == nullptr) GTEST_SKIP() << "no redis with TLS: " << Server::why_not();
+  }
+  bool shell(const std::string& line) const {
+    return std::system(("cd '" + scratch_.path() + "' && { " + line + "; } >/dev/null 2>&1").c_str()) == 0;
+  }
+  bool authority(const std::string& name) const {
+    return shell("openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=" + name + " -keyout " + name +
+                 ".key -out " + name + ".crt");
+  }
+  bool certificate(const std::string& name, const std::string& names, int days) const {
+    std::ofstream(scratch_ / (name + ".ext")) << "subjectAltName=" << names << "\n";
+    return shell("openssl req -newkey rsa:2048 -nodes -subj /CN=" + name + " -keyout " + name + ".key -out " + name +
+                 ".csr && openssl x509 -req -in " + name + ".csr -CA ca.crt -CAkey ca.key -CAcreateserial -days " +
+                 std::to_string(days) + " -extfile " + name + ".ext -out " + name + ".crt");
+  }
+  std::unique_ptr<Server> serve(const std::string& name, std::vector<std::string> more = {}) const {
+    std::vector<std::string> words{"--port",
+                                   "0",
+                                   "--tls-port",
+                                   "@PORT@",
+                                   "--tls-cert-file",
+                                   scratch_ / (name + ".crt"),
+                                   "--tls-key-file",
+                                   scratch_ / (name + ".key"),
+                                   "--tls-ca-cert-file",
+                                   scratch_ / "ca.crt"};
+    words.insert(words.end(), more.begin(), more.end());
+    return Server::redis(std::move(words));
+  }
+  RedisConnection trusted() const {
+    return {.host = "127.0.0.1",
+            .port = server_->port(),
+            .timeout = 10s,
+            .ca = scratch_ / "ca.crt",
+            .certificate = scratch_ / "client.crt",
+            .key = scratch_ / "client.key"};
+  }
+  static std::string answer(const RedisConnection& connection) { return RedisCache(connection).say("k", "v"); }
+
+  ScratchDirectory scratch_;
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(RedisTls, AServerAndAClientThatTrustEachOtherTalk) {
+  const RedisCache cache(trusted());
+  EXPECT_EQ(cache.say("k", "v"), "true");
+  EXPECT_EQ(cache.ask("k"), "v");
+  const std::string large(3'000'000, 'x');
+  EXPECT_EQ(cache.say("large", large), "true");
+  EXPECT_EQ(cache.ask("large"), large);
+  RedisConnection named = trusted();
+  named.server_name = "redis.test";
+  EXPECT_EQ(answer(named), "true");
+  RedisConnection by_url = trusted();
+  by_url.url = "rediss://127.0.0.1:" + std::to_string(server_->port());
+  EXPECT_EQ(answer(by_url), "true");
+  std::this_thread::sleep_for(200ms);  // longer than a connection may idle unseen
+  EXPECT_EQ(cache.ask("k"), "v");
+}
+
+TEST_F(RedisTls, WhoeverCannotBeTrustedIsRefused) {
+  RedisConnection other = trusted();
+  other.ca = scratch_ / "other.crt";
+  EXPECT_EQ(answer(other), "denied");
+  RedisConnection wrong_name = trusted();
+  wrong_name.server_name = "else.test";
+  EXPECT_EQ(answer(wrong_name), "denied");
+  RedisConnection careless = other;
+  careless.verify = false;
+  EXPECT_EQ(answer(careless), "true");
+  RedisConnection without = trusted();
+  without.certificate.clear(), without.key.clear();
+  EXPECT_NE(answer(without), "true");
+  RedisConnection missing = trusted();
+  missing.ca = scratch_ / "missing.crt";
+  EXPECT_EQ(answer(missing), "bad_config");
+}
+
+TEST_F(RedisTls, AServerThatSpeaksPlainlyOrAnOldProtocolIsRefused) {
+  const auto plain = Server::redis();
+  FLUX_NEEDS(plain);
+  RedisConnection connection = trusted();
+  connection.port = plain->port();
+  EXPECT_NE(answer(connection), "true");
+  const auto expired = certificate("expired", "IP:127.0.0.1", 0) ? serve("expired") : nullptr;
+  if (expired != nullptr) {
+    connection.port = expired->port();
+    EXPECT_EQ(answer(connection), "denied");
+  }
+  RedisConnection plainly{.host = "127.0.0.1", .port = server_->port(), .timeout = 2s};
+  EXPECT_NE(answer(plainly), "true");
+}
+
+}  // namespace
+}  // namespace flux::cache::testing
