@@ -19,6 +19,7 @@ StorePtr on(const std::vector<MemcachedServer>& servers, const std::string& prot
                          .prefix = contract_prefix,
                          .timeout = std::chrono::seconds(60),
                          .protocol = protocol,
+                         .listing = false,  // it tells most and not surely all, and the suite wants all
                          .clock = &clock});
 }
 ContractParam param(const std::vector<MemcachedServer>& (*servers)(), const std::string& protocol = "meta") {
