@@ -8,6 +8,7 @@
 // configuration it works over a memory store. What every verb does is said in flux/cache/verbs.hpp.
 #pragma once
 #include <flux/cache/circuit_breaker.hpp>
+#include <flux/cache/consistent_hash_ring.hpp>
 #include <flux/cache/deferred.hpp>
 #include <flux/cache/drivers.hpp>
 #include <flux/cache/manager.hpp>

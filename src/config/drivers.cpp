@@ -35,6 +35,7 @@ std::shared_ptr<const Driver> find_in(const Drivers& drivers, std::string_view n
 struct DriverTable::Tables {
   mutable std::mutex mutex;
   Drivers stores, connections;
+  std::map<std::string, BackplaneFactory, std::less<>> backplanes;
   std::set<std::string, std::less<>> serializers{"native", "pickle", "msgpack", "json"};
   std::set<std::string, std::less<>> compressors{"none", "zstd", "gzip"};
 };
@@ -65,6 +66,17 @@ void DriverTable::set_connection(std::string name, Driver::Check check) {
   auto held = std::make_shared<const Driver>(Driver{std::move(check), {}});
   const std::lock_guard lock(tables_->mutex);
   tables_->connections[std::move(name)].swap(held);
+}
+
+void DriverTable::set_backplane(std::string connection_driver, BackplaneFactory factory) {
+  const std::lock_guard lock(tables_->mutex);
+  tables_->backplanes[std::move(connection_driver)].swap(factory);
+}
+
+BackplaneFactory DriverTable::find_backplane(std::string_view connection_driver) const {
+  const std::lock_guard lock(tables_->mutex);
+  const auto found = tables_->backplanes.find(connection_driver);
+  return found != tables_->backplanes.end() ? found->second : BackplaneFactory();
 }
 
 void DriverTable::allow_serializer(std::string name) {
@@ -155,6 +167,16 @@ const ConnectionConfig* DriverContext::connection(std::string_view name) const {
   if (found == nullptr && !name.empty())
     refuse(pointer() + "/connection: there is no connection " + detail::shown(name));
   return found;
+}
+
+std::shared_ptr<Backplane> DriverContext::backplane(std::string_view name) const {
+  const ConnectionConfig* const found = connection(name);
+  const std::string where = pointer() + "/backplane/connection: ";
+  if (found == nullptr) refuse(where + "there is no connection for it");
+  const BackplaneFactory factory = drivers().find_backplane(found->driver());
+  if (!factory)
+    refuse(where + "connections of the driver " + detail::shown(found->driver()) + " carry no backplane in this build");
+  return factory(*this, name);
 }
 
 }  // namespace v1

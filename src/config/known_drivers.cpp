@@ -17,7 +17,15 @@ using std::chrono_literals::operator""us;
 constexpr std::uint64_t kKibi = 1024;
 constexpr int kMostWeight = 1'000'000;
 
-/// Where a composite keeps locks and counters: one of its own stores.
+/// What writes do that a composite's store misses.
+template <class Config>
+void recovery(Fields& fields, Config& config) {
+  fields.flag("recovery", config.recovery);
+  fields.integer("max_pending", config.max_pending, 1, 10'000'000);
+  fields.duration("recovery_delay", config.recovery_delay, 1ms);
+}
+
+/// Where a composite keeps locks and limits: one of its own stores.
 template <class Config>
 void authority(Fields& fields, Config& config) {
   fields.store("authority", config.authority);
@@ -155,8 +163,13 @@ void describe(Fields& fields, DistributedConfig& config) {
   if (!config.weights.empty() && config.weights.size() != config.stores.size())
     fields.mistake("weights", "there are as many weights as stores");
   authority(fields, config);
+  recovery(fields, config);
   fields.lifetime("ttl", config.ttl);
   fields.rules(config);
+}
+
+void describe(Fields& fields, BackplaneConfig& config) {
+  fields.connection("connection", config.connection, {"redis"});
 }
 
 void describe(Fields& fields, TieredConfig& config) {
@@ -165,6 +178,8 @@ void describe(Fields& fields, TieredConfig& config) {
   fields.lifetimes("ttl", config.ttl);
   if (config.ttl.size() > config.stores.size()) fields.mistake("ttl", "there are more lifetimes than stores");
   authority(fields, config);
+  fields.group("backplane", config.backplane);
+  recovery(fields, config);
   fields.rules(config);
 }
 

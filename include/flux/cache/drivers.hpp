@@ -4,6 +4,7 @@
 // `extend` with a factory, or by `add<MineConfig>` where its keys are to be checked when a configuration is put in
 // force.
 #pragma once
+#include <flux/cache/backplane.hpp>
 #include <flux/cache/config.hpp>
 #include <flux/cache/store.hpp>
 
@@ -43,6 +44,10 @@ class FLUX_CACHE_API DriverContext {
   /// driver's own defaults hold. Throws ConfigError where there is none of that name.
   const ConnectionConfig* connection(std::string_view name) const;
 
+  /// The backplane over a connection. Throws ConfigError where there is no such connection, or where its driver carries
+  /// no backplane in this build.
+  std::shared_ptr<Backplane> backplane(std::string_view connection) const;
+
   /// The store's settings as the struct they belong to.
   template <Described Config>
   Config read() const {
@@ -71,6 +76,10 @@ class FLUX_CACHE_API DriverContext {
 
 /// Makes a store. May throw ConfigError; must not wait for a disk or a server, which are opened at first use.
 using StoreFactory = std::function<StorePtr(const DriverContext&)>;
+
+/// Makes a backplane over the named connection. May throw ConfigError; must not wait for a server.
+using BackplaneFactory =
+    std::function<std::shared_ptr<Backplane>(const DriverContext& context, std::string_view connection)>;
 
 /// A driver: how its settings are checked, and how a store is made of them.
 struct Driver {
@@ -119,6 +128,8 @@ class FLUX_CACHE_API DriverTable {
   void know_connection(std::string name) {
     set_connection(std::move(name), reading_of<Connection>());
   }
+  /// Says how connections of a driver carry a backplane.
+  void set_backplane(std::string connection_driver, BackplaneFactory factory);
   /// Lets configurations name a serializer or a compressor beside the library's own.
   void allow_serializer(std::string name);
   void allow_compressor(std::string name);
@@ -126,6 +137,8 @@ class FLUX_CACHE_API DriverTable {
   /// The driver, or null.
   std::shared_ptr<const Driver> find(std::string_view name) const;
   std::shared_ptr<const Driver> find_connection(std::string_view name) const;
+  /// Empty where connections of that driver carry none.
+  BackplaneFactory find_backplane(std::string_view connection_driver) const;
   bool has_serializer(std::string_view name) const;
   bool has_compressor(std::string_view name) const;
   /// All names, in order.

@@ -511,7 +511,7 @@ Result<bool> ServersStore::pull(const Key& key, const Read&, Receiver found) {
     step_back(attempt);
     auto seen = read_for_swap(target, bytes, end);
     if (!seen.ok()) return placed(std::move(seen.error()), "pull", &key);
-    if (seen->state == Seen::nothing || seen->state == Seen::other || seen->state == Seen::gone) return false;
+    if (!seen->is_kept() && seen->state != Seen::foreign) return false;
     auto removed = remove(target, seen->cas, end);
     if (!removed.ok()) return placed(std::move(removed.error()), "pull", &key);
     if (*removed == Swapped::no) continue;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/decode.hpp"
 #include "core/notes.hpp"
 #include "core/random.hpp"
 
@@ -143,7 +144,11 @@ Result<void> MemoryStore::draft_of(const Entry& entry, Written& out) {
   switch (entry.value.kind) {
     case Kind::none:
     case Kind::text:
-    case Kind::bytes: out.draft = engine::Draft::of(entry.value.text); break;
+    case Kind::bytes:
+      out.draft = engine::Draft::of(entry.value.text);
+      // A frame with a type is one of a snapshot: nobody stands above to decode it.
+      if (entry.value.type != nullptr) decodes_.store(true, std::memory_order_relaxed);
+      break;
     case Kind::integer:
     case Kind::unsigned_integer: out.draft = engine::Draft::of(entry.value.number); break;
     case Kind::object: out.draft = engine::Draft::of(*entry.value.object, *entry.value.type); break;
@@ -162,17 +167,40 @@ Result<void> MemoryStore::draft_of(const Entry& entry, Written& out) {
 
 Result<bool> MemoryStore::get(const Key& key, const Read& how, Receiver found) {
   bool there = false;
+  std::optional<EntryCopy> frame;
   engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
     if (!how.stale && !view.is_fresh()) return;
-    if (!view.has_labels()) [[likely]] {
+    if (decodes_.load(std::memory_order_relaxed) && view.user_kind() == static_cast<std::uint8_t>(Kind::bytes) &&
+        how.as != nullptr) [[unlikely]] {
+      there = hand_over_alive(view, [&](const Entry& entry) { frame.emplace(entry); });
+    } else if (!view.has_labels()) [[likely]] {
       there = true;
       found(plain(view));
     } else {
       there = hand_over_alive(view, found);
     }
   });
+  if (frame) [[unlikely]]
+    return get_decoded(key, how, frame->view(), found);
   if (!there && how.stale && key.space() == Space::values && reservations_.any()) return get_reserved(key, found);
   return there;
+}
+
+/// A frame of a snapshot, for who reads it with a type. The object takes the frame's place.
+Result<bool> MemoryStore::get_decoded(const Key& key, const Read& how, const Entry& frame, Receiver found) {
+  EntryCopy object;
+  auto decoded = detail::decode_view(frame.value, *how.as, {}, [&](const ValueView& value) {
+    Entry live = frame;
+    live.value = value;
+    found(live);
+    if (value.kind == Kind::object) object = EntryCopy(live);
+  });
+  if (!decoded.ok()) {
+    if (decoded.error().code == Errc::corrupt) (void)forget(key, {frame.version});
+    return Result<bool>(decoded.take_error());
+  }
+  if (object.view().value.kind == Kind::object) (void)put(key, object.view(), {When::unchanged, frame.version});
+  return true;
 }
 
 bool MemoryStore::get_reserved(const Key& key, Receiver found) {
@@ -207,7 +235,8 @@ Result<void> MemoryStore::get_many(std::span<const Key> keys, const Read& how, B
   std::vector<std::size_t> places;
   probes.reserve(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (keys[i].space() != Space::values || (how.stale && reservations_.any())) {
+    if (keys[i].space() != Space::values || (how.stale && reservations_.any()) ||
+        decodes_.load(std::memory_order_relaxed)) {
       auto there = get(keys[i], how, [&](const Entry& entry) { found(i, entry); });
       if (!there.ok()) return Result<void>(there.take_error());
       continue;
@@ -357,7 +386,7 @@ Result<bool> MemoryStore::forget(const Key& key, const Forget& how) {
   return was_fresh;
 }
 
-Result<bool> MemoryStore::pull(const Key& key, const Read&, Receiver found) {
+Result<bool> MemoryStore::pull(const Key& key, const Read& how, Receiver found) {
   EntryCopy copy;
   bool there = false;
   written(key);  // first: a load that is just ending must find its placeholder gone, or its value is removed below
@@ -367,8 +396,16 @@ Result<bool> MemoryStore::pull(const Key& key, const Read&, Receiver found) {
     if (there) hand_over(*view, [&](const Entry& entry) { copy = EntryCopy(entry); });
     return engine::Change::remove();
   });
-  if (there) found(copy.view());
-  return there;
+  if (!there) return false;
+  const Entry entry = copy.view();
+  if (entry.value.kind != Kind::bytes || how.as == nullptr || !decodes_.load(std::memory_order_relaxed))
+    return found(entry), true;
+  auto decoded = detail::decode_view(entry.value, *how.as, {}, [&](const ValueView& value) {
+    Entry live = entry;
+    live.value = value;
+    found(live);
+  });
+  return decoded.ok() ? Result<bool>(true) : Result<bool>(decoded.take_error());
 }
 
 Result<void> MemoryStore::flush(const Scope& scope) {

@@ -143,8 +143,8 @@ return head and fresh(head) and 1 or 0
 
 constexpr std::string_view kPull = R"lua(
 local head = kept(KEYS[1])
-if not (head and fresh(head)) then return false end
-local record = redis.call('GET', KEYS[1])
+if not head then return false end
+local record = fresh(head) and redis.call('GET', KEYS[1])
 redis.call('UNLINK', KEYS[1])
 return record
 )lua";

@@ -2,10 +2,12 @@
 //
 // `put` writes to the cache, appends to a queue and returns; a thread hands the queue to the writer in batches. The
 // order of writes to one key is kept; a failed batch is tried again, with growing pauses, before anything behind it.
-// Without a journal, what is pending when the process is killed is lost; with one, nothing that was acknowledged is.
+// Without a journal, what is pending when the process is killed is lost; with one, nothing that was acknowledged is: it
+// is written when the next queue is opened on the same journal, before anything new.
 #pragma once
 #include <flux/cache/manager.hpp>
 #include <flux/cache/repository.hpp>
+#include <flux/cache/type_of.hpp>
 
 #include <functional>
 #include <memory>
@@ -34,6 +36,11 @@ struct WriteBehindOptions {
   Duration retry_pause = std::chrono::milliseconds(100);  ///< after a failed batch; doubles up to `max_retry_pause`
   Duration max_retry_pause = std::chrono::seconds(30);
   Duration drain = std::chrono::seconds(5);  ///< how long the destructor tries to write what is pending
+  /// A file that holds what is pending, for this queue alone; empty: none. A write that `put` has acknowledged survives
+  /// the process, and the machine one `journal_sync` later. Values must be such that can be written (see the formats).
+  std::string journal{};
+  Duration journal_sync =
+      std::chrono::milliseconds(10);  ///< at most so long until it is on the disk; 0: never asked for
 };
 
 /// What happened to the queue so far.
@@ -42,7 +49,9 @@ struct WriteBehindFigures {
   std::uint64_t written = 0;
   std::uint64_t batches = 0;
   std::uint64_t failed_batches = 0;
-  std::uint64_t dropped = 0;  ///< by `drop_oldest`, or left over by the drain
+  std::uint64_t dropped = 0;  ///< by `drop_oldest`, or left over by the drain; with a journal the latter are kept there
+  std::uint64_t replayed = 0;    ///< found in the journal at the start
+  std::uint64_t unreadable = 0;  ///< found there as another type, and left out
 };
 
 namespace detail {
@@ -53,11 +62,13 @@ class FLUX_CACHE_API BehindQueue {
   struct Item {
     std::string key;
     Object value;
+    std::uint64_t sequence = 0;
   };
   /// Throws where the batch could not be written.
   using Writer = std::function<void(std::span<const Item>)>;
 
-  BehindQueue(const WriteBehindOptions& options, Writer writer);
+  /// Throws ConfigError: the journal cannot be used, or `type` cannot be written.
+  BehindQueue(const WriteBehindOptions& options, Writer writer, const Type& type);
   ~BehindQueue();
 
   bool push(std::string_view key, Object value);
@@ -79,6 +90,9 @@ class WriteBehind {
   struct Write {
     std::string key;
     T value;
+    /// Grows with each write, with a journal over restarts as well: a writer that keeps the last one it has written
+    /// together with what it wrote can tell a batch that it gets again after a crash.
+    std::uint64_t sequence = 0;
   };
   /// Takes a batch, oldest first; throws where it could not be written, and then gets the same batch again.
   using Writer = std::function<void(std::span<const Write>)>;
@@ -105,12 +119,16 @@ class WriteBehind {
  private:
   WriteBehind(std::optional<Repository> repository, const WriteBehindOptions& options, Writer writer)
       : repository_(std::move(repository)),
-        queue_(options, [writer = std::move(writer)](std::span<const detail::BehindQueue::Item> items) {
-          std::vector<Write> batch;
-          batch.reserve(items.size());
-          for (const auto& item : items) batch.push_back({item.key, *static_cast<const T*>(item.value.get())});
-          writer(batch);
-        }) {}
+        queue_(
+            options,
+            [writer = std::move(writer)](std::span<const detail::BehindQueue::Item> items) {
+              std::vector<Write> batch;
+              batch.reserve(items.size());
+              for (const auto& item : items)
+                batch.push_back({item.key, *static_cast<const T*>(item.value.get()), item.sequence});
+              writer(batch);
+            },
+            type_of<T>()) {}
 
   std::optional<Repository> repository_;
   detail::BehindQueue queue_;

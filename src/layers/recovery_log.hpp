@@ -1,0 +1,123 @@
+// What waits for a store to come back: the last operation for each key, flushes of tags, or one flush of all.
+#pragma once
+#include <flux/cache/entry.hpp>
+#include <flux/cache/key.hpp>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace flux::cache {
+inline namespace v1 {
+
+class RecoveryLog {
+ public:
+  enum class Kind : std::uint8_t { put, forget, flush, flush_tags };
+  struct Operation {
+    Kind kind = Kind::forget;
+    std::string key{};
+    EntryCopy entry{};
+    std::vector<std::string> tags{};
+    bool any = false;
+    std::int64_t wall = 0;  ///< when it was asked for, in microseconds of wall time
+  };
+
+  explicit RecoveryLog(std::size_t max_keys) : max_keys_(std::max<std::size_t>(max_keys, 1)) {}
+
+  std::size_t size() const noexcept { return operations_.size(); }
+
+  void put(std::string_view key, const Entry& entry, std::int64_t wall) {
+    Operation operation{.kind = Kind::put, .key = std::string(key), .wall = wall};
+    operation.entry = EntryCopy(entry);
+    add(std::move(operation));
+  }
+  void forget(std::string_view key, std::int64_t wall) {
+    add({.kind = Kind::forget, .key = std::string(key), .wall = wall});
+  }
+  /// What came before it does not matter any more.
+  void flush(std::int64_t wall) {
+    operations_.clear();
+    by_key_.clear();
+    tag_flushes_ = 0;
+    flush_ = next_;
+    operations_.emplace(next_++, Operation{.kind = Kind::flush, .wall = wall});
+  }
+  void flush_tags(std::vector<std::string> tags, bool any, std::int64_t wall) {
+    if (full()) return flush(wall);
+    Operation operation{.kind = Kind::flush_tags, .wall = wall};
+    operation.tags = std::move(tags);
+    operation.any = any;
+    operations_.emplace(next_++, std::move(operation));
+    ++tag_flushes_;
+  }
+  /// The store took a newer operation on the key.
+  void drop(std::string_view key) {
+    if (const auto at = by_key_.find(std::string(key)); at != by_key_.end()) {
+      operations_.erase(at->second);
+      by_key_.erase(at);
+    }
+  }
+
+  bool flush_waits() const noexcept { return flush_.has_value(); }
+  bool tag_flush_waits() const noexcept { return tag_flushes_ != 0; }
+  /// Does something other than a flush of tags decide what the key holds, and what does it say?
+  std::optional<const Operation*> about(std::string_view key) const {
+    if (const auto at = by_key_.find(std::string(key)); at != by_key_.end()) return &operations_.at(at->second);
+    if (flush_) return &operations_.at(*flush_);
+    return std::nullopt;
+  }
+  /// Has the entry been flushed by a waiting flush of its tags?
+  bool flushes(const Entry& entry) const {
+    for (const auto& [number, operation] : operations_) {
+      if (operation.kind != Kind::flush_tags) continue;
+      const auto carried = [&](const std::string& tag) {
+        return std::any_of(entry.tags.begin(), entry.tags.end(), [&](const TagStamp& has) { return has.name == tag; });
+      };
+      const auto& tags = operation.tags;
+      if (operation.any ? std::any_of(tags.begin(), tags.end(), carried)
+                        : std::all_of(tags.begin(), tags.end(), carried))
+        return true;
+    }
+    return false;
+  }
+
+  /// The oldest operation, with its number.
+  const std::pair<const std::uint64_t, Operation>* first() const {
+    return operations_.empty() ? nullptr : &*operations_.begin();
+  }
+  /// It was done, unless another one has taken its place meanwhile.
+  void done(std::uint64_t number) {
+    const auto at = operations_.find(number);
+    if (at == operations_.end()) return;
+    if (at->second.kind == Kind::flush) flush_.reset();
+    if (at->second.kind == Kind::flush_tags) --tag_flushes_;
+    if (!at->second.key.empty()) by_key_.erase(at->second.key);
+    operations_.erase(at);
+  }
+
+ private:
+  bool full() const noexcept { return operations_.size() >= max_keys_; }
+  void add(Operation operation) {
+    drop(operation.key);
+    if (full()) {
+      flush(operation.wall);
+      if (operation.kind == Kind::forget || max_keys_ == 1) return;
+    }
+    by_key_.emplace(operation.key, next_);
+    operations_.emplace(next_++, std::move(operation));
+  }
+
+  const std::size_t max_keys_;
+  std::map<std::uint64_t, Operation> operations_;
+  std::unordered_map<std::string, std::uint64_t> by_key_;
+  std::optional<std::uint64_t> flush_;
+  std::size_t tag_flushes_ = 0;
+  std::uint64_t next_ = 1;
+};
+
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,446 @@
+#include "tiered_store.hpp"
+
+#include <algorithm>
+
+namespace flux::cache {
+inline namespace v1 {
+namespace tiered {
+
+using composite::marked;
+
+namespace {
+
+/// What a nearer tier shows: its versions are never the far tier's.
+constexpr std::size_t kNearMark = 0x7ead;
+
+/// Hands on what a plain read found. Which tier answered says nothing to the caller: each has epochs of its own for a
+/// tag, so none are shown; and a tier with a cap keeps the entry's own end as its `keep_until`.
+template <class Found>
+void show(const Entry& entry, std::uint64_t version, bool capped, Found& found) {
+  Entry shown = entry;
+  shown.version = version;
+  if (capped) shown.expiry.fresh_until = entry.expiry.keep_until;
+  if (entry.tags.empty()) [[likely]]
+    return found(shown);
+  std::vector<TagStamp> names;
+  for (const TagStamp& tag : entry.tags) names.push_back({tag.name, 0});
+  shown.tags = names;
+  found(shown);
+}
+
+std::vector<std::optional<Duration>> caps_of(const TieredOptions& options, std::size_t tiers) {
+  std::vector<std::optional<Duration>> caps = options.ttl;
+  if (caps.size() > tiers) raise(Error{Errc::bad_config, "tiered: there are more lifetimes than stores"});
+  caps.resize(tiers);
+  for (const auto& cap : caps)
+    if (cap && *cap <= Duration::zero()) raise(Error{Errc::bad_config, "tiered: a tier's lifetime is above zero"});
+  return caps;
+}
+
+/// The tiers behind the first one, and a first one that others see too, behind recovery logs.
+std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const TieredOptions& options,
+                              const std::shared_ptr<Link>& link, std::shared_ptr<Recovering>& recovery) {
+  for (std::size_t i = 0; i < stores.size(); ++i) {
+    if (stores[i] == nullptr) continue;
+    const bool is_private = composite::Part(stores[i]).is_private();
+    if (!options.recovery || (i == 0 && is_private)) continue;
+    RecoveryOptions log{.max_keys = options.max_pending, .delay = options.recovery_delay, .clock = options.clock};
+    const bool is_far = i + 1 == stores.size();
+    if (is_far)
+      log.on_caught_up = [link](std::string_view key) {
+        const std::scoped_lock guard(link->mutex);
+        if (link->store != nullptr) link->store->caught_up(key);
+      };
+    auto recovering = make_recovering(std::move(stores[i]), log);
+    if (is_far) recovery = recovering;
+    stores[i] = std::move(recovering);
+  }
+  return stores;
+}
+
+}  // namespace
+
+TieredStore::TieredStore(std::vector<StorePtr> stores, const TieredOptions& options, Beginning beginning)
+    : CompositeStore(guarded(stores, options, beginning.link, beginning.recovery),
+                     {.kind = "tiered",
+                      .authority = options.authority.value_or(stores.empty() ? 0 : stores.size() - 1),
+                      .max_value = options.max_value,
+                      .clock = options.clock}),
+      caps_(caps_of(options, stores.size())),
+      link_(beginning.link),
+      recovery_(beginning.recovery) {
+  // What the far tier promises, the whole does.
+  const Traits& of_far = parts_.back().traits;
+  traits_.shared = of_far.shared;
+  traits_.persistent = of_far.persistent;
+  traits_.max_value_bytes = of_far.max_value_bytes;
+  if (options.max_value != 0) traits_.max_value_bytes = std::min(traits_.max_value_bytes, options.max_value);
+  link_->store = this;
+  if (!options.backplane) return;
+  informed_ = false;
+  herald_ = std::make_unique<Herald>(
+      options.backplane, options.name, clock(), options.max_pending,
+      Herald::Duties{[this](const Message& message) { heard(message); }, [this](bool now) { connection(now); }});
+  herald_->begin();
+}
+
+TieredStore::~TieredStore() {
+  if (herald_) herald_->end();
+  const std::scoped_lock guard(link_->mutex);
+  link_->store = nullptr;
+}
+
+void TieredStore::caught_up(std::string_view key) {
+  if (!key.empty()) return invalidate(Key(key));
+  if (herald_) herald_->flush();
+  stripes_.invalidate_all([&] {
+    for (std::size_t tier = 0; tier < last(); ++tier) (void)parts_[tier]->flush({});
+  });
+}
+
+// --- reading
+
+Result<bool> TieredStore::get(const Key& key, const Read& how, Receiver found) {
+  if (key.space() != Space::values) [[unlikely]]
+    return authority().get(key, how, found);
+  if (how.stale || parts_.size() == 1) return far().get(key, how, found);  // who means to change it wants the truth
+  if (is_informed()) [[likely]] {
+    auto there = parts_.front()->get(key, how, [&](const Entry& entry) {
+      show(entry, marked(entry.version, kNearMark), caps_.front().has_value(), found);
+    });
+    if (there.ok() && *there) [[likely]]
+      return there;
+  }
+  return get_farther(key, how, found);
+}
+
+/// What the first tier has not; the first that has it fills the nearer ones.
+Result<bool> TieredStore::get_farther(const Key& key, const Read& how, Receiver found) {
+  const std::uint64_t ticket = stripes_.look(key);
+  for (std::size_t tier = 1; tier <= last(); ++tier) {
+    if (parts_[tier].is_private() && tier != last() && !is_informed()) continue;
+    EntryCopy copy;
+    bool worth = false;
+    auto there = parts_[tier]->get(key, how, [&](const Entry& entry) {
+      worth = composite::is_portable(entry.value) && entry.expiry.is_fresh(clock().now());
+      if (worth) copy = EntryCopy(with_own_life(entry, tier));
+      show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), is_capped(tier), found);
+    });
+    if (there.ok() && *there) {
+      if (worth) promote(key, how, copy.view(), tier, ticket);
+      return there;
+    }
+    if (tier == last()) return there;
+  }
+  return false;
+}
+
+/// The entry as the far tier has it, as to its life.
+Entry TieredStore::with_own_life(const Entry& entry, std::size_t tier) const {
+  Entry own = entry;
+  if (is_capped(tier)) own.expiry = Expiry::at(entry.expiry.keep_until);
+  return own;
+}
+
+void TieredStore::fill(std::size_t tier, const Key& key, const Entry& entry) {
+  const Instant now = clock().now();
+  Entry own = entry;
+  Instant end = entry.expiry.fresh_until;
+  if (caps_[tier]) end = std::min(end, after(now, *caps_[tier]));
+  own.expiry = {end, caps_[tier] ? entry.expiry.fresh_until : entry.expiry.keep_until};
+  const bool filled = end > now && [&] {
+    auto written = parts_[tier]->put(key, own, {});
+    return written.ok() && *written;
+  }();
+  if (!filled) (void)parts_[tier]->forget(key, {});
+}
+
+void TieredStore::promote(const Key& key, const Read& how, const Entry& entry, std::size_t from, std::uint64_t ticket) {
+  for (std::size_t tier = from; tier > 0; --tier) {
+    const std::size_t to = tier - 1;
+    if (!parts_[to].is_private()) {
+      (void)composite::fill_under_ticket(*parts_[to], key, clock(), caps_[to], [&](Receiver found) {
+        auto there = parts_[from]->get(key, {.as = how.as}, found);
+        return there.ok() && *there;
+      });
+      continue;
+    }
+    if (!is_informed()) continue;
+    Entry own = entry;
+    std::vector<TagStamp> stamps;
+    if (!entry.tags.empty()) {
+      std::vector<std::string_view> names;
+      for (const TagStamp& tag : entry.tags) names.push_back(tag.name);
+      auto epochs = parts_[to]->epochs(names);
+      if (!epochs.ok()) continue;
+      for (std::size_t i = 0; i < names.size(); ++i) stamps.push_back({names[i], (*epochs)[i]});
+      own.tags = stamps;
+    }
+    stripes_.fill(key, ticket, [&] {
+      if (is_informed()) fill(to, key, own);
+    });
+  }
+}
+
+Result<bool> TieredStore::has(const Key& key) {
+  if (key.space() != Space::values) return authority().has(key);
+  for (std::size_t tier = 0; tier < last(); ++tier) {
+    if (parts_[tier].is_private() && !is_informed()) continue;
+    auto there = parts_[tier]->has(key);
+    if (there.ok() && *there) return there;
+  }
+  return far().has(key);
+}
+
+Result<void> TieredStore::get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) {
+  if (has_other_spaces(keys)) return Store::get_many(keys, how, found);
+  if (how.stale || parts_.size() == 1) return far().get_many(keys, how, found);
+  std::vector<Key> asked(keys.begin(), keys.end());
+  std::vector<std::size_t> places(keys.size());
+  for (std::size_t i = 0; i < places.size(); ++i) places[i] = i;
+  std::vector<std::uint64_t> tickets;
+  for (const Key& key : keys) tickets.push_back(stripes_.look(key));
+  for (std::size_t tier = 0; tier <= last() && !asked.empty(); ++tier) {
+    if (tier != last() && parts_[tier].is_private() && !is_informed()) continue;
+    std::vector<std::pair<std::size_t, EntryCopy>> worth;
+    std::vector<bool> seen(asked.size());
+    auto done = parts_[tier]->get_many(asked, how, [&](std::size_t i, const Entry& entry) {
+      seen[i] = true;
+      if (tier != 0 && composite::is_portable(entry.value) && entry.expiry.is_fresh(clock().now()))
+        worth.emplace_back(i, EntryCopy(with_own_life(entry, tier)));
+      const auto receive = [&](const Entry& shown) { found(places[i], shown); };
+      show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), is_capped(tier), receive);
+    });
+    for (const auto& [i, copy] : worth) promote(asked[i], how, copy.view(), tier, tickets[places[i]]);
+    if (!done.ok() && tier == last()) return done;
+    std::vector<Key> left;
+    std::vector<std::size_t> left_places;
+    for (std::size_t i = 0; i < asked.size(); ++i)
+      if (!seen[i]) left.push_back(asked[i]), left_places.push_back(places[i]);
+    asked = std::move(left);
+    places = std::move(left_places);
+  }
+  return {};
+}
+
+// --- writing
+
+void TieredStore::fill_all(const Key& key, const Entry& entry) {
+  for (std::size_t tier = last(); tier > 0; --tier) {
+    const std::size_t to = tier - 1;
+    if (!parts_[to].is_private()) {
+      // Another process may have written the far tier after us: the next read fills this one, under a ticket.
+      (void)parts_[to]->forget(key, {});
+      continue;
+    }
+    if (!is_informed()) continue;
+    std::vector<TagStamp> room;
+    fill(to, key, book_.for_part(entry, to, room));
+  }
+}
+
+void TieredStore::drop_all(const Key& key) {
+  for (std::size_t tier = last(); tier > 0; --tier) (void)parts_[tier - 1]->forget(key, {});
+}
+
+void TieredStore::tell(const Key& key) {
+  if (!herald_) return;
+  const std::string_view name = key.text();
+  herald_->keys({&name, 1});
+}
+
+void TieredStore::wrote(const Key& key, const Entry& entry, std::uint64_t ticket) {
+  tell(key);
+  stripes_.write(
+      key, ticket, [&] { fill_all(key, entry); }, [&] { drop_all(key); });
+}
+
+void TieredStore::invalidate(const Key& key) {
+  tell(key);
+  stripes_.invalidate(key, [&] { drop_all(key); });
+}
+
+Result<bool> TieredStore::put(const Key& key, const Entry& entry, const Write& how) {
+  if (key.space() != Space::values) return authority().put(key, entry, how);
+  if (auto fits = check(key, entry); !fits.ok()) return Result<bool>(fits.take_error());
+  const std::uint64_t ticket = stripes_.look(key);
+  std::vector<TagStamp> room;
+  auto written = far().put(key, book_.for_part(entry, last(), room), how);
+  if (composite::is_placeholder(entry)) return written;
+  if (written.ok() && *written) {
+    wrote(key, entry, ticket);
+    return written;
+  }
+  if (!written.ok() && how.when == When::always && is_kept(key)) {
+    wrote(key, entry, ticket);
+    return true;
+  }
+  // Refused, the near copy may have been what misled the caller; failed, it must not look new.
+  if (!written.ok() || how.when == When::unchanged) invalidate(key);
+  return written;
+}
+
+Result<BatchWritten> TieredStore::put_many(std::span<const Item> items) {
+  if (items.empty()) return BatchWritten{};
+  std::vector<Item> own(items.begin(), items.end());
+  std::vector<std::vector<TagStamp>> rooms(items.size());
+  std::vector<std::uint64_t> tickets;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (items[i].key.space() != Space::values) return Store::put_many(items);
+    if (auto fits = check(items[i].key, items[i].entry); !fits.ok()) return Result<BatchWritten>(fits.take_error());
+    own[i].entry = book_.for_part(items[i].entry, last(), rooms[i]);
+    tickets.push_back(stripes_.look(items[i].key));
+  }
+  auto written = far().put_many(own);
+  if (!written.ok() && !is_transient(written.error().code)) return written;
+  BatchWritten outcome;
+  if (written.ok())
+    outcome = *std::move(written);
+  else
+    for (std::size_t i = 0; i < items.size(); ++i) outcome.failed.push_back(i);
+  std::vector<bool> failed(items.size());
+  for (const std::size_t i : outcome.failed) failed[i] = !is_kept(items[i].key);
+  std::vector<std::string_view> names;
+  for (const Item& item : items) names.push_back(item.key.text());
+  if (herald_) herald_->keys(names);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    // A repeated key is filled by none of its items: which of them the far tier holds is its own affair.
+    const auto drop = [&] { drop_all(items[i].key); };
+    stripes_.write(
+        items[i].key, failed[i] ? ~tickets[i] : tickets[i], [&] { fill_all(items[i].key, items[i].entry); }, drop);
+  }
+  std::erase_if(outcome.failed, [&](std::size_t i) { return !failed[i]; });
+  if (outcome.failed.empty()) {
+    outcome.error.reset();
+    return outcome;
+  }
+  if (!outcome.error) outcome.error = written.take_error();
+  return outcome;
+}
+
+Result<bool> TieredStore::touch(const Key& key, const Expiry& expiry) {
+  if (key.space() != Space::values) return authority().touch(key, expiry);
+  auto touched = far().touch(key, expiry);
+  invalidate(key);
+  return touched;
+}
+
+Result<std::int64_t> TieredStore::increment(const Key& key, std::int64_t by, const Entry& if_new) {
+  if (key.space() != Space::values) return authority().increment(key, by, if_new);
+  std::vector<TagStamp> room;
+  auto number = far().increment(key, by, book_.for_part(if_new, last(), room));
+  if (number.ok() || is_transient(number.error().code)) invalidate(key);
+  return number;
+}
+
+// --- removing
+
+Result<bool> TieredStore::forget(const Key& key, const Forget& how) {
+  if (key.space() != Space::values) return authority().forget(key, how);
+  auto gone = far().forget(key, how);
+  bool was_near = false;
+  tell(key);
+  stripes_.invalidate(key, [&] {
+    for (std::size_t tier = last(); tier > 0; --tier) {
+      auto dropped = parts_[tier - 1]->forget(key, {});
+      was_near = was_near || (dropped.ok() && *dropped);
+    }
+  });
+  if (how.version != 0) return gone;
+  if (!gone.ok() && is_kept(key)) return was_near;
+  return gone;
+}
+
+Result<bool> TieredStore::pull(const Key& key, const Read& how, Receiver found) {
+  if (key.space() != Space::values) return authority().pull(key, how, found);
+  auto pulled = far().pull(key, how, found);
+  invalidate(key);
+  return pulled;
+}
+
+Result<std::size_t> TieredStore::forget_many(std::span<const Key> keys) {
+  if (keys.empty()) return std::size_t{0};
+  if (has_other_spaces(keys)) return Store::forget_many(keys);
+  auto gone = far().forget_many(keys);
+  std::vector<std::string_view> names;
+  for (const Key& key : keys) names.push_back(key.text());
+  if (herald_) herald_->keys(names);
+  std::size_t near = 0;
+  for (const Key& key : keys)
+    stripes_.invalidate(key, [&] {
+      bool was_near = false;
+      for (std::size_t tier = last(); tier > 0; --tier) {
+        auto dropped = parts_[tier - 1]->forget(key, {});
+        was_near = was_near || (dropped.ok() && *dropped);
+      }
+      near += was_near;
+    });
+  if (!gone.ok() && recovery_ && std::all_of(keys.begin(), keys.end(), [&](const Key& key) { return is_kept(key); }))
+    return near;
+  return gone;
+}
+
+Result<void> TieredStore::flush(const Scope& scope) {
+  auto done = far().flush(scope);
+  if (herald_) scope.tags.empty() ? herald_->flush() : herald_->flush_tags(scope.tags, scope.any);
+  stripes_.invalidate_all([&] {
+    for (std::size_t tier = last(); tier > 0; --tier) {
+      auto also = parts_[tier - 1]->flush(scope);
+      if (!also.ok() && done.ok()) done = std::move(also);
+    }
+  });
+  const bool is_promised = !done.ok() && is_transient(done.error().code) && recovery_ && recovery_->waiting() != 0;
+  return is_promised ? Result<void>() : std::move(done);
+}
+
+Result<void> TieredStore::scan(Space space, Visitor visit) {
+  return space == Space::values ? far().scan(space, visit) : authority().scan(space, visit);
+}
+
+// --- what others changed
+
+void TieredStore::heard(const Message& message) {
+  const auto each_private = [&](auto&& work) {
+    for (std::size_t tier = last(); tier > 0; --tier)
+      if (parts_[tier - 1].is_private()) work(*parts_[tier - 1]);
+  };
+  switch (message.kind) {
+    case Message::Kind::keys:
+      for (const std::string_view name : message.names) {
+        const Key key(name);
+        if (recovery_) recovery_->overtaken(name, message.wall);
+        stripes_.invalidate(key, [&] { each_private([&](Store& tier) { (void)tier.forget(key, {}); }); });
+      }
+      break;
+    case Message::Kind::flush:
+      stripes_.invalidate_all([&] { each_private([&](Store& tier) { (void)tier.flush({}); }); });
+      break;
+    case Message::Kind::flush_tags:
+      stripes_.invalidate_all([&] {
+        each_private([&](Store& tier) { (void)tier.flush({message.names, message.any}); });
+      });
+      break;
+  }
+}
+
+void TieredStore::connection(bool connected) {
+  if (!connected) {
+    informed_.store(false, std::memory_order_release);
+    return;
+  }
+  // Whatever was missed: nothing that was near before is served again.
+  stripes_.invalidate_all([&] {
+    for (std::size_t tier = 0; tier < last(); ++tier)
+      if (parts_[tier].is_private()) (void)parts_[tier]->flush({});
+  });
+  informed_.store(true, std::memory_order_release);
+}
+
+}  // namespace tiered
+
+StorePtr make_tiered(std::vector<StorePtr> stores, const TieredOptions& options) {
+  return std::make_shared<tiered::TieredStore>(std::move(stores), options, tiered::Beginning{});
+}
+
+}  // namespace v1
+}  // namespace flux::cache

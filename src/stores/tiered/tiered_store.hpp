@@ -1,0 +1,82 @@
+// Near tiers with copies in front of a far one that decides.
+#pragma once
+#include <flux/cache/stores/tiered.hpp>
+
+#include <memory>
+#include <mutex>
+
+#include "composite/guard.hpp"
+#include "composite/stripes.hpp"
+#include "herald.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace tiered {
+
+class TieredStore;
+
+/// The far tier's log speaks to the store through it, as long as there is one.
+struct Link {
+  std::mutex mutex;
+  TieredStore* store = nullptr;
+};
+
+/// What the base wants before the store itself stands.
+struct Beginning {
+  std::shared_ptr<Link> link = std::make_shared<Link>();
+  std::shared_ptr<Recovering> recovery;
+};
+
+class TieredStore final : public composite::CompositeStore {
+ public:
+  TieredStore(std::vector<StorePtr> stores, const TieredOptions& options, Beginning beginning);
+  ~TieredStore() override;
+  /// The far tier has done what waited for the key; empty: for all.
+  void caught_up(std::string_view key);
+
+  Result<bool> get(const Key& key, const Read& how, Receiver found) override;
+  Result<bool> put(const Key& key, const Entry& entry, const Write& how) override;
+  Result<bool> forget(const Key& key, const Forget& how) override;
+  Result<void> flush(const Scope& scope) override;
+  Result<bool> has(const Key& key) override;
+  Result<bool> pull(const Key& key, const Read& how, Receiver found) override;
+  Result<bool> touch(const Key& key, const Expiry& expiry) override;
+  Result<std::int64_t> increment(const Key& key, std::int64_t by, const Entry& if_new) override;
+  Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override;
+  Result<BatchWritten> put_many(std::span<const Item> items) override;
+  Result<std::size_t> forget_many(std::span<const Key> keys) override;
+  Result<void> scan(Space space, Visitor visit) override;
+
+ private:
+  std::size_t last() const noexcept { return parts_.size() - 1; }
+  Store& far() const noexcept { return *parts_.back(); }
+  bool is_capped(std::size_t tier) const noexcept { return tier != last() && caps_[tier].has_value(); }
+  /// May the private tiers be read and filled? Not while messages are missed.
+  bool is_informed() const noexcept { return informed_.load(std::memory_order_acquire); }
+  /// Is what failed at the far tier kept, and done later?
+  bool is_kept(const Key& key) const { return recovery_ != nullptr && recovery_->is_waiting(key); }
+
+  Result<bool> get_farther(const Key& key, const Read& how, Receiver found);
+  void promote(const Key& key, const Read& how, const Entry& entry, std::size_t from, std::uint64_t ticket);
+  Entry with_own_life(const Entry& entry, std::size_t tier) const;
+  void fill(std::size_t tier, const Key& key, const Entry& entry);
+  void fill_all(const Key& key, const Entry& entry);
+  void drop_all(const Key& key);
+  /// After a write that went well at the far tier.
+  void wrote(const Key& key, const Entry& entry, std::uint64_t ticket);
+  void invalidate(const Key& key);
+  void tell(const Key& key);
+  void heard(const Message& message);
+  void connection(bool connected);
+
+  const std::vector<std::optional<Duration>> caps_;
+  composite::Stripes stripes_;
+  const std::shared_ptr<Link> link_;
+  const std::shared_ptr<Recovering> recovery_;
+  std::unique_ptr<Herald> herald_;
+  std::atomic<bool> informed_{true};
+};
+
+}  // namespace tiered
+}  // namespace v1
+}  // namespace flux::cache
