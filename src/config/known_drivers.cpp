@@ -166,6 +166,7 @@ void describe(Fields& fields, MemcachedConfig& config) {
   fields.integer("pool_size", config.pool_size, 1, 10'000);
   fields.integer("failure_limit", config.failure_limit, 1, 1'000);
   fields.duration("retry_after", config.retry_after, 1ms);
+  fields.flag("listing", config.listing);
 }
 
 void describe(Fields& fields, DistributedConfig& config) {

@@ -13,21 +13,24 @@ constexpr const char* kNeeds = "memcached in PATH, or a server named by FLUX_TES
 // The prefix of the store that a test of the contract made last: what `again` finds the same entries by.
 std::string contract_prefix;
 
-StorePtr on(const std::vector<MemcachedServer>& servers, const std::string& protocol, const Clock& clock) {
+StorePtr on(const std::vector<MemcachedServer>& servers, const std::string& protocol, bool lists, const Clock& clock) {
   if (servers.empty()) return nullptr;
   return make_memcached({.servers = servers,
                          .prefix = contract_prefix,
                          .timeout = std::chrono::seconds(60),
                          .protocol = protocol,
+                         .listing = lists,
                          .clock = &clock});
 }
-ContractParam param(const std::vector<MemcachedServer>& (*servers)(), const std::string& protocol = "meta") {
+// A walk tells most and not surely all; the suite of stores wants all, that of repositories only empties the locks.
+ContractParam param(const std::vector<MemcachedServer>& (*servers)(), const std::string& protocol = "meta",
+                    bool lists = false) {
   return {.make =
               [=](const Clock& clock) {
                 contract_prefix = unique_prefix();
-                return on(servers(), protocol, clock);
+                return on(servers(), protocol, lists, clock);
               },
-          .again = [=](const Clock& clock) { return on(servers(), protocol, clock); },
+          .again = [=](const Clock& clock) { return on(servers(), protocol, lists, clock); },
           .needs = kNeeds};
 }
 
@@ -36,8 +39,10 @@ INSTANTIATE_TEST_SUITE_P(MemcachedOfThree, StoreContract, ::testing::Values(para
 INSTANTIATE_TEST_SUITE_P(MemcachedBySocket, StoreContract, ::testing::Values(param(memcached_socket)), pipeline_name);
 INSTANTIATE_TEST_SUITE_P(MemcachedBinary, StoreContract, ::testing::Values(param(three_memcached, "binary")),
                          pipeline_name);
-INSTANTIATE_TEST_SUITE_P(Memcached, RepositoryContract, repositories(param(one_memcached)), repository_name);
-INSTANTIATE_TEST_SUITE_P(MemcachedOfThree, RepositoryContract, repositories(param(three_memcached)), repository_name);
+INSTANTIATE_TEST_SUITE_P(Memcached, RepositoryContract, repositories(param(one_memcached, "meta", true)),
+                         repository_name);
+INSTANTIATE_TEST_SUITE_P(MemcachedOfThree, RepositoryContract, repositories(param(three_memcached, "meta", true)),
+                         repository_name);
 
 }  // namespace
 }  // namespace flux::cache::testing

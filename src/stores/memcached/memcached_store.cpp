@@ -45,6 +45,7 @@ ServersStore::ServersStore(const MemcachedConfig& config, std::shared_ptr<const 
                            std::unique_ptr<Error> why_not)
     : max_value_(config.max_value),
       timeout_(config.timeout > Duration::zero() ? config.timeout : kUsualTimeout),
+      lists_(config.listing),
       clock_(config.clock != nullptr ? *config.clock : system_clock()),
       codec_(config.prefix),
       continuum_(places_of(config.servers)),

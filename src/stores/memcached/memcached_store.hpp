@@ -147,6 +147,7 @@ class ServersStore final : public MemcachedStore {
 
   const std::uint64_t max_value_;
   const Duration timeout_;
+  const bool lists_;
   const Clock& clock_;
   const KeyCodec codec_;
   const Continuum continuum_;

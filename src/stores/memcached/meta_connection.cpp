@@ -1,6 +1,7 @@
 #include "meta_connection.hpp"
 
 #include <charconv>
+#include <utility>
 
 namespace flux::cache {
 inline namespace v1 {
@@ -304,7 +305,10 @@ Result<void> MetaConnection::greet(const net::Deadline& deadline) {
 }
 
 Result<void> MetaConnection::dump(FunctionRef<void(std::string_view key)> take, Duration patience) {
-  auto sent = say("lru_crawler metadump all\r\n", net::Deadline::in(patience));
+  // Through the hash table, which holds still, rather than the queues, between which items move; servers before 1.6.10
+  // know the queues alone.
+  bool is_first = true;
+  auto sent = say("lru_crawler metadump hash\r\n", net::Deadline::in(patience));
   if (!sent.ok()) return sent;
   std::string key;
   for (net::Deadline deadline = net::Deadline::in(patience);;) {
@@ -317,6 +321,11 @@ Result<void> MetaConnection::dump(FunctionRef<void(std::string_view key)> take, 
     if (*line == "END") return {};
     if (line->starts_with("BUSY"))
       return net::fault(stream_.endpoint(), Errc::rejected, "listing", "the server's crawler is at work");
+    if (line->starts_with("CLIENT_ERROR") && std::exchange(is_first, false)) {
+      sent = say("lru_crawler metadump all\r\n", net::Deadline::in(patience));
+      if (!sent.ok()) return sent;
+      continue;
+    }
     if (line->starts_with("ERROR") || line->starts_with("CLIENT_ERROR"))
       return net::fault(stream_.endpoint(), Errc::unsupported, "listing", "the server's crawler is switched off");
     if (!line->starts_with("key=") || !unescape(line->substr(4, line->find(' ') - 4), key))

@@ -14,8 +14,8 @@ constexpr int kMostDumps = 16;
 
 }  // namespace
 
-// A crawler misses an item that is moved between two of the server's queues at the wrong moment, or shows it twice. So
-// it is sent until a round brings nothing new; one round is enough for nobody who asks right after writing.
+// A crawler passes over an item that somebody else holds in that moment. So it is sent until a round brings nothing
+// new, which makes a miss rare, and no more than that.
 Result<std::set<std::string>> ServersStore::wire_keys(Server& server, Space space) {
   std::set<std::string> keys;
   for (int round = 0; round < kMostDumps; ++round) {
@@ -31,6 +31,7 @@ Result<std::set<std::string>> ServersStore::wire_keys(Server& server, Space spac
 
 Result<void> ServersStore::scan(Space space, Visitor visit) {
   if (why_not_) return placed(*why_not_, "scan");
+  if (!lists_) return placed({Errc::unsupported, "the configuration says \"listing\": false"}, "scan");
   for (const auto& server : servers_) {
     auto keys = wire_keys(*server, space);
     if (!keys.ok()) return placed(std::move(keys.error()), "scan");

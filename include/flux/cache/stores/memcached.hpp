@@ -56,6 +56,9 @@ struct MemcachedConfig {
   int failure_limit = 2;  ///< failures in a row after which a server is left alone for a while; 1 to 1,000
   /// The longest that a server is left alone before one caller tries it again; the others fail at once meanwhile.
   Duration retry_after = std::chrono::milliseconds(500);
+  /// Walks over the store (`scan`, `keys_of`) ask the servers' crawlers, which tell most keys and not surely all, and
+  /// read every key of the server for it. False: they answer `Errc::unsupported`.
+  bool listing = true;
   const Clock* clock = nullptr;  ///< whose time lifetimes go by; null: the machine's
 
   /// `Errc::bad_config`, naming the field and what it got.
