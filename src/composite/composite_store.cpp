@@ -30,13 +30,13 @@ CompositeStore::CompositeStore(std::vector<StorePtr> parts, const CompositeOptio
   if (options_.clock == nullptr) options_.clock = &system_clock();
   traits_ = {.kind = options.kind, .objects = true, .tags = true};
   traits_.grain = Duration(1);
-  traits_.persistent = true;
+  traits_.shared = true;
   for (const Part& part : parts_) {
     if (!part.traits.tags)
       raise(Error{Errc::unsupported, "a composite needs stores that understand tags; put `make_tagged` over them"});
     traits_.objects = traits_.objects && part.traits.objects;
-    traits_.shared = traits_.shared || part.traits.shared;
-    traits_.persistent = traits_.persistent && part.traits.persistent;
+    traits_.shared = traits_.shared && part.traits.shared;
+    traits_.persistent = traits_.persistent || part.traits.persistent;
     traits_.grain = std::max(traits_.grain, part.traits.grain);
     traits_.max_value_bytes = std::min(traits_.max_value_bytes, part.traits.max_value_bytes);
     apart_ = apart_ || !part.is_private();

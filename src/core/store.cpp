@@ -41,13 +41,13 @@ Result<bool> Store::pull(const Key& key, const Read& how, Receiver found) {
     auto there = get(key, {.as = how.as}, [&](const Entry& entry) { copy = EntryCopy(entry); });
     if (!there.ok()) return there;
     if (!*there) {
+      // What is kept goes as well, a placeholder for one; over when nothing is.
       auto kept = get(key, {.stale = true}, [&](const Entry& entry) { copy = EntryCopy(entry); });
       if (!kept.ok() || !*kept) return kept;
     }
     auto removed = forget(key, {.version = copy.view().version});
     if (!removed.ok()) return removed;
     if (*there && *removed) return found(copy.view()), true;
-    if (!*there && !*removed) return false;
   }
   return contended("pull", key);
 }

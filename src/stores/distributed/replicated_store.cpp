@@ -311,13 +311,16 @@ Result<bool> ReplicatedStore::forget(const Key& key, const Forget& how) {
   const Turn turn(stripes_, key);
   std::size_t decided = 0;
   if (how.version != 0) {
-    auto gone =
-        decide<bool>(decided, [&](Store& part, std::size_t i) { return part.forget(key, {marked(how.version, i)}); });
-    if (!gone.ok()) return gone;
-    // False may also mean that what went was past its life.
-    auto left = *gone ? Result<bool>(false) : parts_[decided]->get(key, {.stale = true}, [](const Entry&) {});
-    if (left.ok() && !*left) forget_elsewhere(decided, key);
-    return gone;
+    // The others first, as in `pull`: who looks between the two must not find it there, under another version.
+    auto stands = decide<bool>(decided, [&](Store& part, std::size_t i) {
+      bool same = false;
+      auto there =
+          part.get(key, {.stale = true}, [&](const Entry& entry) { same = entry.version == marked(how.version, i); });
+      return there.ok() ? Result<bool>(same) : std::move(there);
+    });
+    if (!stands.ok() || !*stands) return stands;
+    forget_elsewhere(decided, key);
+    return parts_[decided]->forget(key, {marked(how.version, decided)});
   }
   // First to last ends the loads that the first one knows of; the first again ends the repairs from the later ones.
   bool any = false;

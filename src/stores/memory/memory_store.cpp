@@ -172,7 +172,8 @@ Result<bool> MemoryStore::get(const Key& key, const Read& how, Receiver found) {
     if (!how.stale && !view.is_fresh()) return;
     if (decodes_.load(std::memory_order_relaxed) && view.user_kind() == static_cast<std::uint8_t>(Kind::bytes) &&
         how.as != nullptr) [[unlikely]] {
-      there = hand_over_alive(view, [&](const Entry& entry) { frame.emplace(entry); });
+      there = is_alive(view);
+      if (there) hand_over(view, [&](const Entry& entry) { frame.emplace(entry); });
     } else if (!view.has_labels()) [[likely]] {
       there = true;
       found(plain(view));

@@ -2,6 +2,7 @@
 #include <flux/cache/layers/tagged.hpp>
 #include <flux/cache/testing/repository_contract.hpp>
 
+#include <deque>
 #include <thread>
 
 #include "anchors.hpp"
@@ -46,7 +47,16 @@ std::vector<RepositoryParam> repositories_of(const ContractParam& bare) {
 
 std::string repository_name(const ::testing::TestParamInfo<RepositoryParam>& info) { return info.param.name; }
 
-RepositoryContract::RepositoryContract() = default;
+namespace {
+
+FakeClock& clock_for_one_test() {
+  static auto* const all = new std::deque<FakeClock>;
+  return all->emplace_back();
+}
+
+}  // namespace
+
+RepositoryContract::RepositoryContract() : clock_(clock_for_one_test()) {}
 RepositoryContract::~RepositoryContract() = default;
 
 void RepositoryContract::SetUp() {

@@ -42,7 +42,7 @@ class RepositoryContract : public ::testing::TestWithParam<RepositoryParam> {
   const Clock& clock() const;
   void advance(Duration length);
 
-  FakeClock clock_;
+  FakeClock& clock_;  ///< outlives the test: a load left behind may still be looking at it
   std::optional<Repository> cache_;
 };
 

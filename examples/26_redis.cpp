@@ -1,4 +1,4 @@
-// examples/21_redis.cpp - the same cache on a redis server; without one, the program says so and ends.
+// examples/26_redis.cpp - the same cache on a redis server; without one, the program says so and ends.
 #include <flux/cache.hpp>
 #include <flux/cache/stores/redis.hpp>
 

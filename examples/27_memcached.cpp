@@ -1,4 +1,4 @@
-// examples/24_memcached.cpp - the same cache on memcached servers; without one, the program says so and ends.
+// examples/27_memcached.cpp - the same cache on memcached servers; without one, the program says so and ends.
 #include <flux/cache.hpp>
 #include <flux/cache/stores/memcached.hpp>
 
