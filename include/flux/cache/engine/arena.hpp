@@ -29,6 +29,7 @@
 #endif
 #if defined(FLUX_CACHE_ASAN)
 #include <sanitizer/asan_interface.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 
 namespace flux::cache {
@@ -46,6 +47,18 @@ inline void poison([[maybe_unused]] const void* at, [[maybe_unused]] std::size_t
 inline void unpoison([[maybe_unused]] const void* at, [[maybe_unused]] std::size_t size) noexcept {
 #if defined(FLUX_CACHE_ASAN)
   __asan_unpoison_memory_region(at, size);
+#endif
+}
+
+/// Objects are held from mapped memory, where the leak checker looks only if it is told.
+inline void show_to_leak_checker([[maybe_unused]] const void* at, [[maybe_unused]] std::size_t size) noexcept {
+#if defined(FLUX_CACHE_ASAN)
+  __lsan_register_root_region(at, size);
+#endif
+}
+inline void hide_from_leak_checker([[maybe_unused]] const void* at, [[maybe_unused]] std::size_t size) noexcept {
+#if defined(FLUX_CACHE_ASAN)
+  __lsan_unregister_root_region(at, size);
 #endif
 }
 
@@ -118,6 +131,7 @@ class Arena {
     for (std::uint32_t chunk = 1; chunk < chunks_; ++chunk) {
       char* const base = bases_[chunk].load(std::memory_order_relaxed);
       unpoison(base, kChunkBytes);
+      hide_from_leak_checker(base, kChunkBytes);
       ::munmap(base, kChunkBytes);
       delete[] books_[chunk];
     }
@@ -203,6 +217,7 @@ class Arena {
     }
     if (will_fill(fullness)) ::madvise(base, kChunkBytes, MADV_HUGEPAGE);
     poison(base, kChunkBytes);
+    show_to_leak_checker(base, kChunkBytes);
     bases_[chunks_].store(base, std::memory_order_relaxed);
     books_[chunks_] = books;
     for (std::uint32_t page = kChunkPages; page > 0; --page) spare_.push_back(chunks_ * kChunkPages + page - 1);
