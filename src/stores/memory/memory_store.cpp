@@ -166,12 +166,29 @@ Result<void> MemoryStore::draft_of(const Entry& entry, Written& out) {
 // --- reading
 
 Result<bool> MemoryStore::get(const Key& key, const Read& how, Receiver found) {
+  if (how.as != nullptr && decodes_.load(std::memory_order_relaxed)) [[unlikely]]
+    return get_decoding(key, how, found);
+  bool there = false;
+  engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
+    if (!how.stale && !view.is_fresh()) return;
+    if (!view.has_labels()) [[likely]] {
+      there = true;
+      found(plain(view));
+    } else {
+      there = hand_over_alive(view, found);
+    }
+  });
+  if (!there && how.stale && key.space() == Space::values && reservations_.any()) return get_reserved(key, found);
+  return there;
+}
+
+/// `get` where some entries are still frames, which the first reader turns into objects.
+Result<bool> MemoryStore::get_decoding(const Key& key, const Read& how, Receiver found) {
   bool there = false;
   std::optional<EntryCopy> frame;
   engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
     if (!how.stale && !view.is_fresh()) return;
-    if (decodes_.load(std::memory_order_relaxed) && view.user_kind() == static_cast<std::uint8_t>(Kind::bytes) &&
-        how.as != nullptr) [[unlikely]] {
+    if (view.user_kind() == static_cast<std::uint8_t>(Kind::bytes)) {
       there = is_alive(view);
       if (there) hand_over(view, [&](const Entry& entry) { frame.emplace(entry); });
     } else if (!view.has_labels()) [[likely]] {
@@ -181,8 +198,7 @@ Result<bool> MemoryStore::get(const Key& key, const Read& how, Receiver found) {
       there = hand_over_alive(view, found);
     }
   });
-  if (frame) [[unlikely]]
-    return get_decoded(key, how, frame->view(), found);
+  if (frame) return get_decoded(key, how, frame->view(), found);
   if (!there && how.stale && key.space() == Space::values && reservations_.any()) return get_reserved(key, found);
   return there;
 }

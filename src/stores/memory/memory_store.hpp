@@ -54,6 +54,7 @@ class MemoryStore final : public Store, public std::enable_shared_from_this<Memo
   Result<bool> reserve(const Key& key, const Entry& entry, const Write& how);
   Result<bool> fulfil(const Key& key, const engine::Draft& draft, std::uint64_t version);
   bool get_reserved(const Key& key, Receiver found);
+  Result<bool> get_decoding(const Key& key, const Read& how, Receiver found);
   Result<bool> get_decoded(const Key& key, const Read& how, const Entry& frame, Receiver found);
   void written(const Key& key) noexcept {
     if (key.space() == Space::values) reservations_.drop(key);
