@@ -4,7 +4,7 @@
 packages_build=(g++ cmake ninja-build pkg-config ccache libhiredis-dev libmemcached-dev libsqlite3-dev libmsgpack-cxx-dev
   libssl-dev nlohmann-json3-dev libzstd-dev zlib1g-dev)
 # To build and run the tests, with real servers.
-packages_test=(libgtest-dev relacy-dev redis-server memcached procps)
+packages_test=(libgtest-dev relacy-dev redis-server memcached openssl procps)
 # For the contributors' checks: the other compiler, its sanitizers' runtime, the formatter, the benchmarks' peers.
 packages_check=(clang-14 clang libclang-rt-14-dev clang-format-14 git dpkg-dev file libbenchmark-dev librocksdb-dev libtbb-dev liblmdb-dev
   libleveldb-dev)
