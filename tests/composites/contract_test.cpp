@@ -37,12 +37,9 @@ const Parts kFiles{"Files", {"file", "file"}};
   INSTANTIATE_TEST_SUITE_P(name, StoreContract, pipelines(of(__VA_ARGS__)), pipeline_name); \
   INSTANTIATE_TEST_SUITE_P(name, RepositoryContract, repositories(of(__VA_ARGS__)), repository_name)
 
-// The store's own suite is left out here: a walk and a read may show the epochs of different parts.
-INSTANTIATE_TEST_SUITE_P(ReplicatedMemories, RepositoryContract, repositories(of(kMemories, replicated)),
-                         repository_name);
-INSTANTIATE_TEST_SUITE_P(ReplicatedMixed, RepositoryContract, repositories(of(kMixed, replicated)), repository_name);
-INSTANTIATE_TEST_SUITE_P(ReplicatedFiles, RepositoryContract, repositories(of(kFiles, replicated, true)),
-                         repository_name);
+FLUX_CACHE_COMPOSITE(ReplicatedMemories, kMemories, replicated);
+FLUX_CACHE_COMPOSITE(ReplicatedMixed, kMixed, replicated);
+FLUX_CACHE_COMPOSITE(ReplicatedFiles, kFiles, replicated, true);
 FLUX_CACHE_COMPOSITE(ShardedMemories, kMemories, sharded);
 FLUX_CACHE_COMPOSITE(ShardedFiles, kFiles, sharded, true);
 FLUX_CACHE_COMPOSITE(PrimaryMixed, kMixed, primary);

@@ -60,11 +60,19 @@ class TieredStore final : public composite::CompositeStore {
   void promote(const Key& key, const Read& how, const Entry& entry, std::size_t from, std::uint64_t ticket);
   Entry with_own_life(const Entry& entry, std::size_t tier) const;
   void fill(std::size_t tier, const Key& key, const Entry& entry);
-  void fill_all(const Key& key, const Entry& entry);
-  void drop_all(const Key& key);
+  /// The near tiers that this process has for itself, or those that others see too. The latter are emptied before the
+  /// others are told, so that nobody who was told fills his own from them; the former after it.
+  enum class Tiers : std::uint8_t { own, shared };
+  template <class Work>
+  void each_near(Tiers which, Work&& work);
+  /// True: something fresh was there.
+  bool drop(Tiers which, const Key& key);
+  void fill_own(const Key& key, const Entry& entry, std::uint64_t ticket);
   /// After a write that went well at the far tier.
   void wrote(const Key& key, const Entry& entry, std::uint64_t ticket);
-  void invalidate(const Key& key);
+  bool invalidate(const Key& key);
+  Result<void> flush_tiers(Tiers which, const Scope& scope);
+  Result<void> flush_near(const Scope& scope);
   void tell(const Key& key);
   void heard(const Message& message);
   void connection(bool connected);
