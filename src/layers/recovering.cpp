@@ -2,9 +2,12 @@
 #include <flux/cache/layers/recovering.hpp>
 
 #include <cstring>
+#include <deque>
 #include <mutex>
+#include <optional>
 
 #include "composite/background.hpp"
+#include "composite/stripes.hpp"
 #include "recovery_log.hpp"
 
 namespace flux::cache {
@@ -87,6 +90,8 @@ class RecoveringStore final : public Recovering, private engine::Registered {
 
   Result<void> flush(const Scope& scope) override {
     if (waits()) catch_up_if_due();
+    std::optional<Turn> turn;
+    if (waits()) turn.emplace(turns_, Turn::All{});
     const std::int64_t wall = now();
     Result<void> done;
     if (!waits() || scope.tags.empty()) {
@@ -186,11 +191,20 @@ class RecoveringStore final : public Recovering, private engine::Registered {
   }
 
   void overtaken(std::string_view key, std::int64_t wall) override {
+    take_back([&](const Redone& done) { return done.key == key && done.wall < wall; });
     if (!waits()) return;
     const engine_guard guard(mutex_);
     const auto operation = log_.about(key);
     if (operation && (*operation)->key == key && (*operation)->wall < wall) log_.drop(key);
     count();
+  }
+  void overtaken_by_flush(std::span<const std::string_view> tags, bool any, std::int64_t wall) override {
+    take_back([&](const Redone& done) {
+      return done.wall < wall && (tags.empty() || RecoveryLog::is_hit(done.tags.view(), tags, any));
+    });
+    if (!waits()) return;
+    const engine_guard guard(mutex_);
+    log_.flushed(tags, any, wall);
   }
 
   bool catch_up() override {
@@ -209,20 +223,34 @@ class RecoveringStore final : public Recovering, private engine::Registered {
                 .entry = EntryCopy(first->second.entry.view()),
                 .tags = first->second.tags,
                 .any = first->second.any,
-                .wall = first->second.wall};
+                .wall = first->second.wall,
+                .only = first->second.only};
       }
-      if (!redo(next)) return false;
       {
+        // Nobody writes the key between the look and the write, nor finds what waits gone before it is done.
+        const auto turn = next.key.empty() ? Turn(turns_, Turn::All{}) : Turn(turns_, Key(next.key));
+        if (!is_first(number)) continue;
+        if (!redo(next)) return false;
         const engine_guard guard(mutex_);
         log_.done(number);
         count();
       }
-      if (options_.on_caught_up) options_.on_caught_up(next.key);
+      if (options_.on_caught_up)
+        options_.on_caught_up({.key = next.key, .tags = next.tags, .any = next.any, .wall = next.wall});
     }
   }
 
  private:
   using engine_guard = std::scoped_lock<engine::Lock>;
+  using Turn = composite::Stripes::Turn;
+
+  /// A put that waited and was done, for as long as word of something later may still come.
+  struct Redone {
+    std::string key;
+    EntryCopy tags;
+    std::int64_t wall;
+    std::chrono::steady_clock::time_point when;
+  };
 
   void before_fork() noexcept override { mutex_.lock(); }
   void after_fork() noexcept override { mutex_.unlock(); }
@@ -298,6 +326,9 @@ class RecoveringStore final : public Recovering, private engine::Registered {
         return held_up(key, operation);
       }
     }
+    std::optional<Turn> turn;
+    if (waits()) [[unlikely]]
+      turn.emplace(turns_, key);
     auto done = go();
     if (done.ok()) {
       if (waits()) [[unlikely]] {
@@ -315,6 +346,43 @@ class RecoveringStore final : public Recovering, private engine::Registered {
     }
     try_later();
     return done;
+  }
+
+  bool is_first(std::uint64_t number) const {
+    const engine_guard guard(mutex_);
+    const auto* const first = log_.first();
+    return first != nullptr && first->first == number;
+  }
+
+  void remember(const RecoveryLog::Operation& operation) {
+    Entry bare = operation.entry.view();
+    bare.value = {};
+    bare.notes = {};
+    const auto moment = std::chrono::steady_clock::now();
+    const engine_guard guard(mutex_);
+    while (!redone_.empty() &&
+           (redone_.size() >= options_.max_keys || moment - redone_.front().when > std::chrono::minutes(1)))
+      redone_.pop_front();
+    redone_.push_back({operation.key, EntryCopy(bare), operation.wall, moment});
+    has_redone_.store(true, std::memory_order_release);
+  }
+  /// What was done although somebody was later is forgotten again, where it still stands.
+  template <class IsOvertaken>
+  void take_back(IsOvertaken is_overtaken) {
+    if (!has_redone_.load(std::memory_order_acquire)) return;
+    {
+      const engine_guard guard(mutex_);
+      bool any = false;
+      for (const Redone& done : redone_) {
+        if (!is_overtaken(done) || log_.about(done.key)) continue;
+        log_.forget(done.key, done.wall, done.wall);
+        any = true;
+      }
+      if (!any) return;
+      count();
+    }
+    background_.submit([this] { (void)catch_up(); });
+    try_later();
   }
 
   /// Does one waiting operation; false: the store is still away.
@@ -338,6 +406,7 @@ class RecoveringStore final : public Recovering, private engine::Registered {
       });
       if (!there.ok() && is_transient(there.error().code)) return false;
       if (written && *written > operation.wall) return true;  // somebody was later, and wins
+      if (operation.only != 0 && written != operation.only) return true;
       const bool dead = !operation.entry.view().expiry.is_fresh(clock_.now());
       const bool unsure = version != 0 && !written;
       if (operation.kind == RecoveryLog::Kind::forget || dead || unsure) {
@@ -351,6 +420,7 @@ class RecoveringStore final : public Recovering, private engine::Registered {
       }
       auto done = inner().put(key, operation.entry.view(), {When::unchanged, version});
       if (!well(done)) return false;
+      if (done.ok() && *done) remember(operation);
       if (!done.ok() || *done) return true;
     }
     return true;  // many write here at once; the last of them is newer than what waited
@@ -388,6 +458,9 @@ class RecoveringStore final : public Recovering, private engine::Registered {
   std::atomic<std::size_t> waiting_{0};
   std::atomic<std::int64_t> next_attempt_{0};
   std::atomic<bool> scheduled_{false};
+  composite::Stripes turns_;
+  std::deque<Redone> redone_;
+  std::atomic<bool> has_redone_{false};
   composite::Background background_;
 };
 

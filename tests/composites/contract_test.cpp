@@ -9,8 +9,12 @@ namespace {
 using Compose = StorePtr (*)(std::vector<StorePtr> parts, const Clock& clock);
 
 ContractParam of(const Parts& parts, Compose compose, bool is_shared = false) {
-  ContractParam param{.make = [parts, compose](const Clock& clock) { return compose(parts.make(clock), clock); }};
-  if (is_shared) param.again = [parts, compose](const Clock& clock) { return compose(parts.again(clock), clock); };
+  const auto over = [compose](std::vector<StorePtr> stores, const Clock& clock) {
+    return stores.empty() ? nullptr : compose(std::move(stores), clock);
+  };
+  ContractParam param{.make = [=](const Clock& clock) { return over(parts.make(clock), clock); },
+                      .needs = "a redis server and memcached"};
+  if (is_shared) param.again = [=](const Clock& clock) { return over(parts.again(clock), clock); };
   return param;
 }
 
@@ -45,6 +49,21 @@ FLUX_CACHE_COMPOSITE(ShardedFiles, kFiles, sharded, true);
 FLUX_CACHE_COMPOSITE(PrimaryMixed, kMixed, primary);
 FLUX_CACHE_COMPOSITE(TieredMemories, kMemories, tiered);
 FLUX_CACHE_COMPOSITE(TieredMixed, kMixed, tiered);
+
+// Over real servers, bare: what is under the layers is no other than above.
+const Parts kRedisAndMemcached{"RedisAndMemcached", {"redis", "memcached"}};
+const Parts kTwoRedisAndMemcached{"TwoRedisAndMemcached", {"redis", "redis2", "memcached"}};
+const Parts kMemoryAndRedis{"MemoryAndRedis", {"memory", "redis"}};
+const Parts kTwoRedis{"TwoRedis", {"redis", "redis2"}};
+
+#define FLUX_CACHE_COMPOSITE_ON_SERVERS(name, ...)                                                    \
+  INSTANTIATE_TEST_SUITE_P(name, StoreContract, ::testing::Values(of(__VA_ARGS__)), pipeline_name); \
+  INSTANTIATE_TEST_SUITE_P(name, RepositoryContract, repositories(of(__VA_ARGS__)), repository_name)
+
+FLUX_CACHE_COMPOSITE_ON_SERVERS(ReplicatedOnServers, kRedisAndMemcached, replicated, true);
+FLUX_CACHE_COMPOSITE_ON_SERVERS(ShardedOnServers, kTwoRedisAndMemcached, sharded, true);
+FLUX_CACHE_COMPOSITE_ON_SERVERS(PrimaryOnServers, kTwoRedis, primary);
+FLUX_CACHE_COMPOSITE_ON_SERVERS(TieredOnServers, kMemoryAndRedis, tiered);
 
 }  // namespace
 }  // namespace flux::cache::testing

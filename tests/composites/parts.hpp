@@ -5,14 +5,18 @@
 #include <flux/cache/layers/tagged.hpp>
 #include <flux/cache/stores/distributed.hpp>
 #include <flux/cache/stores/file.hpp>
+#include <flux/cache/stores/memcached.hpp>
 #include <flux/cache/stores/memory.hpp>
+#include <flux/cache/stores/redis.hpp>
 #include <flux/cache/stores/tiered.hpp>
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "support/memcached.hpp"
 #include "support/scratch_directory.hpp"
+#include "support/server.hpp"
 
 namespace flux::cache::testing {
 
@@ -23,18 +27,30 @@ inline StorePtr whole(StorePtr store, const Clock& clock) {
   return store;
 }
 
+/// A second redis server, of this program's own. Null: there is none.
+inline const Server* second_redis() {
+  static const std::unique_ptr<Server> own = Server::redis();
+  return own.get();
+}
+
 /// The stores of one composite, by the kinds of its parts. `again` makes them on the same entries; private ones anew.
 struct Parts {
   std::string name;                ///< such as "MemoryAndFile"
-  std::vector<std::string> kinds;  ///< memory, file
+  std::vector<std::string> kinds;  ///< memory, file, redis, redis2 (on another server), memcached
 
+  /// Nothing where a server is missing.
   std::vector<StorePtr> make(const Clock& clock) const {
     directories() = std::make_shared<ScratchDirectory>(memory_backed_directory());
+    prefix() = unique_prefix();
     return again(clock);
   }
   std::vector<StorePtr> again(const Clock& clock) const {
     std::vector<StorePtr> stores;
-    for (std::size_t i = 0; i < kinds.size(); ++i) stores.push_back(whole(one(kinds[i], i, clock), clock));
+    for (std::size_t i = 0; i < kinds.size(); ++i) {
+      StorePtr store = one(kinds[i], i, clock);
+      if (store == nullptr) return {};
+      stores.push_back(whole(std::move(store), clock));
+    }
     return stores;
   }
 
@@ -43,12 +59,37 @@ struct Parts {
     static std::shared_ptr<ScratchDirectory> current;
     return current;
   }
+  static std::string& prefix() {
+    static std::string current;
+    return current;
+  }
+  static StorePtr redis(const std::string& host, std::uint16_t port, const Clock& clock) {
+    return make_redis({.prefix = prefix(), .timeout = std::chrono::seconds(60), .clock = &clock},
+                      {.host = host, .port = port, .pool_wait = std::chrono::seconds(60)});
+  }
   static StorePtr one(const std::string& kind, std::size_t place, const Clock& clock) {
     if (kind == "memory") return make_memory({.clock = &clock});
     if (kind == "file")
       return make_file({.path = *directories() / ("cache" + std::to_string(place)),
                         .timeout = std::chrono::seconds(60),
                         .clock = &clock});
+    if (kind == "redis") {
+      const SharedServer* const server = shared_redis();
+      return server == nullptr ? nullptr : redis(server->host, server->port, clock);
+    }
+    if (kind == "redis2") {
+      const Server* const server = second_redis();
+      return server == nullptr ? nullptr : redis(server->host(), server->port(), clock);
+    }
+    if (kind == "memcached") {
+      const auto& servers = one_memcached();
+      if (servers.empty()) return nullptr;
+      return make_memcached({.servers = servers,
+                             .prefix = prefix(),
+                             .timeout = std::chrono::seconds(60),
+                             .listing = true,
+                             .clock = &clock});
+    }
     std::abort();
   }
 };

@@ -31,9 +31,10 @@ std::string Message::encode() const {
   add(out, origin), add(out, cache), add(out, wall);
   add(out, static_cast<std::uint8_t>(kind)), add(out, static_cast<std::uint8_t>(any));
   add(out, static_cast<std::uint16_t>(names.size()));
-  for (const std::string_view name : names) {
-    add(out, static_cast<std::uint32_t>(name.size()));
-    out += name;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    add(out, static_cast<std::uint32_t>(names[i].size()));
+    out += names[i];
+    if (kind == Kind::keys) add(out, walls[i]);
   }
   add(out, detail::stable_hash64(out));
   return out;
@@ -59,6 +60,9 @@ std::optional<Message> Message::decode(std::string_view bytes) {
     if (bytes.size() < size) return std::nullopt;
     message.names.push_back(bytes.substr(0, size));
     bytes.remove_prefix(size);
+    if (message.kind != Kind::keys) continue;
+    if (bytes.size() < 8) return std::nullopt;
+    message.walls.push_back(take<std::int64_t>(bytes));
   }
   return bytes.empty() ? std::optional(std::move(message)) : std::nullopt;
 }

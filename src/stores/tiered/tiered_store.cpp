@@ -47,9 +47,9 @@ std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const TieredOptions&
     RecoveryOptions log{.max_keys = options.max_pending, .delay = options.recovery_delay, .clock = options.clock};
     const bool is_far = i + 1 == stores.size();
     if (is_far)
-      log.on_caught_up = [link](std::string_view key) {
+      log.on_caught_up = [link](const CaughtUp& done) {
         const std::scoped_lock guard(link->mutex);
-        if (link->store != nullptr) link->store->caught_up(key);
+        if (link->store != nullptr) link->store->caught_up(done);
       };
     auto recovering = make_recovering(std::move(stores[i]), log);
     if (is_far) recovery = recovering;
@@ -79,7 +79,7 @@ TieredStore::TieredStore(std::vector<StorePtr> stores, const TieredOptions& opti
   if (!options.backplane) return;
   informed_ = false;
   herald_ = std::make_unique<Herald>(
-      options.backplane, options.name, clock(), options.max_pending,
+      options.backplane, options.name, clock(), Herald::Limits{options.max_pending, options.recovery_delay},
       Herald::Duties{[this](const Message& message) { heard(message); }, [this](bool now) { connection(now); }});
   herald_->begin();
 }
@@ -90,9 +90,21 @@ TieredStore::~TieredStore() {
   link_->store = nullptr;
 }
 
-void TieredStore::caught_up(std::string_view key) {
-  if (!key.empty()) return (void)invalidate(Key(key));
-  (void)flush_near({});
+void TieredStore::caught_up(const CaughtUp& done) {
+  // The time of the change, and not of its coming late: what others did since is newer.
+  if (!done.key.empty()) {
+    const Key key(done.key);
+    drop(Tiers::shared, key);
+    const Change change{done.key, done.wall};
+    if (herald_) herald_->keys({&change, 1});
+    stripes_.invalidate(key, [&] { drop(Tiers::own, key); });
+    return;
+  }
+  const std::vector<std::string_view> tags(done.tags.begin(), done.tags.end());
+  const Scope scope{tags, done.any};
+  (void)flush_tiers(Tiers::shared, scope);
+  if (herald_) tell_flush(scope, done.wall);
+  (void)flush_tiers(Tiers::own, scope);
 }
 
 // --- reading
@@ -113,6 +125,8 @@ Result<bool> TieredStore::get(const Key& key, const Read& how, Receiver found) {
 
 /// What the first tier has not; the first that has it fills the nearer ones.
 Result<bool> TieredStore::get_farther(const Key& key, const Read& how, Receiver found) {
+  if (!is_informed()) [[unlikely]]
+    herald_->revive();
   const std::uint64_t ticket = stripes_.look(key);
   for (std::size_t tier = 1; tier <= last(); ++tier) {
     if (parts_[tier].is_private() && tier != last() && !is_informed()) continue;
@@ -241,8 +255,21 @@ bool TieredStore::drop(Tiers which, const Key& key) {
 
 void TieredStore::tell(const Key& key) {
   if (!herald_) return;
-  const std::string_view name = key.text();
-  herald_->keys({&name, 1});
+  const Change change{key.text(), herald_->now()};
+  herald_->keys({&change, 1});
+}
+
+template <class Range, class NameOf>
+void TieredStore::tell(const Range& range, NameOf name_of) {
+  if (!herald_) return;
+  const std::int64_t wall = herald_->now();
+  std::vector<Change> changes;
+  for (const auto& one : range) changes.push_back({name_of(one), wall});
+  herald_->keys(changes);
+}
+
+void TieredStore::tell_flush(const Scope& scope, std::int64_t wall) {
+  scope.tags.empty() ? herald_->flush(wall) : herald_->flush_tags(scope.tags, scope.any, wall);
 }
 
 void TieredStore::wrote(const Key& key, const Entry& entry, std::uint64_t ticket) {
@@ -278,13 +305,6 @@ Result<void> TieredStore::flush_tiers(Tiers which, const Scope& scope) {
     if (!also.ok() && done.ok()) done = std::move(also);
   });
   return done;
-}
-
-Result<void> TieredStore::flush_near(const Scope& scope) {
-  auto done = flush_tiers(Tiers::shared, scope);
-  if (herald_) scope.tags.empty() ? herald_->flush() : herald_->flush_tags(scope.tags, scope.any);
-  auto own = flush_tiers(Tiers::own, scope);
-  return done.ok() ? std::move(own) : std::move(done);
 }
 
 Result<bool> TieredStore::put(const Key& key, const Entry& entry, const Write& how) {
@@ -327,10 +347,8 @@ Result<BatchWritten> TieredStore::put_many(std::span<const Item> items) {
     for (std::size_t i = 0; i < items.size(); ++i) outcome.failed.push_back(i);
   std::vector<bool> failed(items.size());
   for (const std::size_t i : outcome.failed) failed[i] = !is_kept(items[i].key);
-  std::vector<std::string_view> names;
-  for (const Item& item : items) names.push_back(item.key.text());
   for (const Item& item : items) drop(Tiers::shared, item.key);
-  if (herald_) herald_->keys(names);
+  tell(items, [](const Item& item) { return item.key.text(); });
   // A repeated key is filled by none of its items: which of them the far tier holds is its own affair.
   for (std::size_t i = 0; i < items.size(); ++i)
     fill_own(items[i].key, items[i].entry, failed[i] ? ~tickets[i] : tickets[i]);
@@ -380,13 +398,9 @@ Result<std::size_t> TieredStore::forget_many(std::span<const Key> keys) {
   if (keys.empty()) return std::size_t{0};
   if (has_other_spaces(keys)) return Store::forget_many(keys);
   auto gone = far().forget_many(keys);
-  std::vector<std::string_view> names;
   std::vector<std::uint8_t> was_near;
-  for (const Key& key : keys) {
-    names.push_back(key.text());
-    was_near.push_back(drop(Tiers::shared, key));
-  }
-  if (herald_) herald_->keys(names);
+  for (const Key& key : keys) was_near.push_back(drop(Tiers::shared, key));
+  tell(keys, [](const Key& key) { return key.text(); });
   std::size_t near = 0;
   for (std::size_t i = 0; i < keys.size(); ++i)
     stripes_.invalidate(keys[i], [&] { near += drop(Tiers::own, keys[i]) || was_near[i] != 0; });
@@ -397,8 +411,11 @@ Result<std::size_t> TieredStore::forget_many(std::span<const Key> keys) {
 
 Result<void> TieredStore::flush(const Scope& scope) {
   auto done = far().flush(scope);
-  auto near = flush_near(scope);
-  if (done.ok()) done = std::move(near);
+  for (const Tiers which : {Tiers::shared, Tiers::own}) {
+    auto near = flush_tiers(which, scope);
+    if (done.ok()) done = std::move(near);
+    if (which == Tiers::shared && herald_) tell_flush(scope, herald_->now());
+  }
   const bool is_promised = !done.ok() && is_transient(done.error().code) && recovery_ && recovery_->waiting() != 0;
   return is_promised ? Result<void>() : std::move(done);
 }
@@ -412,14 +429,17 @@ Result<void> TieredStore::scan(Space space, Visitor visit) {
 void TieredStore::heard(const Message& message) {
   switch (message.kind) {
     case Message::Kind::keys:
-      for (const std::string_view name : message.names) {
-        const Key key(name);
-        if (recovery_) recovery_->overtaken(name, message.wall);
+      for (std::size_t i = 0; i < message.names.size(); ++i) {
+        const Key key(message.names[i]);
+        if (recovery_) recovery_->overtaken(message.names[i], message.walls[i]);
         stripes_.invalidate(key, [&] { drop(Tiers::own, key); });
       }
       break;
-    case Message::Kind::flush: (void)flush_tiers(Tiers::own, {}); break;
-    case Message::Kind::flush_tags: (void)flush_tiers(Tiers::own, {message.names, message.any}); break;
+    case Message::Kind::flush:
+    case Message::Kind::flush_tags:
+      if (recovery_) recovery_->overtaken_by_flush(message.names, message.any, message.wall);
+      (void)flush_tiers(Tiers::own, {message.names, message.any});
+      break;
   }
 }
 

@@ -31,8 +31,8 @@ class TieredStore final : public composite::CompositeStore {
  public:
   TieredStore(std::vector<StorePtr> stores, const TieredOptions& options, Beginning beginning);
   ~TieredStore() override;
-  /// The far tier has done what waited for the key; empty: for all.
-  void caught_up(std::string_view key);
+  /// The far tier has done what waited for it.
+  void caught_up(const CaughtUp& done);
 
   Result<bool> get(const Key& key, const Read& how, Receiver found) override;
   Result<bool> put(const Key& key, const Entry& entry, const Write& how) override;
@@ -72,8 +72,10 @@ class TieredStore final : public composite::CompositeStore {
   void wrote(const Key& key, const Entry& entry, std::uint64_t ticket);
   bool invalidate(const Key& key);
   Result<void> flush_tiers(Tiers which, const Scope& scope);
-  Result<void> flush_near(const Scope& scope);
   void tell(const Key& key);
+  template <class Range, class NameOf>
+  void tell(const Range& range, NameOf name_of);
+  void tell_flush(const Scope& scope, std::int64_t wall);
   void heard(const Message& message);
   void connection(bool connected);
 
