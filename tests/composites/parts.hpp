@@ -27,10 +27,15 @@ inline StorePtr whole(StorePtr store, const Clock& clock) {
   return store;
 }
 
-/// A second redis server, of this program's own. Null: there is none.
-inline const Server* second_redis() {
-  static const std::unique_ptr<Server> own = Server::redis();
-  return own.get();
+/// A second redis server: the one that the run was given, or one of this program's own. Empty: there is none.
+inline const std::optional<Address>& second_redis() {
+  static std::unique_ptr<Server> own;
+  static const std::optional<Address> address = []() -> std::optional<Address> {
+    if (auto given = address_from("FLUX_TEST_SECOND_REDIS")) return given;
+    own = Server::redis();
+    return own == nullptr ? std::nullopt : std::optional(Address{own->host(), own->port()});
+  }();
+  return address;
 }
 
 /// The stores of one composite, by the kinds of its parts. `again` makes them on the same entries; private ones anew.
@@ -78,8 +83,8 @@ struct Parts {
       return server == nullptr ? nullptr : redis(server->host, server->port, clock);
     }
     if (kind == "redis2") {
-      const Server* const server = second_redis();
-      return server == nullptr ? nullptr : redis(server->host(), server->port(), clock);
+      const auto& server = second_redis();
+      return server ? redis(server->host, server->port, clock) : nullptr;
     }
     if (kind == "memcached") {
       const auto& servers = one_memcached();
