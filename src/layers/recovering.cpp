@@ -232,6 +232,12 @@ class RecoveringStore final : public Recovering, private engine::Registered {
         if (!is_first(number)) continue;
         if (!redo(next)) return false;
         const engine_guard guard(mutex_);
+        const auto* const first = log_.first();
+        if (first != nullptr && first->first == number && first->second.kind != next.kind) continue;
+        // Word of something later came while it was done.
+        if ((first == nullptr || first->first != number) && next.kind == RecoveryLog::Kind::put &&
+            !log_.about(next.key))
+          log_.forget(next.key, next.wall, next.wall);
         log_.done(number);
         count();
       }

@@ -16,15 +16,6 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
-template <class Done>
-bool in_time(Done done, Duration limit = 10s) {
-  for (const auto end = steady_clock::now() + limit; steady_clock::now() < end;) {
-    if (done()) return true;
-    std::this_thread::sleep_for(5ms);
-  }
-  return done();
-}
-
 /// One server that holds the entries, another that carries the messages, and processes of ours.
 class RedisBackplane : public ::testing::Test {
  protected:

@@ -8,6 +8,14 @@ namespace flux::cache {
 inline namespace v1 {
 namespace tiered {
 
+namespace {
+
+/// For so long others may still come back and ask what they missed.
+constexpr Duration kLate = std::chrono::minutes(1);
+constexpr Duration kPause = std::chrono::milliseconds(20);
+
+}  // namespace
+
 void Herald::Untold::add(const Message& message) {
   switch (message.kind) {
     case Message::Kind::keys:
@@ -24,19 +32,21 @@ void Herald::Untold::add(const Message& message) {
       break;
     }
     case Message::Kind::flush: flush = std::max(flush, message.wall); break;
+    case Message::Kind::hello: hello = true; break;
   }
 }
 
-void Herald::Untold::add(Untold&& other) {
-  for (auto& [key, wall] : other.keys) {
+void Herald::Untold::add(const Untold& other) {
+  for (const auto& [key, wall] : other.keys) {
     std::int64_t& mine = keys.try_emplace(key, wall).first->second;
     mine = std::max(mine, wall);
   }
-  for (auto& [bytes, wall] : other.tags) {
+  for (const auto& [bytes, wall] : other.tags) {
     std::int64_t& mine = tags.try_emplace(bytes, wall).first->second;
     mine = std::max(mine, wall);
   }
   flush = std::max(flush, other.flush);
+  hello = hello || other.hello;
 }
 
 void Herald::Untold::bound(std::size_t most, std::int64_t wall) {
@@ -67,12 +77,13 @@ void Herald::begin() {
       .heard =
           [this](std::string_view bytes) {
             const auto message = Message::decode(bytes);
-            if (message && message->cache == cache_ && message->origin != origin_) duties_.changed(*message);
+            if (!message || message->cache != cache_ || message->origin == origin_) return;
+            message->kind == Message::Kind::hello ? tell_again() : duties_.changed(*message);
           },
       .connection =
           [this](bool connected) {
             duties_.connection(connected);
-            if (connected && is_behind_.load(std::memory_order_acquire)) catch_up();
+            if (connected) tell(message(Message::Kind::hello, 0));
           },
   });
 }
@@ -114,15 +125,15 @@ void Herald::tell(const Message& message) {
   if (is_told) return;
   Untold untold;
   untold.add(message);
-  keep(std::move(untold));
+  keep(untold);
   try_later();
 }
 
 // --- what could not be told
 
-void Herald::keep(Untold&& untold) {
+void Herald::keep(const Untold& untold) {
   const engine::Held held(lock_);
-  untold_.add(std::move(untold));
+  untold_.add(untold);
   untold_.bound(limits_.most, now());
   is_behind_.store(true, std::memory_order_release);
 }
@@ -136,6 +147,7 @@ void Herald::try_later() {
 }
 
 bool Herald::publish(const Untold& untold) {
+  if (untold.hello && !publish(message(Message::Kind::hello, 0))) return false;
   if (untold.flush != 0 && !publish(message(Message::Kind::flush, untold.flush))) return false;
   for (const auto& [bytes, wall] : untold.tags) {
     auto timed = Message::decode(bytes);
@@ -165,15 +177,39 @@ bool Herald::catch_up() {
   }
   if (hand.empty()) return true;
   if (!publish(hand)) {
-    keep(std::move(hand));  // all of it: to be told twice does no harm
+    keep(hand);  // all of it: to be told twice does no harm
     return false;
   }
-  background_.submit_later(limits_.repeat, [this, told = std::make_shared<Untold>(std::move(hand))] {
-    if (publish(*told)) return;
-    keep(std::move(*told));
+  hand.hello = false;
+  const engine::Held held(lock_);
+  told_late_.add(hand);
+  told_late_.bound(limits_.most, now());
+  last_late_ = std::chrono::steady_clock::now();
+  return true;
+}
+
+void Herald::tell_again() {
+  {
+    const engine::Held held(lock_);
+    if (told_late_.empty()) return;
+    if (std::chrono::steady_clock::now() - last_late_ > kLate) {
+      told_late_ = {};
+      return;
+    }
+  }
+  // Behind, for this is somebody else's call; and once for all who come back together.
+  if (is_telling_again_.exchange(true)) return;
+  background_.submit_later(kPause, [this] {
+    is_telling_again_ = false;
+    Untold late;
+    {
+      const engine::Held held(lock_);
+      late = told_late_;
+    }
+    if (publish(late)) return;
+    keep(late);
     try_later();
   });
-  return true;
 }
 
 }  // namespace tiered

@@ -1,7 +1,7 @@
 // A tiered store's end of the backplane: tells what changed here, and keeps what could not be told.
 //
-// What is kept is told when the backplane is back, and once more a little later: whoever was cut off as well may have
-// begun to listen after the first time.
+// What is kept is told when the backplane is back, and again to each who says that he is back: whoever was cut off as
+// well may have begun to listen after the first time.
 #pragma once
 #include <flux/cache/backplane.hpp>
 #include <flux/cache/clock.hpp>
@@ -37,9 +37,8 @@ class Herald final : private engine::Registered {
     std::function<void(bool)> connection;         ///< false: messages may be missed from now on
   };
   struct Limits {
-    std::size_t most = 10'000;                   ///< kept at the most; beyond, all near tiers are emptied instead
-    Duration retry = std::chrono::seconds(1);    ///< between two attempts to tell what is kept
-    Duration repeat = std::chrono::seconds(2);   ///< until what was kept is told again
+    std::size_t most = 10'000;                 ///< kept at the most; beyond, all near tiers are emptied instead
+    Duration retry = std::chrono::seconds(1);  ///< between two attempts to tell what is kept
   };
 
   Herald(std::shared_ptr<Backplane> backplane, const std::string& name, const Clock& clock, const Limits& limits,
@@ -62,11 +61,12 @@ class Herald final : private engine::Registered {
     std::unordered_map<std::string, std::int64_t> keys{};
     std::map<std::string, std::int64_t> tags{};  // messages without a time, and their time
     std::int64_t flush = 0;                      // its wall time; 0: none
+    bool hello = false;
 
     std::size_t size() const noexcept { return keys.size() + tags.size(); }
-    bool empty() const noexcept { return size() == 0 && flush == 0; }
+    bool empty() const noexcept { return size() == 0 && flush == 0 && !hello; }
     void add(const Message& message);
-    void add(Untold&& other);
+    void add(const Untold& other);
     void bound(std::size_t most, std::int64_t wall);
   };
 
@@ -77,10 +77,12 @@ class Herald final : private engine::Registered {
   bool publish(const Message& message) { return backplane_->publish(message.encode()); }
   bool publish(const Untold& untold);
   void tell(const Message& message);
-  void keep(Untold&& untold);
+  void keep(const Untold& untold);
   void try_later();
   /// Tells what could not be told before.
   bool catch_up();
+  /// Tells again what was told late.
+  void tell_again();
 
   const std::shared_ptr<Backplane> backplane_;
   const std::uint64_t origin_;
@@ -91,6 +93,9 @@ class Herald final : private engine::Registered {
   std::shared_ptr<void> subscription_;
   engine::Lock lock_;
   Untold untold_;
+  Untold told_late_;  // in the last minute
+  std::chrono::steady_clock::time_point last_late_{};
+  std::atomic<bool> is_telling_again_{false};
   std::atomic<bool> is_behind_{false};
   std::atomic<bool> is_scheduled_{false};
   composite::Background background_;

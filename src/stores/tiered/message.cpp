@@ -53,7 +53,7 @@ std::optional<Message> Message::decode(std::string_view bytes) {
   message.kind = static_cast<Kind>(take<std::uint8_t>(bytes));
   message.any = take<std::uint8_t>(bytes) != 0;
   const auto count = take<std::uint16_t>(bytes);
-  if (message.kind < Kind::keys || message.kind > Kind::flush_tags || count > kMostNames) return std::nullopt;
+  if (message.kind < Kind::keys || message.kind > Kind::hello || count > kMostNames) return std::nullopt;
   for (std::uint16_t i = 0; i < count; ++i) {
     if (bytes.size() < 4) return std::nullopt;
     const auto size = take<std::uint32_t>(bytes);

@@ -18,7 +18,8 @@ inline namespace v1 {
 namespace tiered {
 
 struct Message {
-  enum class Kind : std::uint8_t { keys = 1, flush = 2, flush_tags = 3 };
+  /// `hello`: who sends it may have missed what others told late.
+  enum class Kind : std::uint8_t { keys = 1, flush = 2, flush_tags = 3, hello = 4 };
 
   std::uint64_t origin = 0;  ///< who sent it
   std::uint64_t cache = 0;   ///< which cache it is about: a hash of its name

@@ -440,6 +440,7 @@ void TieredStore::heard(const Message& message) {
       if (recovery_) recovery_->overtaken_by_flush(message.names, message.any, message.wall);
       (void)flush_tiers(Tiers::own, {message.names, message.any});
       break;
+    case Message::Kind::hello: break;
   }
 }
 
