@@ -2,9 +2,9 @@
 #include <flux/cache/layers/recovering.hpp>
 
 #include <cstring>
-#include <deque>
 #include <mutex>
 #include <optional>
+#include <unordered_map>
 
 #include "composite/background.hpp"
 #include "composite/stripes.hpp"
@@ -191,7 +191,7 @@ class RecoveringStore final : public Recovering, private engine::Registered {
   }
 
   void overtaken(std::string_view key, std::int64_t wall) override {
-    take_back([&](const Redone& done) { return done.key == key && done.wall < wall; });
+    take_back(key, wall);
     if (!waits()) return;
     const engine_guard guard(mutex_);
     const auto operation = log_.about(key);
@@ -199,9 +199,7 @@ class RecoveringStore final : public Recovering, private engine::Registered {
     count();
   }
   void overtaken_by_flush(std::span<const std::string_view> tags, bool any, std::int64_t wall) override {
-    take_back([&](const Redone& done) {
-      return done.wall < wall && (tags.empty() || RecoveryLog::is_hit(done.tags.view(), tags, any));
-    });
+    take_back(tags, any, wall);
     if (!waits()) return;
     const engine_guard guard(mutex_);
     log_.flushed(tags, any, wall);
@@ -252,7 +250,6 @@ class RecoveringStore final : public Recovering, private engine::Registered {
 
   /// A put that waited and was done, for as long as word of something later may still come.
   struct Redone {
-    std::string key;
     EntryCopy tags;
     std::int64_t wall;
     std::chrono::steady_clock::time_point when;
@@ -366,27 +363,39 @@ class RecoveringStore final : public Recovering, private engine::Registered {
     bare.notes = {};
     const auto moment = std::chrono::steady_clock::now();
     const engine_guard guard(mutex_);
-    while (!redone_.empty() &&
-           (redone_.size() >= options_.max_keys || moment - redone_.front().when > std::chrono::minutes(1)))
-      redone_.pop_front();
-    redone_.push_back({operation.key, EntryCopy(bare), operation.wall, moment});
+    if (redone_.size() >= options_.max_keys)
+      std::erase_if(redone_, [&](const auto& one) { return moment - one.second.when > std::chrono::minutes(1); });
+    if (redone_.size() >= options_.max_keys) redone_.erase(redone_.begin());
+    redone_.insert_or_assign(operation.key, Redone{EntryCopy(bare), operation.wall, moment});
     has_redone_.store(true, std::memory_order_release);
   }
   /// What was done although somebody was later is forgotten again, where it still stands.
-  template <class IsOvertaken>
-  void take_back(IsOvertaken is_overtaken) {
+  void take_back(std::string_view key, std::int64_t wall) {
     if (!has_redone_.load(std::memory_order_acquire)) return;
     {
       const engine_guard guard(mutex_);
-      bool any = false;
-      for (const Redone& done : redone_) {
-        if (!is_overtaken(done) || log_.about(done.key)) continue;
-        log_.forget(done.key, done.wall, done.wall);
-        any = true;
-      }
-      if (!any) return;
+      const auto done = redone_.find(std::string(key));
+      if (done == redone_.end() || done->second.wall >= wall || log_.about(key)) return;
+      log_.forget(key, done->second.wall, done->second.wall);
       count();
     }
+    catch_up_behind();
+  }
+  void take_back(std::span<const std::string_view> tags, bool any, std::int64_t wall) {
+    if (!has_redone_.load(std::memory_order_acquire)) return;
+    {
+      const engine_guard guard(mutex_);
+      const std::size_t before = log_.size();
+      for (const auto& [key, done] : redone_) {
+        if (done.wall >= wall || log_.about(key)) continue;
+        if (tags.empty() || RecoveryLog::is_hit(done.tags.view(), tags, any)) log_.forget(key, done.wall, done.wall);
+      }
+      if (log_.size() == before) return;
+      count();
+    }
+    catch_up_behind();
+  }
+  void catch_up_behind() {
     background_.submit([this] { (void)catch_up(); });
     try_later();
   }
@@ -418,11 +427,8 @@ class RecoveringStore final : public Recovering, private engine::Registered {
       if (operation.kind == RecoveryLog::Kind::forget || dead || unsure) {
         auto gone = version != 0 ? inner().forget(key, {version}) : inner().forget(key, {});
         if (!well(gone)) return false;
-        if (version == 0 || !there.ok()) return true;
-        std::uint64_t left = 0;
-        (void)inner().get(key, {.stale = true}, [&](const Entry& entry) { left = entry.version; });
-        if (left != version) return true;
-        continue;
+        if (version == 0 || !there.ok() || (gone.ok() && *gone)) return true;
+        continue;  // somebody wrote between the look and this: he may have been earlier, or later
       }
       auto done = inner().put(key, operation.entry.view(), {When::unchanged, version});
       if (!well(done)) return false;
@@ -465,7 +471,7 @@ class RecoveringStore final : public Recovering, private engine::Registered {
   std::atomic<std::int64_t> next_attempt_{0};
   std::atomic<bool> scheduled_{false};
   composite::Stripes turns_;
-  std::deque<Redone> redone_;
+  std::unordered_map<std::string, Redone> redone_;
   std::atomic<bool> has_redone_{false};
   composite::Background background_;
 };

@@ -122,7 +122,7 @@ TEST_P(Outage, AFlushIsNotUndoneByAnEarlierPutOfAnotherNode) {
     ASSERT_TRUE(in_time([&] { return all_say("k", "before"); }));
     all_away();
     EXPECT_EQ(nodes[0].tell("label k earlier"), "1");
-    (void)nodes[1].tell(flush);
+    EXPECT_EQ(nodes[1].tell(flush), "1");
     all_back();
     EXPECT_TRUE(in_time([&] { return all_say("k", "miss"); }, 5s)) << all("k");
     std::this_thread::sleep_for(1s);
