@@ -5,7 +5,8 @@
 
 namespace shop {
 
-const char* const kHelp = R"(shop [--store NAME] [--products N] [--requests N] [--data DIR] [--redis HOST:PORT] [--quick]
+const char* const kHelp =
+    R"(shop [--store NAME] [--products N] [--requests N] [--data DIR] [--redis HOST:PORT] [--quick]
 
 A shop with the packages of this Debian machine as its goods. It serves the same customers without a cache, with a cold
 one and with a warm one, shows what that saved, and changes a price under their eyes.

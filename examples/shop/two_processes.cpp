@@ -43,7 +43,8 @@ class Office {
  public:
   explicit Office(const Options& options) {
     int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw std::runtime_error("no socket to be had");
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+      throw std::runtime_error("no socket to be had");
     process_ = ::fork();
     if (process_ == 0) {
       ::dup2(ends[1], STDIN_FILENO);

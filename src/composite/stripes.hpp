@@ -1,10 +1,10 @@
 // Turns and counts by key: who may fill a nearer part from a farther one, and in which order writers of a key go.
 //
 // Somebody who fills looks at the count before he reads the farther part, and fills under the stripe's lock only where
-// the count is still the same. Somebody who invalidates changes the farther part first; then, under the lock, he empties
-// the nearer parts and raises the count. So a fill is either early enough to be emptied, or refused. The count goes up
-// last: between the first and the last of several nearer parts one could look, read a part that is not yet emptied, and
-// fill a nearer one that is.
+// the count is still the same. Somebody who invalidates changes the farther part first; then, under the lock, he
+// empties the nearer parts and raises the count. So a fill is either early enough to be emptied, or refused. The count
+// goes up last: between the first and the last of several nearer parts one could look, read a part that is not yet
+// emptied, and fill a nearer one that is.
 #pragma once
 #include <flux/cache/engine/registry.hpp>
 #include <flux/cache/key.hpp>

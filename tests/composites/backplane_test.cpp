@@ -226,16 +226,18 @@ TEST_F(RedisBackplane, AChildOfForkServesNothingThatItCouldNotHear) {
     return StoreProbe(near).has("k");
   }));
   nodes[0].begin("later k after");
-  EXPECT_EQ(run_in_processes(3, [&](int) -> long {
-              if (!StoreProbe(near).has("k")) return 1;  // the parent's copy, which nobody tells the child about
-              if (!in_time([&] { return cache.get<std::string>("k") == "after"; })) return 10;
-              // It hears again, over a connection of its own.
-              const bool hears = in_time([&] {
-                (void)cache.get<std::string>("settled");
-                return StoreProbe(near).has("settled");
-              });
-              return hears ? 0 : 100;
-            }),
+  EXPECT_EQ(run_in_processes(3,
+                             [&](int) -> long {
+                               if (!StoreProbe(near).has("k"))
+                                 return 1;  // the parent's copy, which nobody tells the child about
+                               if (!in_time([&] { return cache.get<std::string>("k") == "after"; })) return 10;
+                               // It hears again, over a connection of its own.
+                               const bool hears = in_time([&] {
+                                 (void)cache.get<std::string>("settled");
+                                 return StoreProbe(near).has("settled");
+                               });
+                               return hears ? 0 : 100;
+                             }),
             0);
   EXPECT_EQ(nodes[0].answer(), "1");
   EXPECT_TRUE(in_time([&] { return cache.get<std::string>("k") == "after"; }));

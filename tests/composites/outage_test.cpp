@@ -80,7 +80,8 @@ TEST_P(Outage, ThreeNodesThatEachSetAnotherValueAgreeOnTheNewest) {
     nodes[0].put(key, "before");
     ASSERT_TRUE(in_time([&] { return all_say(key, "before"); }));
     all_away();
-    const std::array<std::size_t, 3> order{static_cast<std::size_t>(round) % 3, (static_cast<std::size_t>(round) + 2) % 3,
+    const std::array<std::size_t, 3> order{static_cast<std::size_t>(round) % 3,
+                                           (static_cast<std::size_t>(round) + 2) % 3,
                                            (static_cast<std::size_t>(round) + 1) % 3};
     for (const std::size_t i : order) {
       nodes[i].put(key, "of" + std::to_string(i));
@@ -163,7 +164,8 @@ void hammer(const Repository& cache, Board& board, int node, int nodes) {
   const auto write = [&](int first) {
     for (std::int64_t n = 1; !board.stop; ++n) {
       for (int key = first; key < Board::kKeys; key += 2 * nodes) {
-        const bool done = n % 7 == 0 ? (void(cache.forget(key_of(key))), true) : cache.put(key_of(key), std::to_string(n));
+        const bool done =
+            n % 7 == 0 ? (void(cache.forget(key_of(key))), true) : cache.put(key_of(key), std::to_string(n));
         if (done) board.acknowledged[static_cast<std::size_t>(key)] = n;
         ++board.writes;
       }
@@ -192,8 +194,8 @@ void hammer(const Repository& cache, Board& board, int node, int nodes) {
 }
 
 TEST_P(Outage, UnderLoadNoAcknowledgedChangeIsLostAndNothingOldIsServed) {
-  auto* const board = new (::mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))
-      Board{};
+  auto* const board =
+      new (::mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) Board{};
   constexpr int kNodes = 3;
   std::vector<::pid_t> children;
   for (int i = 0; i < kNodes; ++i) {

@@ -5,16 +5,13 @@
 #include <flux/cache/layers/tagged.hpp>
 #include <flux/cache/stores/distributed.hpp>
 #include <flux/cache/stores/file.hpp>
-#include <flux/cache/stores/memcached.hpp>
 #include <flux/cache/stores/memory.hpp>
-#include <flux/cache/stores/redis.hpp>
 #include <flux/cache/stores/tiered.hpp>
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "support/memcached.hpp"
 #include "support/scratch_directory.hpp"
 #include "support/server.hpp"
 
@@ -27,21 +24,12 @@ inline StorePtr whole(StorePtr store, const Clock& clock) {
   return store;
 }
 
-/// A second redis server: the one that the run was given, or one of this program's own. Empty: there is none.
-inline const std::optional<Address>& second_redis() {
-  static std::unique_ptr<Server> own;
-  static const std::optional<Address> address = []() -> std::optional<Address> {
-    if (auto given = address_from("FLUX_TEST_SECOND_REDIS")) return given;
-    own = Server::redis();
-    return own == nullptr ? std::nullopt : std::optional(Address{own->host(), own->port()});
-  }();
-  return address;
-}
-
 /// The stores of one composite, by the kinds of its parts. `again` makes them on the same entries; private ones anew.
 struct Parts {
   std::string name;                ///< such as "MemoryAndFile"
-  std::vector<std::string> kinds;  ///< memory, file, redis, redis2 (on another server), memcached
+  std::vector<std::string> kinds;  ///< memory, file, or what `servers` knows
+  /// Makes a store on a server under the prefix; null where the server is missing.
+  StorePtr (*servers)(const std::string& kind, const std::string& prefix, const Clock& clock) = nullptr;
 
   /// Nothing where a server is missing.
   std::vector<StorePtr> make(const Clock& clock) const {
@@ -68,33 +56,13 @@ struct Parts {
     static std::string current;
     return current;
   }
-  static StorePtr redis(const std::string& host, std::uint16_t port, const Clock& clock) {
-    return make_redis({.prefix = prefix(), .timeout = std::chrono::seconds(60), .clock = &clock},
-                      {.host = host, .port = port, .pool_wait = std::chrono::seconds(60)});
-  }
-  static StorePtr one(const std::string& kind, std::size_t place, const Clock& clock) {
+  StorePtr one(const std::string& kind, std::size_t place, const Clock& clock) const {
     if (kind == "memory") return make_memory({.clock = &clock});
     if (kind == "file")
       return make_file({.path = *directories() / ("cache" + std::to_string(place)),
                         .timeout = std::chrono::seconds(60),
                         .clock = &clock});
-    if (kind == "redis") {
-      const SharedServer* const server = shared_redis();
-      return server == nullptr ? nullptr : redis(server->host, server->port, clock);
-    }
-    if (kind == "redis2") {
-      const auto& server = second_redis();
-      return server ? redis(server->host, server->port, clock) : nullptr;
-    }
-    if (kind == "memcached") {
-      const auto& servers = one_memcached();
-      if (servers.empty()) return nullptr;
-      return make_memcached({.servers = servers,
-                             .prefix = prefix(),
-                             .timeout = std::chrono::seconds(60),
-                             .listing = true,
-                             .clock = &clock});
-    }
+    if (servers != nullptr) return servers(kind, prefix(), clock);
     std::abort();
   }
 };
