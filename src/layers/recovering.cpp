@@ -207,7 +207,12 @@ class RecoveringStore final : public Recovering, private engine::Registered {
 
   bool catch_up() override {
     const std::unique_lock alone(catching_up_, std::try_to_lock);
-    if (!alone) return false;
+    return alone && do_all();
+  }
+
+ private:
+  /// What waits, in order, as far as the store takes it. By one thread at a time.
+  bool do_all() {
     for (;;) {
       RecoveryLog::Operation next;
       std::uint64_t number = 0;
@@ -244,7 +249,6 @@ class RecoveringStore final : public Recovering, private engine::Registered {
     }
   }
 
- private:
   using engine_guard = std::scoped_lock<engine::Lock>;
   using Turn = composite::Stripes::Turn;
 
@@ -396,7 +400,10 @@ class RecoveringStore final : public Recovering, private engine::Registered {
     catch_up_behind();
   }
   void catch_up_behind() {
-    background_.submit([this] { (void)catch_up(); });
+    background_.submit([this] {
+      const std::scoped_lock alone(catching_up_);  // who is at it may have looked before this was added
+      (void)do_all();
+    });
     try_later();
   }
 

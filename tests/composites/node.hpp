@@ -20,15 +20,6 @@
 
 namespace flux::cache::testing {
 
-template <class Done>
-bool in_time(Done done, Duration limit = std::chrono::seconds(10)) {
-  for (const auto end = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < end;) {
-    if (done()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return done();
-}
-
 /// Where the nodes of one cache meet.
 struct Meeting {
   RedisConnection far;        ///< holds the entries

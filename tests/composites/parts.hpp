@@ -8,14 +8,26 @@
 #include <flux/cache/stores/memory.hpp>
 #include <flux/cache/stores/tiered.hpp>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/scratch_directory.hpp"
 #include "support/server.hpp"
 
 namespace flux::cache::testing {
+
+/// Looks again and again until it is so, or the time is over.
+template <class Done>
+bool in_time(Done done, Duration limit = std::chrono::seconds(10)) {
+  for (const auto end = std::chrono::steady_clock::now() + limit; std::chrono::steady_clock::now() < end;) {
+    if (done()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return done();
+}
 
 /// A store with its border and its tags, as the manager would make it.
 inline StorePtr whole(StorePtr store, const Clock& clock) {
