@@ -195,7 +195,8 @@ class RecoveringStore final : public Recovering, private engine::Registered {
     if (!waits()) return;
     const engine_guard guard(mutex_);
     const auto operation = log_.about(key);
-    if (operation && (*operation)->key == key && (*operation)->wall < wall) log_.drop(key);
+    const bool is_older = operation && (*operation)->key == key && (*operation)->wall < wall;
+    if (is_older && (*operation)->only == 0) log_.drop(key);  // what is to be taken back must go all the same
     count();
   }
   void overtaken_by_flush(std::span<const std::string_view> tags, bool any, std::int64_t wall) override {
