@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "background_listener.hpp"
+#include "counting.hpp"
 #include "flights.hpp"
 #include "labels.hpp"
 #include "random.hpp"
@@ -17,6 +18,10 @@ namespace {
 
 std::unique_ptr<Error> error(Errc code, std::string message) {
   return std::make_unique<Error>(Error{code, std::move(message)});
+}
+
+std::span<const std::string> wanted(const Tags* tags) noexcept {
+  return tags != nullptr ? std::span<const std::string>(*tags) : std::span<const std::string>();
 }
 
 /// The tags of the options and of the call, each once; the names are borrowed.
@@ -176,17 +181,32 @@ Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags*
 Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, Take take) {
   if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
     return Result<bool>(check(text, "get"));
-  bool fits = false;
-  bool tagged = true;
-  auto there = store_->get(Key(text), {.as = &as}, [&](const Entry& entry) {
-    if (tags != nullptr && !(tagged = carries(entry, *tags))) return;
-    fits = take(entry.value);
-  });
-  if (there.ok() && *there && fits && tagged && !outage_.load(std::memory_order_relaxed)) [[likely]] {
+  auto got = store_->get_value(Key(text), as, wanted(tags), take);
+  if (got.ok() && *got == Got::value && !outage_.load(std::memory_order_relaxed)) [[likely]] {
     count_hit(text, tags);
-    return there;
+    return true;
   }
-  return found(std::move(there), fits, tagged, tags, text, "get", &as);
+  return no_plain_hit(got, tags, text, "get", as);
+}
+
+bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, Take take) {
+  if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
+    return escalate(*check(text, "get")), false;
+  auto got = store_->get_value(Key(text), as, wanted(tags), take);
+  if (got.ok() && *got == Got::value && !outage_.load(std::memory_order_relaxed)) [[likely]] {
+    count_hit(text, tags);
+    return true;
+  }
+  const auto answer = no_plain_hit(got, tags, text, "get", as);
+  if (!answer.ok()) return escalate(answer.error()), false;
+  return *answer;
+}
+
+/// What `get_value` answered, where it was no hit or the first one after an outage.
+[[gnu::noinline]] Result<bool> Core::no_plain_hit(Result<Got>& got, const Tags* tags, std::string_view text,
+                                                  const char* operation, const Type& as) {
+  if (!got.ok()) return found(Result<bool>(got.take_error()), false, true, tags, text, operation, &as);
+  return found(*got != Got::nothing, *got == Got::value, *got != Got::other_tags, tags, text, operation, &as);
 }
 
 Result<bool> Core::pull(const Tags* tags, std::string_view text, const Type& as, Take take) {

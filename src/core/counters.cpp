@@ -2,7 +2,7 @@
 
 #include <new>
 
-#include "thread_number.hpp"
+#include "counting.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -12,10 +12,8 @@ namespace {
 
 std::atomic<std::uint64_t> numbers_taken{0};
 
-// Two thread-locals: the number itself is trivially destructible and free to read; the one that gives it back is
-// touched once per thread. After that, in the last destructors of a dying thread, the shared number serves.
-[[gnu::tls_model("initial-exec")]] constinit thread_local int number_of_this_thread = -1;
-
+// Two thread-locals: the number itself is free to read; the one that gives it back is touched once per thread. After
+// that, in the last destructors of a dying thread, the shared number serves.
 struct GiveBack {
   int number = kThreadNumbers - 1;
   ~GiveBack() {
@@ -24,7 +22,11 @@ struct GiveBack {
   }
 };
 
-[[gnu::noinline]] int take_number() noexcept {
+}  // namespace
+
+[[gnu::tls_model("initial-exec")]] constinit thread_local int number_of_this_thread = -1;
+
+[[gnu::noinline]] int take_thread_number() noexcept {
   static thread_local GiveBack mine;
   std::uint64_t taken = numbers_taken.load(std::memory_order_relaxed);
   for (;;) {
@@ -38,28 +40,10 @@ struct GiveBack {
   return number_of_this_thread = mine.number;
 }
 
-}  // namespace
-
-int thread_number() noexcept {
-  const int number = number_of_this_thread;
-  return number >= 0 ? number : take_number();
-}
-
-struct alignas(128) Counters::Line {
-  std::array<std::atomic<std::uint64_t>, kCounts> counts{};
-};
-
 Counters::Counters() : lines_(new Line[kLines]) { static_assert(kLines == kThreadNumbers); }
 Counters::~Counters() { delete[] lines_; }
 
-void Counters::add(Count what, std::uint64_t times) noexcept {
-  const int number = thread_number();
-  auto& count = lines_[number].counts[static_cast<std::size_t>(what)];
-  if (number < kThreadNumbers - 1) [[likely]]
-    count.store(count.load(std::memory_order_relaxed) + times, std::memory_order_relaxed);
-  else
-    count.fetch_add(times, std::memory_order_relaxed);
-}
+void Counters::add(Count what, std::uint64_t times) noexcept { add_here(what, times); }
 
 std::array<std::uint64_t, kCounts> Counters::sums() const noexcept {
   std::array<std::uint64_t, kCounts> sums{};

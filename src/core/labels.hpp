@@ -10,7 +10,7 @@ inline namespace v1 {
 namespace detail {
 
 /// The rule on reads under tags: the entry must carry all of them.
-inline bool carries(const Entry& entry, const Tags& tags) {
+inline bool carries(const Entry& entry, std::span<const std::string> tags) {
   return std::all_of(tags.begin(), tags.end(), [&](const std::string& wanted) {
     return std::any_of(entry.tags.begin(), entry.tags.end(), [&](const TagStamp& tag) { return tag.name == wanted; });
   });

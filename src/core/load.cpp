@@ -5,6 +5,7 @@
 #include <cmath>
 #include <thread>
 
+#include "counting.hpp"
 #include "job.hpp"
 #include "labels.hpp"
 #include "random.hpp"
@@ -236,11 +237,23 @@ LoadStatus Core::load(const LoadRequest& request) {
   bool tagged = true;
   Instant fresh_until = kNever;
   std::int64_t cost = 0;
-  auto there = store_->get(Key(request.key), {.as = &request.as}, [&](const Entry& entry) {
-    if (request.tags != nullptr && !(tagged = carries(entry, *request.tags))) return;
-    fits = request.take(entry.value);
-    if (early) fresh_until = entry.expiry.fresh_until, cost = Notes::decode(entry.notes).cost;
-  });
+  auto there = [&]() -> Result<bool> {
+    const Key key(request.key);
+    if (!early) {
+      const auto tags =
+          request.tags != nullptr ? std::span<const std::string>(*request.tags) : std::span<const std::string>();
+      auto got = store_->get_value(key, request.as, tags, request.take);
+      if (!got.ok()) return Result<bool>(got.take_error());
+      fits = *got == Got::value;
+      tagged = *got != Got::other_tags;
+      return *got != Got::nothing;
+    }
+    return store_->get(key, {.as = &request.as}, [&](const Entry& entry) {
+      if (request.tags != nullptr && !(tagged = carries(entry, *request.tags))) return;
+      fits = request.take(entry.value);
+      if (early) fresh_until = entry.expiry.fresh_until, cost = Notes::decode(entry.notes).cost;
+    });
+  }();
   const bool hit = there.ok() && *there && fits && tagged;
   if (hit && !outage_.load(std::memory_order_relaxed)) [[likely]] {
     count_hit(request.key, request.tags);

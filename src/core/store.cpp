@@ -5,6 +5,8 @@
 #include <charconv>
 #include <limits>
 
+#include "labels.hpp"
+
 namespace flux::cache {
 inline namespace v1 {
 
@@ -33,6 +35,17 @@ Store::~Store() = default;
 
 Result<bool> Store::has(const Key& key) {
   return get(key, {}, [](const Entry&) {});
+}
+
+Result<Got> Store::get_value(const Key& key, const Type& as, std::span<const std::string> tags, Take take) {
+  Got got = Got::nothing;
+  auto there = get(key, {.as = &as}, [&](const Entry& entry) {
+    if (!tags.empty() && !detail::carries(entry, tags))
+      got = Got::other_tags;
+    else
+      got = take(entry.value) ? Got::value : Got::another_type;
+  });
+  return there.ok() ? Result<Got>(got) : Result<Got>(there.take_error());
 }
 
 Result<bool> Store::pull(const Key& key, const Read& how, Receiver found) {

@@ -80,8 +80,18 @@ struct Item {
 using Receiver = detail::FunctionRef<void(const Entry&)>;
 /// Likewise for a batch, with the index of the key.
 using BatchReceiver = detail::FunctionRef<void(std::size_t index, const Entry&)>;
+/// Takes a value alone, as `Receiver` takes an entry; false: it is of another type than wanted.
+using Take = detail::FunctionRef<bool(const ValueView&)>;
 /// Likewise for a walk over a space. False ends the walk.
 using Visitor = detail::FunctionRef<bool(std::string_view key, const Entry&)>;
+
+/// How `get_value` ended.
+enum class Got : std::uint8_t {
+  nothing,       ///< a miss
+  value,         ///< taken
+  another_type,  ///< something fresh is there, but not what was wanted: `take` answered false
+  other_tags,    ///< something fresh is there, which lacks one of the tags
+};
 
 /// What became of a batch of writes.
 struct BatchWritten {
@@ -109,6 +119,9 @@ class FLUX_CACHE_TYPE Store {
   virtual Result<void> flush(const Scope& scope) = 0;
 
   virtual Result<bool> has(const Key& key);
+  /// The value alone, wanted as `as`, of what is fresh and carries all of the tags: what most readers want, and what
+  /// costs a store of live objects less than a whole entry.
+  virtual Result<Got> get_value(const Key& key, const Type& as, std::span<const std::string> tags, Take take);
   /// Reads and removes in one atomic step: of many callers one gets the value. What is kept past its life is removed as
   /// well, and answers false.
   virtual Result<bool> pull(const Key& key, const Read& how, Receiver found);

@@ -31,7 +31,8 @@ class Verbs {
   template <class T>
   std::optional<detail::stored_t<T>> get(std::string_view key) const {
     std::optional<detail::stored_t<T>> out;
-    core().settle(read(key, out), false);
+    core().fetch(tags(), key, type_of<detail::stored_t<T>>(),
+                 [&](const ValueView& value) { return detail::take(value, out); });
     return out;
   }
   /// The value or the default, whose type says what is read. A callable default runs on a miss alone; its answer is
@@ -61,19 +62,16 @@ class Verbs {
   template <class T>
   std::shared_ptr<const detail::stored_t<T>> get_shared(std::string_view key) const {
     std::shared_ptr<const detail::stored_t<T>> out;
-    core().settle(core().get(tags(), key, type_of<detail::stored_t<T>>(),
-                             [&](const ValueView& value) { return detail::share(value, out); }),
-                  false);
+    core().fetch(tags(), key, type_of<detail::stored_t<T>>(),
+                 [&](const ValueView& value) { return detail::share(value, out); });
     return out;
   }
   /// Lends the value to `look` for the length of the call: nothing is copied where the store holds live objects. False
   /// on a miss. `look` must be short and must not use the cache.
   template <class T, class F>
   bool with(std::string_view key, F&& look) const {
-    return core().settle(
-        core().get(tags(), key, type_of<detail::stored_t<T>>(),
-                   [&](const ValueView& value) { return detail::lend<detail::stored_t<T>>(value, look); }),
-        false);
+    return core().fetch(tags(), key, type_of<detail::stored_t<T>>(),
+                        [&](const ValueView& value) { return detail::lend<detail::stored_t<T>>(value, look); });
   }
   /// Something fresh lives under the key. The value is not read.
   bool has(std::string_view key) const { return core().settle(core().has(tags(), key), false); }

@@ -32,6 +32,11 @@ engine::Options options_of(const MemoryConfig& config, const MemoryConfig& lasti
   return options;
 }
 
+/// Tags are short: comparing words costs less than a call.
+bool same_text(std::string_view a, std::string_view b) noexcept {
+  return a.size() == b.size() && engine::same_bytes(a.data(), b.data(), a.size());
+}
+
 Error refused(const Key& key, const char* operation) {
   return {Errc::too_large,
           "the entry is larger than the bounds of the store allow",
@@ -69,18 +74,19 @@ const engine::View* MemoryStore::fresh(const engine::View* view) const {
   return view != nullptr && view->is_fresh() ? kept(view) : nullptr;
 }
 
+[[gnu::always_inline]] inline ValueView MemoryStore::value_of(const engine::View& view) noexcept {
+  switch (view.kind()) {
+    case engine::Kind::text: return {.kind = static_cast<Kind>(view.user_kind()), .text = view.text()};
+    case engine::Kind::integer: return {.kind = static_cast<Kind>(view.user_kind()), .number = view.integer()};
+    case engine::Kind::object: return {.kind = Kind::object, .type = &view.type(), .object = &view.share()};
+  }
+  return {};
+}
+
 /// All of the entry but its labels.
 [[gnu::always_inline]] inline Entry MemoryStore::plain(const engine::View& view) noexcept {
   Entry entry;
-  switch (view.kind()) {
-    case engine::Kind::text: entry.value = {.kind = static_cast<Kind>(view.user_kind()), .text = view.text()}; break;
-    case engine::Kind::integer:
-      entry.value = {.kind = static_cast<Kind>(view.user_kind()), .number = view.integer()};
-      break;
-    case engine::Kind::object:
-      entry.value = {.kind = Kind::object, .type = &view.type(), .object = &view.share()};
-      break;
-  }
+  entry.value = value_of(view);
   entry.expiry = {view.fresh_until(), view.keep_until()};
   entry.version = view.version();
   return entry;
@@ -180,6 +186,44 @@ Result<bool> MemoryStore::get(const Key& key, const Read& how, Receiver found) {
   });
   if (!there && how.stale && key.space() == Space::values && reservations_.any()) return get_reserved(key, found);
   return there;
+}
+
+Result<Got> MemoryStore::get_value(const Key& key, const Type& as, std::span<const std::string> tags, Take take) {
+  if (decodes_.load(std::memory_order_relaxed)) [[unlikely]]
+    return Store::get_value(key, as, tags, take);
+  Got got = Got::nothing;
+  engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
+    if (!view.is_fresh()) return;
+    if (view.has_labels() || !tags.empty()) {
+      got = judge(view, tags);
+      if (got != Got::value) return;
+    }
+    got = take(value_of(view)) ? Got::value : Got::another_type;
+  });
+  return got;
+}
+
+/// Does a fresh entry live, and carry the tags? One walk over the labels, for the usual few tags that nothing has
+/// flushed.
+Got MemoryStore::judge(const engine::View& view, std::span<const std::string> tags) const {
+  if (!view.has_labels()) return tags.empty() ? Got::value : Got::other_tags;
+  std::uint64_t carried = 0;
+  std::string_view notes;
+  const bool current = Labels::walk(view.labels(), notes, [&](const TagMark& mark) {
+    for (std::size_t i = 0; i < tags.size(); ++i)
+      if (same_text(tags[i], mark.name)) carried |= std::uint64_t{1} << (i & 63);
+    return tags_.is_current(mark);
+  });
+  if (!current || tags.size() > 63) [[unlikely]] {
+    const Labels labels(view.labels());
+    if (!tags_.spares(labels.marks(), labels.count())) return Got::nothing;
+    const auto has = [&](std::string_view wanted) {
+      return std::any_of(labels.marks(), labels.marks() + labels.count(),
+                         [&](const TagMark& mark) { return mark.name == wanted; });
+    };
+    return std::all_of(tags.begin(), tags.end(), has) ? Got::value : Got::other_tags;
+  }
+  return carried == (std::uint64_t{1} << tags.size()) - 1 ? Got::value : Got::other_tags;
 }
 
 /// `get` where some entries are still frames, which the first reader turns into objects.

@@ -60,7 +60,7 @@ class Job;
 struct LoadRequest;
 struct BatchLoadRequest;
 
-using Take = FunctionRef<bool(const ValueView&)>;
+using Take = cache::Take;
 using BatchTake = FunctionRef<bool(std::size_t index, const ValueView&)>;
 
 class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
@@ -75,6 +75,8 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   Flights& flights() const noexcept { return *flights_; }
 
   Result<bool> get(const Tags* tags, std::string_view key, const Type& as, Take take);
+  /// `get` as the plain verbs have it, settled already: a hit, or none.
+  bool fetch(const Tags* tags, std::string_view key, const Type& as, Take take);
   Result<bool> pull(const Tags* tags, std::string_view key, const Type& as, Take take);
   Result<bool> has(const Tags* tags, std::string_view key);
   Result<bool> put(const Tags* tags, std::string_view key, const ValueView& value, const Lifetime& life, When when);
@@ -126,6 +128,8 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   struct Listeners;
 
   void escalate(const Error& error) const;
+  Result<bool> no_plain_hit(Result<Got>& got, const Tags* tags, std::string_view key, const char* operation,
+                            const Type& as);
   Result<bool> lives_under(const Tags& tags, const Key& key);
   void tell(const Event& event);
   std::unique_ptr<Error> check(std::string_view key, const char* operation) const;
@@ -136,11 +140,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   Result<bool> found(Result<bool> there, bool fits, bool tagged, const Tags* tags, std::string_view key,
                      const char* operation, const Type* as);
   /// What every hit does, without an event to build where nobody listens.
-  void count_hit(std::string_view key, const Tags* tags) {
-    counters_.add(Count::hit);
-    if (listening_.load(std::memory_order_relaxed) != 0) [[unlikely]]
-      emit(EventKind::hit, key, tags);
-  }
+  void count_hit(std::string_view key, const Tags* tags);
   std::optional<Expiry> expiry_of(const Lifetime& life) const;
 
   std::string name_;

@@ -38,6 +38,8 @@ class FLUX_CACHE_API Counters {
   Counters& operator=(const Counters&) = delete;
 
   void add(Count what, std::uint64_t times = 1) noexcept;
+  /// The same without a call; its body is the compiled half's own.
+  void add_here(Count what, std::uint64_t times = 1) noexcept;
   /// Exact once the counting threads are quiet.
   std::array<std::uint64_t, kCounts> sums() const noexcept;
   void reset() noexcept;

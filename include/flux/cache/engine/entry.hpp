@@ -212,7 +212,7 @@ class View {
   std::string_view key() const noexcept { return entry_->key(); }
   Kind kind() const noexcept { return entry_->kind(); }
   /// The bytes; empty for other kinds.
-  std::string_view text() const noexcept { return entry_->text(); }
+  [[gnu::always_inline]] std::string_view text() const noexcept { return entry_->text(); }
   /// Only for `Kind::integer`.
   std::int64_t integer() const noexcept { return entry_->integer().load(std::memory_order_acquire); }
   /// Only for `Kind::object`: the object, borrowed.
@@ -227,7 +227,9 @@ class View {
   Instant keep_until() const noexcept { return to_instant(entry_->keep()); }
   bool has_deadline() const noexcept { return entry_->has_deadline(); }
   /// True before `fresh_until`; reads a clock only where there is a deadline of its own to compare.
-  bool is_fresh() const noexcept { return (entry_->shape & Entry::kFresh) == 0 || !now_.reached(entry_->fresh()); }
+  [[gnu::always_inline]] bool is_fresh() const noexcept {
+    return (entry_->shape & Entry::kFresh) == 0 || !now_.reached(entry_->fresh());
+  }
   /// Another number after each write of this key; for compare-and-swap. Unique for 2^48 writes of a shard.
   std::uint64_t version() const noexcept { return stamp_ >> 16; }
   std::uint8_t user_kind() const noexcept { return static_cast<std::uint8_t>(stamp_ >> 8); }

@@ -71,12 +71,13 @@ class alignas(64) Shard {
   /// The slot of a key that no flush has passed; 0 if none. In a read section or under the lock.
   [[gnu::always_inline]] Slot find_live(std::string_view key, std::uint64_t hash) const noexcept {
     const Slot slot = table()
-                          .find(place_of(hash), tag_of(hash),
-                                [&](Slot one) {
-                                  const Entry& entry = at(one);
-                                  __builtin_prefetch(entry.bytes() + 64);  // the text comes while the key is compared
-                                  return entry.has_key(key);
-                                })
+                          .find(
+                              place_of(hash), tag_of(hash),
+                              [&](Slot one) __attribute__((always_inline)) {
+                                const Entry& entry = at(one);
+                                __builtin_prefetch(entry.bytes() + 64);  // the text comes while the key is compared
+                                return entry.has_key(key);
+                              })
                           .slot;
     return slot != 0 && !is_flushed(at(slot)) ? slot : 0;
   }
