@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/labels.hpp"
+
 namespace flux::cache {
 inline namespace v1 {
 namespace tiered {
@@ -121,6 +123,22 @@ Result<bool> TieredStore::get(const Key& key, const Read& how, Receiver found) {
       return there;
   }
   return get_farther(key, how, found);
+}
+
+Result<Got> TieredStore::get_value(const Key& key, const Type& as, std::span<const std::string> tags, Take take) {
+  if (key.space() != Space::values || parts_.size() == 1 || !is_informed()) [[unlikely]]
+    return Store::get_value(key, as, tags, take);
+  auto near = parts_.front()->get_value(key, as, tags, take);
+  if (near.ok() && *near != Got::nothing) [[likely]]
+    return near;
+  Got got = Got::nothing;
+  auto there = get_farther(key, {.as = &as}, [&](const Entry& entry) {
+    if (!tags.empty() && !detail::carries(entry, tags))
+      got = Got::other_tags;
+    else
+      got = take(entry.value) ? Got::value : Got::another_type;
+  });
+  return there.ok() ? Result<Got>(got) : Result<Got>(there.take_error());
 }
 
 /// What the first tier has not; the first that has it fills the nearer ones.
