@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "core/labels.hpp"
-
 namespace flux::cache {
 inline namespace v1 {
 namespace tiered {
@@ -133,7 +131,10 @@ Result<Got> TieredStore::get_value(const Key& key, const Type& as, std::span<con
     return near;
   Got got = Got::nothing;
   auto there = get_farther(key, {.as = &as}, [&](const Entry& entry) {
-    if (!tags.empty() && !detail::carries(entry, tags))
+    const auto is_carried = [&](const std::string& tag) {
+      return std::any_of(entry.tags.begin(), entry.tags.end(), [&](const TagStamp& has) { return has.name == tag; });
+    };
+    if (!std::all_of(tags.begin(), tags.end(), is_carried))
       got = Got::other_tags;
     else
       got = take(entry.value) ? Got::value : Got::another_type;

@@ -10,7 +10,7 @@
 #include <flux/cache/stores/distributed.hpp>
 #include <flux/cache/stores/memory.hpp>
 #include <flux/cache/stores/redis.hpp>
-#include <flux/cache/stores/redis_backplane.hpp>
+#include <flux/cache/stores/redis/backplane.hpp>
 #include <flux/cache/stores/tiered.hpp>
 
 #include <algorithm>
