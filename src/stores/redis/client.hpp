@@ -59,11 +59,13 @@ class Client {
   Result<void> eval(Script script, std::size_t words, Again again, detail::FunctionRef<void(Commands&)> arguments,
                     Reading read);
 
+  /// A connection of the caller's own, outside the pool.
+  Result<std::unique_ptr<net::Pooled>> dial(const net::Deadline& deadline);
+
   void trim() { pool_.trim(); }
   std::size_t connections() const { return pool_.size(); }
 
  private:
-  Result<std::unique_ptr<net::Pooled>> dial(const net::Deadline& deadline);
   Result<void> call(Commands& commands, Again again, Reading read, const net::Deadline& deadline);
   Result<void> attempt(Commands& commands, Again again, Reading read, const net::Deadline& deadline, bool& may_retry);
 
