@@ -23,7 +23,7 @@ Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, B
   const Now now(clock_);
   ThreadCommands commands;
   commands->begin(2 + keys.size()).word("MGET");
-  generations_.word(*commands, 0);
+  layout_.generation_word(*commands, 0);
   for (const Key& key : keys) key_word(*commands, key);
 
   std::vector<std::pair<std::size_t, EntryCopy>> tagged;
@@ -79,9 +79,9 @@ Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, B
 Result<std::uint64_t> ServerStore::learn_generation() {
   ThreadCommands commands;
   commands->begin(4).word("SET");
-  generations_.word(*commands, 0);
+  layout_.generation_word(*commands, 0);
   commands->word(bytes_of(random_bits())).word("NX");
-  generations_.word(commands->begin(2).word("GET"), 0);
+  layout_.generation_word(commands->begin(2).word("GET"), 0);
   std::uint64_t generation = 0;
   auto done = client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
     auto set = replies.next();
@@ -116,7 +116,7 @@ Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
   const bool by_script =
       std::any_of(items.begin(), items.end(), [](const Item& item) { return !item.entry.tags.empty(); });
   for (int attempt = 0; attempt < kMaxStamps; ++attempt) {
-    std::uint64_t generation = generations_.seen(0);
+    std::uint64_t generation = layout_.generation(0);
     if (generation == 0 || by_script) {
       auto learned = learn_generation();
       if (!learned.ok()) return fail_all(std::move(learned.error())), std::move(outcome);
@@ -146,7 +146,7 @@ Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
         draft_words(*commands, drafts[i], epochs[i]);
         commands->word("always").word(bytes_of(0));
       }
-      generations_.word(commands->begin(2).word("GET"), 0);
+      layout_.generation_word(commands->begin(2).word("GET"), 0);
       commands->begin(1).word("EXEC");
       return client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
         for (std::size_t i = 0; i < items.size() + 2; ++i) {

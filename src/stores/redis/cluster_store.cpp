@@ -17,33 +17,40 @@ constexpr int kMaxStamps = 100;
 
 bool is_of_values(const Key& key) noexcept { return key.space() == Space::values; }
 
+/// Keeps what went wrong first.
+struct FirstError {
+  void operator()(std::size_t, Error error) {
+    if (!why) why = std::make_unique<Error>(std::move(error));
+  }
+  std::unique_ptr<Error> why;
+};
+
 }  // namespace
 
-struct ClusterStore::BySlot {
+struct ClusterStore::ByGroup {
   struct Unit {
     std::size_t begin, end;  // of `order`
-    Slot slot;
+    std::size_t group;
     bool is_values;
   };
 
   template <class KeyOf>
-  BySlot(const Generations& generations, std::size_t count, KeyOf key_of) : order(count) {
-    std::vector<Slot> slot_of(count);
-    for (std::size_t i = 0; i < count; ++i) slot_of[i] = generations.slot_of(key_of(i));
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    const auto same = [&](std::size_t a, std::size_t b) {
-      return slot_of[a] == slot_of[b] && key_of(a).space() == key_of(b).space();
+  ByGroup(const Layout& layout, std::size_t count, KeyOf key_of) : order(count) {
+    const auto place = [&](std::size_t i) {
+      return std::pair(layout.group_of(key_of(i)), static_cast<int>(key_of(i).space()));
     };
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return slot_of[a] != slot_of[b] ? slot_of[a] < slot_of[b] : key_of(a).space() < key_of(b).space();
-    });
+    std::vector<decltype(place(0))> places;
+    for (std::size_t i = 0; i < count; ++i) places.push_back(place(i));
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return places[a] < places[b]; });
     for (std::size_t i = 0; i < count; ++i) {
-      if (i > 0 && same(order[i - 1], order[i])) {
+      if (i > 0 && places[order[i - 1]] == places[order[i]]) {
         ++units.back().end;
         continue;
       }
-      units.push_back({i, i + 1, slot_of[order[i]], is_of_values(key_of(order[i]))});
-      slots.push_back(slot_of[order[i]]);
+      const std::size_t group = places[order[i]].first;
+      units.push_back({i, i + 1, group, is_of_values(key_of(order[i]))});
+      slots.push_back(layout.slot(group));
     }
   }
   std::span<const std::size_t> members(std::size_t unit) const {
@@ -57,7 +64,7 @@ struct ClusterStore::BySlot {
 
 ClusterStore::ClusterStore(const RedisConfig& config, std::unique_ptr<ClusterClient> client,
                            std::unique_ptr<Error> wrong)
-    : ServerStore(config, std::move(client), Layout::cluster, std::move(wrong)),
+    : ServerStore(config, std::move(client), Spread::cluster, std::move(wrong)),
       cluster_(static_cast<ClusterClient&>(*client_)) {}
 
 Traits ClusterStore::traits() const noexcept {
@@ -67,15 +74,16 @@ Traits ClusterStore::traits() const noexcept {
   return traits;
 }
 
-void ClusterStore::transaction(Commands& commands, Slot slot, std::span<const Item* const> items,
+void ClusterStore::transaction(Commands& commands, std::size_t group, std::span<const Item* const> items,
                                std::span<const Draft> drafts) const {
   commands.begin(1).word("MULTI");
   for (std::size_t i = 0; i < items.size(); ++i) set_command(commands, items[i]->key, drafts[i]);
-  if (is_of_values(items.front()->key)) generations_.word(commands.begin(2).word("GET"), slot);
+  if (is_of_values(items.front()->key)) layout_.generation_word(commands.begin(2).word("GET"), group);
   commands.begin(1).word("EXEC");
 }
 
-Result<void> ClusterStore::written(Replies& replies, Slot slot, std::size_t count, std::uint64_t& generation) {
+Result<void> ClusterStore::written(Replies& replies, std::size_t group, std::size_t count,
+                                   std::uint64_t& generation) {
   const std::size_t commands = count + (generation != 0 ? 1 : 0);
   for (std::size_t i = 0; i < commands + 1; ++i) {
     auto queued = replies.next();
@@ -90,7 +98,7 @@ Result<void> ClusterStore::written(Replies& replies, Slot slot, std::size_t coun
   if (commands == count) return {};
   auto stands = replies.next();
   if (!stands.ok()) return Result<void>(stands.take_error());
-  generation = note_generation(slot, *stands);
+  generation = note_generation(group, *stands);
   return {};
 }
 
@@ -99,8 +107,8 @@ Result<void> ClusterStore::written(Replies& replies, Slot slot, std::size_t coun
 Result<bool> ClusterStore::put(const Key& key, const Entry& entry, const Write& how) {
   if (auto refused = refuse(key, entry)) return placed(std::move(*refused), "put", &key);
   const Now now(clock_);
-  const Where there = where(key);
-  const std::uint64_t generation = is_of_values(key) ? generations_.seen(there.slot) : 0;
+  const std::size_t group = layout_.group_of(key);
+  const std::uint64_t generation = is_of_values(key) ? layout_.generation(group) : 0;
   if (how.when != When::always || (is_of_values(key) && generation == 0)) return put_by_script(key, entry, how, now);
 
   const Draft draft(*this, key, entry, now, generation);
@@ -108,13 +116,13 @@ Result<bool> ClusterStore::put(const Key& key, const Entry& entry, const Write& 
   if (is_of_values(key)) {
     const Item item{key, entry};
     const Item* const items[] = {&item};
-    transaction(*commands, there.slot, items, {&draft, 1});
+    transaction(*commands, group, items, {&draft, 1});
   } else {
     set_command(*commands, key, draft);
   }
   std::uint64_t is_now = generation;
-  auto done = client_->call(there, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
-    if (is_of_values(key)) return written(replies, there.slot, 1, is_now);
+  auto done = client_->call({layout_.slot(group)}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
+    if (is_of_values(key)) return written(replies, group, 1, is_now);
     auto set = replies.next();
     return Result<void>(set.take_error());
   });
@@ -134,28 +142,26 @@ Result<std::vector<std::uint64_t>> ClusterStore::epochs(std::span<const std::str
                 "epochs");
 }
 
-// Each slot has a generation of its own, so this is 16,384 small commands; never more, whatever the number of entries.
+// Each group has a generation of its own, so this is 256 small commands; never more, whatever the number of entries.
 Result<void> ClusterStore::flush(const Scope& scope) {
   if (wrong_) return placed(*wrong_, "flush");
   if (!scope.tags.empty())
     return placed({Errc::unsupported, "on a cluster tags are kept by a layer: put `make_tagged` over the store"},
                   "flush");
-  std::vector<Slot> slots(kSlots);
-  std::iota(slots.begin(), slots.end(), Slot{0});
-  std::unique_ptr<Error> why;
+  std::vector<Slot> slots;
+  for (std::size_t group = 0; group < layout_.groups(); ++group) slots.push_back(layout_.slot(group));
+  FirstError first;
   cluster_.call_many(
       {.slots = slots,
        .again = Again::yes,
-       .write = [&](std::size_t unit, bool, Commands& commands) {
-         generations_.word(commands.begin(2).word("UNLINK"), slots[unit]);
-       },
+       .write =
+           [&](std::size_t group, bool, Commands& commands) {
+             layout_.generation_word(commands.begin(2).word("UNLINK"), group);
+           },
        .read = [](std::size_t, Replies& replies) { return Result<void>(replies.next().take_error()); },
-       .failed =
-           [&](std::size_t, Error error) {
-             if (!why) why = std::make_unique<Error>(std::move(error));
-           }});
-  for (const Slot slot : slots) generations_.note(slot, 0);
-  if (why) return placed(std::move(*why), "flush");
+       .failed = first});
+  for (std::size_t group = 0; group < layout_.groups(); ++group) layout_.note_generation(group, 0);
+  if (first.why) return placed(std::move(*first.why), "flush");
   reclaim_behind();
   return {};
 }
@@ -164,33 +170,33 @@ Result<void> ClusterStore::get_many(std::span<const Key> keys, const Read& how, 
   if (keys.empty()) return {};
   if (wrong_) return placed(*wrong_, "get_many");
   const Now now(clock_);
-  const BySlot by_slot(generations_, keys.size(), [&](std::size_t i) -> const Key& { return keys[i]; });
+  const ByGroup grouped(layout_, keys.size(), [&](std::size_t i) -> const Key& { return keys[i]; });
   std::vector<bool> handed(keys.size());
-  std::unique_ptr<Error> why;
+  FirstError first;
   bool is_foreign = false;
   Record record;
   cluster_.call_many(
-      {.slots = by_slot.slots,
+      {.slots = grouped.slots,
        .is_read = true,
        .again = Again::yes,
        .write =
            [&](std::size_t unit, bool, Commands& commands) {
-             const auto members = by_slot.members(unit);
-             const bool is_values = by_slot.units[unit].is_values;
+             const auto members = grouped.members(unit);
+             const bool is_values = grouped.units[unit].is_values;
              commands.begin(1 + members.size() + (is_values ? 1 : 0)).word("MGET");
-             if (is_values) generations_.word(commands, by_slot.slots[unit]);
+             if (is_values) layout_.generation_word(commands, grouped.units[unit].group);
              for (const std::size_t i : members) key_word(commands, keys[i]);
            },
        .read = [&](std::size_t unit, Replies& replies) -> Result<void> {
-         const auto members = by_slot.members(unit);
-         const bool is_values = by_slot.units[unit].is_values;
+         const auto members = grouped.members(unit);
+         const bool is_values = grouped.units[unit].is_values;
          auto whole = replies.array(members.size() + (is_values ? 1 : 0));
          if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
          std::uint64_t generation = 0;
          if (is_values) {
-           auto first = replies.next();
-           if (!first.ok()) return Result<void>(first.take_error());
-           generation = note_generation(by_slot.slots[unit], *first);
+           auto stands = replies.next();
+           if (!stands.ok()) return Result<void>(stands.take_error());
+           generation = note_generation(grouped.units[unit].group, *stands);
          }
          for (const std::size_t i : members) {
            auto element = replies.next();
@@ -204,37 +210,33 @@ Result<void> ClusterStore::get_many(std::span<const Key> keys, const Read& how, 
          }
          return {};
        },
-       .failed =
-           [&](std::size_t, Error error) {
-             if (!why) why = std::make_unique<Error>(std::move(error));
-           }});
-  if (why) return placed(std::move(*why), "get_many");
+       .failed = first});
+  if (first.why) return placed(std::move(*first.why), "get_many");
   if (is_foreign) return placed({Errc::corrupt, "under one of the keys stands no entry of ours"}, "get_many");
   return {};
 }
 
-Result<void> ClusterStore::learn_generations(std::span<const Slot> slots) {
-  std::unique_ptr<Error> why;
+Result<void> ClusterStore::learn_generations(std::span<const std::size_t> groups) {
+  std::vector<Slot> slots;
+  for (const std::size_t group : groups) slots.push_back(layout_.slot(group));
+  FirstError first;
   cluster_.call_many({.slots = slots,
                       .again = Again::yes,
                       .write =
                           [&](std::size_t unit, bool, Commands& commands) {
                             commands.begin(1).word("MULTI");
-                            generations_.word(commands.begin(4).word("SET"), slots[unit]);
+                            layout_.generation_word(commands.begin(4).word("SET"), groups[unit]);
                             commands.word(bytes_of(random_bits())).word("NX");
-                            generations_.word(commands.begin(2).word("GET"), slots[unit]);
+                            layout_.generation_word(commands.begin(2).word("GET"), groups[unit]);
                             commands.begin(1).word("EXEC");
                           },
                       .read =
                           [&](std::size_t unit, Replies& replies) {
                             std::uint64_t generation = 1;
-                            return written(replies, slots[unit], 1, generation);
+                            return written(replies, groups[unit], 1, generation);
                           },
-                      .failed =
-                          [&](std::size_t, Error error) {
-                            if (!why) why = std::make_unique<Error>(std::move(error));
-                          }});
-  return Result<void>(std::move(why));
+                      .failed = first});
+  return Result<void>(std::move(first.why));
 }
 
 Result<BatchWritten> ClusterStore::put_many(std::span<const Item> items) {
@@ -253,38 +255,38 @@ Result<BatchWritten> ClusterStore::put_many(std::span<const Item> items) {
   std::vector<std::size_t> left(items.size());
   std::iota(left.begin(), left.end(), std::size_t{0});
   for (int attempt = 0; !left.empty(); ++attempt) {
-    const BySlot by_slot(generations_, left.size(), [&](std::size_t i) -> const Key& { return items[left[i]].key; });
-    std::vector<Slot> unknown;
-    for (const auto& unit : by_slot.units)
-      if (unit.is_values && generations_.seen(unit.slot) == 0) unknown.push_back(unit.slot);
+    const ByGroup grouped(layout_, left.size(), [&](std::size_t i) -> const Key& { return items[left[i]].key; });
+    std::vector<std::size_t> unknown;
+    for (const auto& unit : grouped.units)
+      if (unit.is_values && layout_.generation(unit.group) == 0) unknown.push_back(unit.group);
     if (!unknown.empty()) (void)learn_generations(unknown);  // where it could not be learnt, the write fails as well
-    std::vector<std::uint64_t> stamps(by_slot.units.size());
-    std::vector<std::vector<const Item*>> of_unit(by_slot.units.size());
-    std::vector<std::vector<Draft>> drafts(by_slot.units.size());
-    for (std::size_t unit = 0; unit < by_slot.units.size(); ++unit) {
-      if (by_slot.units[unit].is_values) stamps[unit] = std::max<std::uint64_t>(generations_.seen(by_slot.slots[unit]), 1);
-      for (const std::size_t i : by_slot.members(unit)) {
+    std::vector<std::uint64_t> stamps(grouped.units.size());
+    std::vector<std::vector<const Item*>> of_unit(grouped.units.size());
+    std::vector<std::vector<Draft>> drafts(grouped.units.size());
+    for (std::size_t unit = 0; unit < grouped.units.size(); ++unit) {
+      if (grouped.units[unit].is_values) stamps[unit] = std::max<std::uint64_t>(layout_.generation(grouped.units[unit].group), 1);
+      for (const std::size_t i : grouped.members(unit)) {
         of_unit[unit].push_back(&items[left[i]]);
         drafts[unit].emplace_back(*this, items[left[i]].key, items[left[i]].entry, now, stamps[unit]);
       }
     }
     std::vector<std::size_t> once_more;
     cluster_.call_many(
-        {.slots = by_slot.slots,
+        {.slots = grouped.slots,
          .again = Again::yes,
          .write = [&](std::size_t unit, bool, Commands& commands) {
-           transaction(commands, by_slot.slots[unit], of_unit[unit], drafts[unit]);
+           transaction(commands, grouped.units[unit].group, of_unit[unit], drafts[unit]);
          },
          .read = [&](std::size_t unit, Replies& replies) -> Result<void> {
            std::uint64_t is_now = stamps[unit];
-           auto done = written(replies, by_slot.slots[unit], of_unit[unit].size(), is_now);
+           auto done = written(replies, grouped.units[unit].group, of_unit[unit].size(), is_now);
            if (done.ok() && !replies.refusal() && is_now != stamps[unit])
-             for (const std::size_t i : by_slot.members(unit)) once_more.push_back(left[i]);
+             for (const std::size_t i : grouped.members(unit)) once_more.push_back(left[i]);
            return done;
          },
          .failed =
              [&](std::size_t unit, Error error) {
-               for (const std::size_t i : by_slot.members(unit)) fail(left[i], error);
+               for (const std::size_t i : grouped.members(unit)) fail(left[i], error);
              }});
     if (attempt + 1 >= kMaxStamps) {
       for (const std::size_t item : once_more)
@@ -299,15 +301,15 @@ Result<BatchWritten> ClusterStore::put_many(std::span<const Item> items) {
 }
 
 Result<std::size_t> ClusterStore::count_by(Script script, std::span<const Key> keys, Again again, const Now& now) {
-  const BySlot by_slot(generations_, keys.size(), [&](std::size_t i) -> const Key& { return keys[i]; });
-  std::vector<std::vector<Key>> of_unit(by_slot.units.size());
-  for (std::size_t unit = 0; unit < by_slot.units.size(); ++unit)
-    for (const std::size_t i : by_slot.members(unit)) of_unit[unit].push_back(keys[i]);
+  const ByGroup grouped(layout_, keys.size(), [&](std::size_t i) -> const Key& { return keys[i]; });
+  std::vector<std::vector<Key>> of_unit(grouped.units.size());
+  for (std::size_t unit = 0; unit < grouped.units.size(); ++unit)
+    for (const std::size_t i : grouped.members(unit)) of_unit[unit].push_back(keys[i]);
   std::size_t count = 0;
-  std::unique_ptr<Error> why;
+  FirstError first;
   const bool has_version = script == Script::forget;
   cluster_.call_many(
-      {.slots = by_slot.slots,
+      {.slots = grouped.slots,
        .again = again,
        .write =
            [&](std::size_t unit, bool whole, Commands& commands) {
@@ -323,11 +325,8 @@ Result<std::size_t> ClusterStore::count_by(Script script, std::span<const Key> k
          if (number.ok()) count += static_cast<std::size_t>(*number);
          return Result<void>(number.take_error());
        },
-       .failed =
-           [&](std::size_t, Error error) {
-             if (!why) why = std::make_unique<Error>(std::move(error));
-           }});
-  if (why) return Result<std::size_t>(std::move(why));
+       .failed = first});
+  if (first.why) return Result<std::size_t>(std::move(first.why));
   return count;
 }
 
@@ -376,7 +375,7 @@ Result<std::vector<std::string>> ClusterStore::scan_page(std::string& cursor, co
 
 // By the slot of the first key, as far as one can tell which word that is; the cluster sends it on if it is another.
 Result<RedisReply> ClusterStore::command(const std::vector<std::string>& words) {
-  const Slot slot = words.size() > 1 ? slot_of(0, words[1]) : Slot{0};
+  const Slot slot = words.size() > 1 ? slot_of(words[1]) : Slot{0};
   return command_at({.slot = slot}, words);
 }
 

@@ -1,5 +1,5 @@
-// The store on a cluster: what concerns one key as on a server, in that key's slot; what concerns many by slots, all
-// nodes side by side. docs/design/redis_cluster.md.
+// The store on a cluster: what concerns one key as on a server, in that key's slot; what concerns many by groups,
+// all nodes side by side. docs/design/redis_cluster.md.
 #pragma once
 #include "cluster_client.hpp"
 #include "redis_store.hpp"
@@ -23,16 +23,17 @@ class ClusterStore final : public ServerStore {
   Result<RedisReply> command(const std::vector<std::string>& words) override;
 
  private:
-  /// Keys by the slots they have, and by spaces: what one command may name.
-  struct BySlot;
+  /// Keys by their groups and spaces: what one command may name.
+  struct ByGroup;
 
-  /// Writes a transaction that sets entries of one slot and tells the generation.
-  void transaction(Commands& commands, Slot slot, std::span<const Item* const> items, std::span<const Draft> drafts) const;
-  /// Takes its replies, and the generation.
-  Result<void> written(Replies& replies, Slot slot, std::size_t count, std::uint64_t& generation);
-  /// Makes sure that each slot has a generation, and that it is known.
-  Result<void> learn_generations(std::span<const Slot> slots);
-  /// A script that counts, on keys of any slots.
+  /// Writes a transaction that sets entries of one group and tells its generation.
+  void transaction(Commands& commands, std::size_t group, std::span<const Item* const> items,
+                   std::span<const Draft> drafts) const;
+  /// Takes its replies, and the generation, unless that is 0: it was not asked for.
+  Result<void> written(Replies& replies, std::size_t group, std::size_t count, std::uint64_t& generation);
+  /// Makes sure that each group has a generation, and that it is known.
+  Result<void> learn_generations(std::span<const std::size_t> groups);
+  /// A script that counts, on keys of any groups.
   Result<std::size_t> count_by(Script script, std::span<const Key> keys, Again again, const Now& now);
 
   Result<std::size_t> reclaim(Space space, std::span<const Key> keys, const Now& now) override;

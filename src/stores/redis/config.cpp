@@ -145,7 +145,7 @@ std::shared_ptr<RedisStore> make_redis(const RedisConfig& config, const RedisCon
         config, std::make_unique<detail::redis::ClusterClient>(to, timeout), valid.take_error());
   return std::make_shared<detail::redis::ServerStore>(config,
                                                       std::make_unique<detail::redis::ServerClient>(to, timeout),
-                                                      detail::redis::Layout::server, valid.take_error());
+                                                      detail::redis::Spread::server, valid.take_error());
 }
 
 }  // namespace v1

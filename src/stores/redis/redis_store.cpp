@@ -15,16 +15,16 @@ namespace {
 /// The most that the server takes for one string, less what a record has beside the value.
 constexpr std::uint64_t kLargestValue = std::uint64_t{512} * 1024 * 1024 - 1024 * 1024;
 constexpr std::int64_t kLongestLife = 100'000'000'000'000;  // milliseconds: beyond, the server keeps it for ever
-/// A slash ends the prefix, so that no prefix and key can look like another two. On a cluster braces choose the slot:
-/// only those of the key do.
-std::string escaped(std::string_view prefix, Layout layout) {
+/// A slash ends the prefix, so that no prefix and key can look like another two. On a cluster the first brace begins
+/// the mark of the key's group.
+std::string escaped(std::string_view prefix, Spread spread) {
   std::string out;
   for (const char c : prefix) {
     if (c == '/') {
       out += "%2F";
     } else if (c == '%') {
       out += "%25";
-    } else if (c == '{' && layout == Layout::cluster) {
+    } else if (c == '{' && spread == Spread::cluster) {
       out += "%7B";
     } else {
       out += c;
@@ -71,14 +71,14 @@ Instant ServerStore::Now::from_stored(std::int64_t time) const noexcept {
 }
 
 // The server's own clock runs beside the caller's: what it removes has been past its time for a while.
-ServerStore::ServerStore(const RedisConfig& config, std::unique_ptr<Client> client, Layout layout,
+ServerStore::ServerStore(const RedisConfig& config, std::unique_ptr<Client> client, Spread spread,
                          std::unique_ptr<Error> wrong)
     : clock_(config.clock != nullptr ? *config.clock : system_clock()),
       wrong_(std::move(wrong)),
       client_(std::move(client)),
-      roots_(roots_of(escaped(config.prefix, layout))),
-      generations_(escaped(config.prefix, layout) + "g/", roots_, layout),
-      tag_root_(layout == Layout::server ? escaped(config.prefix, layout) + "e/" : std::string()),
+      roots_(roots_of(escaped(config.prefix, spread))),
+      layout_(escaped(config.prefix, spread) + "g/", spread),
+      tag_root_(spread == Spread::server ? escaped(config.prefix, spread) + "e/" : std::string()),
       max_value_(config.max_value == 0 ? kLargestValue : std::min(config.max_value, kLargestValue)),
       margin_(&clock_ == &system_clock() ? Duration(std::chrono::seconds(1)) : Duration(std::chrono::hours(1))) {}
 
@@ -121,18 +121,19 @@ std::uint32_t ServerStore::check_of(const Key& key) const noexcept {
 
 std::string ServerStore::stored_key(const Key& key) const {
   std::string whole = root(key.space());
-  return whole.append(key.text());
+  return whole.append(layout_.mark(layout_.group_of(key))).append(key.text());
 }
 
 void ServerStore::key_word(Commands& commands, const Key& key) const {
   const std::string& before = root(key.space());
-  commands.open(before.size() + key.text().size()).piece(before).piece(key.text()).close();
+  const std::string_view mark = layout_.mark(layout_.group_of(key));
+  commands.open(before.size() + mark.size() + key.text().size()).piece(before).piece(mark).piece(key.text()).close();
 }
 
-std::uint64_t ServerStore::note_generation(Slot slot, const Element& element) noexcept {
+std::uint64_t ServerStore::note_generation(std::size_t group, const Element& element) noexcept {
   const bool is_one = element.kind == Element::Kind::text && element.text.size() == 8;
   const std::uint64_t generation = is_one ? load_little<std::uint64_t>(element.text.data()) : 0;
-  generations_.note(slot, generation);
+  layout_.note_generation(group, generation);
   return generation;
 }
 
@@ -196,13 +197,13 @@ Entry ServerStore::entry_of(const Record& record, const Now& now) {
 Result<bool> ServerStore::get(const Key& key, const Read& how, Receiver found) {
   if (wrong_) return placed(*wrong_, "get", &key);
   const Now now(clock_);
-  const Where there = where(key, true);
+  const std::size_t group = layout_.group_of(key);
   const TagHints::Names names = is_values(key) ? hints_.find(key) : nullptr;
   const std::size_t tags = names ? names->size() : 0;
   ThreadCommands commands;
   if (is_values(key)) {
     commands->begin(3 + tags).word("MGET");
-    generations_.word(*commands, there.slot);
+    layout_.generation_word(*commands, group);
     for (std::size_t i = 0; i < tags; ++i) tag_word(*commands, (*names)[i]);
   } else {
     commands->begin(2).word("GET");
@@ -211,7 +212,7 @@ Result<bool> ServerStore::get(const Key& key, const Read& how, Receiver found) {
 
   Fit seen = Fit::miss;
   EntryCopy later;  // where its tags were not among those asked for
-  auto done = client_->call(there, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
+  auto done = client_->call({layout_.slot(group), true}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
     seen = Fit::miss;
     std::uint64_t generation = 0;
     std::vector<TagRecord> records(tags);
@@ -221,7 +222,7 @@ Result<bool> ServerStore::get(const Key& key, const Read& how, Receiver found) {
       if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
       auto first = replies.next();
       if (!first.ok()) return Result<void>(first.take_error());
-      generation = note_generation(there.slot, *first);
+      generation = note_generation(group, *first);
       for (TagRecord& record : records) {
         auto element = replies.next();
         if (!element.ok()) return Result<void>(element.take_error());
@@ -273,7 +274,7 @@ void ServerStore::script_opening(Commands& commands, std::span<const Key> keys, 
   const bool values = is_values(keys.front());
   commands.number(static_cast<std::int64_t>(keys.size() + (values ? 1 : 0)));
   for (const Key& key : keys) key_word(commands, key);
-  if (values) generations_.word(commands, generations_.slot_of(keys.front()));
+  if (values) layout_.generation_word(commands, layout_.group_of(keys.front()));
   commands.number(now.wall).number(static_cast<std::int64_t>(keys.size())).word(tag_root_);
 }
 
@@ -281,7 +282,7 @@ Result<std::int64_t> ServerStore::run(Script script, const Key& key, const Now& 
                                       detail::FunctionRef<void(Commands&)> arguments) {
   std::int64_t answer = 0;
   auto done = client_->eval(
-      where(key), script, script_words(key.space(), 1) + more, again,
+      layout_.where(key), script, script_words(key.space(), 1) + more, again,
       [&](Commands& commands) {
         script_opening(commands, {&key, 1}, now);
         arguments(commands);
@@ -335,7 +336,7 @@ Result<bool> ServerStore::put_by_script(const Key& key, const Entry& entry, cons
 Result<bool> ServerStore::put(const Key& key, const Entry& entry, const Write& how) {
   if (auto refused = refuse(key, entry)) return placed(std::move(*refused), "put", &key);
   const Now now(clock_);
-  const std::uint64_t generation = is_values(key) ? generations_.seen(0) : 0;
+  const std::uint64_t generation = is_values(key) ? layout_.generation(0) : 0;
   if (how.when != When::always || !entry.tags.empty() || (is_values(key) && generation == 0))
     return put_by_script(key, entry, how, now);
 
@@ -343,7 +344,7 @@ Result<bool> ServerStore::put(const Key& key, const Entry& entry, const Write& h
   const Draft draft(*this, key, entry, now, generation);
   ThreadCommands commands;
   set_command(*commands, key, draft);
-  if (is_values(key)) generations_.word(commands->begin(2).word("GET"), 0);
+  if (is_values(key)) layout_.generation_word(commands->begin(2).word("GET"), 0);
   std::uint64_t is_now = generation;
   auto done = client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
     auto set = replies.next();
@@ -377,7 +378,7 @@ Result<bool> ServerStore::has(const Key& key) {
     commands->begin(4).word("GETRANGE");
     key_word(*commands, key);
     commands->word("0").word("47");
-    if (is_values(key)) generations_.word(commands->begin(2).word("GET"), 0);
+    if (is_values(key)) layout_.generation_word(commands->begin(2).word("GET"), 0);
     Head head;
     bool is_entry = false;
     std::uint64_t generation = 0;
@@ -408,7 +409,7 @@ Result<bool> ServerStore::pull(const Key& key, const Read&, Receiver found) {
   const Now now(clock_);
   Fit seen = Fit::miss;
   auto done = client_->eval(
-      where(key), Script::pull, script_words(key.space(), 1), Again::no,
+      layout_.where(key), Script::pull, script_words(key.space(), 1), Again::no,
       [&](Commands& commands) {
         script_opening(commands, {&key, 1}, now);
       },
@@ -453,7 +454,7 @@ Result<std::int64_t> ServerStore::increment(const Key& key, std::int64_t by, con
   const std::string epochs = fresh_epochs(fresh.tags.size());
   std::string answer;
   auto done = client_->eval(
-      where(key), Script::increment, script_words(key.space(), 1) + 10, Again::no,
+      layout_.where(key), Script::increment, script_words(key.space(), 1) + 10, Again::no,
       [&](Commands& commands) {
         script_opening(commands, {&key, 1}, now);
         draft_words(commands, draft, epochs);

@@ -8,7 +8,7 @@
 
 #include "client.hpp"
 #include "core/tag_record.hpp"
-#include "generations.hpp"
+#include "layout.hpp"
 #include "record.hpp"
 #include "tag_hints.hpp"
 
@@ -18,7 +18,7 @@ namespace detail::redis {
 
 class ServerStore : public RedisStore, public std::enable_shared_from_this<ServerStore> {
  public:
-  ServerStore(const RedisConfig& config, std::unique_ptr<Client> client, Layout layout, std::unique_ptr<Error> wrong);
+  ServerStore(const RedisConfig& config, std::unique_ptr<Client> client, Spread spread, std::unique_ptr<Error> wrong);
 
   Traits traits() const noexcept override;
   Result<bool> get(const Key& key, const Read& how, Receiver found) override;
@@ -69,9 +69,8 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   std::uint32_t check_of(const Key& key) const noexcept;
   const std::string& root(Space space) const noexcept { return roots_[static_cast<std::size_t>(space)]; }
   void key_word(Commands& commands, const Key& key) const;
-  Where where(const Key& key, bool is_read = false) const noexcept { return {generations_.slot_of(key), is_read}; }
-  /// The generation that an element tells; 0: there is none. It is noted.
-  std::uint64_t note_generation(Slot slot, const Element& element) noexcept;
+  /// The generation of a group that an element tells; 0: there is none. It is noted.
+  std::uint64_t note_generation(std::size_t group, const Element& element) noexcept;
   std::int64_t life_until(Instant keep_until, const Now& now) const noexcept;
 
   /// Does the element hold the key's entry, by generation and deadlines? Tags are another question.
@@ -102,7 +101,7 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   const std::unique_ptr<Error> wrong_;
   const std::unique_ptr<Client> client_;
   const std::array<std::string, 4> roots_;  // what stands before a key, for each space
-  Generations generations_;
+  Layout layout_;
 
  private:
   Result<std::uint64_t> learn_generation();
@@ -113,6 +112,8 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   std::string fresh_epochs(std::size_t count) const;
   void tag_word(Commands& commands, std::string_view tag) const;
 
+  /// A key's text from what it is called on the server; empty: it is none of ours.
+  std::string_view text_of(std::string_view stored, std::string_view before) const noexcept;
   Result<std::size_t> reclaim_page(Space space, const std::vector<std::string>& page, const Now& now);
   void reclaim_later(std::string cursor, const Now& now);
 

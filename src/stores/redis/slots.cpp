@@ -19,48 +19,44 @@ constexpr auto kCrcTable = [] {
   return table;
 }();
 
-struct Word {
-  std::array<char, 7> text{};
-  std::uint8_t size = 0;
-};
-
-/// Numbers in base 36, the first for each slot: none takes more than four digits.
-using Words = std::array<Word, kSlots>;
-
 }  // namespace
 
-std::uint16_t crc16(std::string_view text, std::uint16_t crc) noexcept {
+std::uint16_t crc16(std::string_view text) noexcept {
+  std::uint16_t crc = 0;
   for (const char c : text)
     crc = static_cast<std::uint16_t>((crc << 8) ^ kCrcTable[((crc >> 8) ^ static_cast<unsigned char>(c)) & 0xff]);
   return crc;
 }
 
-Slot slot_of(std::uint16_t before, std::string_view text) noexcept {
-  const std::size_t open = text.find('{');
-  if (open != text.npos) {
-    const std::size_t close = text.find('}', open + 1);
-    if (close != text.npos && close > open + 1) return crc16(text.substr(open + 1, close - open - 1)) % kSlots;
+Slot slot_of(std::string_view key) noexcept {
+  const std::size_t open = key.find('{');
+  if (open != key.npos) {
+    const std::size_t close = key.find('}', open + 1);
+    if (close != key.npos && close > open + 1) key = key.substr(open + 1, close - open - 1);
   }
-  return crc16(text, before) % kSlots;
+  return crc16(key) % kSlots;
 }
 
-std::string_view word_of_slot(Slot slot) {
-  static const Words* const all = [] {
-    auto* const words = new Words;
-    std::size_t left = kSlots;
-    for (std::uint32_t number = 0; left > 0; ++number) {
-      Word word;
-      const auto end = std::to_chars(word.text.data(), word.text.data() + word.text.size(), number, 36).ptr;
-      word.size = static_cast<std::uint8_t>(end - word.text.data());
-      Word& place = (*words)[crc16({word.text.data(), word.size}) % kSlots];
-      if (place.size != 0) continue;
-      place = word;
+// The marks are numbers in base 36: for each group the first one that falls into it, which has three digits at most.
+const Group& group(std::size_t number) {
+  static const auto* const all = [] {
+    auto* const groups = new std::array<Group, kGroups>;
+    std::size_t left = kGroups;
+    for (std::uint32_t i = 0; left > 0; ++i) {
+      Group one;
+      one.mark[0] = '{';
+      char* const end = std::to_chars(one.mark + 1, one.mark + sizeof one.mark - 1, i, 36).ptr;
+      *end = '}';
+      one.mark_size = static_cast<std::uint8_t>(end + 1 - one.mark);
+      one.slot = slot_of(one.text());
+      Group& place = (*groups)[one.slot / (kSlots / kGroups)];
+      if (place.mark_size != 0) continue;
+      place = one;
       --left;
     }
-    return words;
+    return groups;
   }();
-  const Word& word = (*all)[slot];
-  return {word.text.data(), word.size};
+  return (*all)[number];
 }
 
 }  // namespace detail::redis

@@ -1,6 +1,7 @@
-// The 16,384 slots of a cluster: which one a key has, and a word for each that has it.
+// The slots of a cluster, and groups of keys that share one.
 // https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/, "Key distribution model", "Hash tags".
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -11,15 +12,24 @@ namespace detail::redis {
 using Slot = std::uint16_t;
 constexpr std::size_t kSlots = 16'384;
 
-/// CRC16 as the cluster has it (XMODEM), going on from that of what stands before.
-std::uint16_t crc16(std::string_view text, std::uint16_t crc = 0) noexcept;
+/// CRC16 as the cluster has it (XMODEM).
+std::uint16_t crc16(std::string_view text) noexcept;
+/// The slot of a whole key: what stands between its first "{" and the next "}" counts alone, unless it is nothing.
+Slot slot_of(std::string_view key) noexcept;
 
-/// The slot of the key `root` + `text`. `before` is crc16(root), and the root has no brace: what stands between the
-/// first "{" of the text and the next "}" counts alone, unless it is nothing.
-Slot slot_of(std::uint16_t before, std::string_view text) noexcept;
+/// 256 groups of keys, evenly over all slots, each in one slot. So there are few enough of them to have each something
+/// of its own, and enough for dozens of nodes.
+constexpr std::size_t kGroups = 256;
+struct Group {
+  char mark[8]{};  ///< "{1a}": what makes a key one of the slot
+  std::uint8_t mark_size = 0;
+  Slot slot = 0;
 
-/// A short word, without a brace, whose slot this is.
-std::string_view word_of_slot(Slot slot);
+  std::string_view text() const noexcept { return {mark, mark_size}; }
+};
+const Group& group(std::size_t number);
+/// The group that a key belongs to: that of its slot, so keys that a hash tag holds together stay together.
+inline std::size_t group_of(std::string_view key) noexcept { return slot_of(key) / (kSlots / kGroups); }
 
 }  // namespace detail::redis
 }  // namespace v1

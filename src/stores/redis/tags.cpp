@@ -153,11 +153,11 @@ Result<void> ServerStore::flush(const Scope& scope) {
   if (scope.tags.empty()) {
     // Without a generation nothing is alive, and the next writer begins one anew.
     ThreadCommands commands;
-    generations_.word(commands->begin(2).word("UNLINK"), 0);
+    layout_.generation_word(commands->begin(2).word("UNLINK"), 0);
     auto done =
         client_->call({}, *commands, Again::yes, [](Replies& replies) { return Result<void>(replies.next().take_error()); });
     if (!done.ok()) return placed(std::move(done.error()), "flush");
-    generations_.note(0, 0);
+    layout_.note_generation(0, 0);
     reclaim_behind();
     return {};
   }

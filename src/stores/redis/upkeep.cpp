@@ -28,6 +28,10 @@ std::string begins_with(std::string_view text) {
 
 }  // namespace
 
+std::string_view ServerStore::text_of(std::string_view stored, std::string_view before) const noexcept {
+  return stored.starts_with(before) ? layout_.text_behind(stored.substr(before.size())) : std::string_view();
+}
+
 void ServerStore::scan_command(Commands& commands, std::string_view cursor, const std::string& pattern,
                                std::size_t count) {
   commands.begin(6).word("SCAN").word(cursor).word("MATCH").word(pattern).word("COUNT");
@@ -73,11 +77,11 @@ Result<void> ServerStore::scan(Space space, Visitor visit) {
   do {
     auto page = scan_page(cursor, pattern, kLooks);
     if (!page.ok()) return placed(std::move(page.error()), "scan");
-    std::erase_if(*page, [&](const std::string& key) { return !key.starts_with(before) || !seen.insert(key).second; });
+    std::erase_if(*page, [&](const std::string& key) { return text_of(key, before).empty() || !seen.insert(key).second; });
     for (std::size_t at = 0; at < page->size(); at += kPage) {
       std::vector<Key> keys;
       for (std::size_t i = at; i < std::min(page->size(), at + kPage); ++i)
-        keys.emplace_back(std::string_view((*page)[i]).substr(before.size()), space);
+        keys.emplace_back(text_of((*page)[i], before), space);
       bool go_on = true;
       auto read = get_many(keys, {.stale = true}, [&](std::size_t i, const Entry& entry) {
         if (go_on) go_on = visit(keys[i].text(), entry);
@@ -108,8 +112,7 @@ Result<std::size_t> ServerStore::reclaim_page(Space space, const std::vector<std
   const std::string& before = root(space);
   std::vector<Key> ours;
   for (const std::string& key : page)
-    if (key.size() > before.size() && key.starts_with(before))
-      ours.emplace_back(std::string_view(key).substr(before.size()), space);
+    if (const std::string_view text = text_of(key, before); !text.empty()) ours.emplace_back(text, space);
   return ours.empty() ? Result<std::size_t>(std::size_t{0}) : reclaim(space, ours, now);
 }
 
