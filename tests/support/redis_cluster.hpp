@@ -3,10 +3,12 @@
 #pragma once
 #include <flux/cache/stores/redis.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -63,6 +65,31 @@ class RedisCluster {
       if (tell(i, {"CLUSTER", "INFO"}).text.find("cluster_state:ok") == std::string::npos) return false;
     }
     return true;
+  }
+  /// The primary that has a slot, in its own view: others may be behind. -1: none has it now.
+  int owner_of(int slot) const {
+    for (int node = 0; node < kPrimaries; ++node)
+      for (const RedisReply& range : tell(node, {"CLUSTER", "SLOTS"}).elements)
+        if (range.elements[0].integer <= slot && slot <= range.elements[1].integer &&
+            range.elements[2].elements[2].text == id(node))
+          return node;
+    return -1;
+  }
+  /// Do all primaries say the same of who has what, and since when? After slots moved that takes a moment; before they
+  /// move to yet another node it is to be waited for, or two nodes claim a slot with the same right, for long.
+  bool is_agreed() const {
+    std::set<std::string> views;
+    for (int node = 0; node < kPrimaries; ++node) {
+      std::set<std::string> ranges;
+      for (const RedisReply& range : tell(node, {"CLUSTER", "SLOTS"}).elements)
+        ranges.insert(std::to_string(range.elements[0].integer) + "-" + std::to_string(range.elements[1].integer) + "=" +
+                      range.elements[2].elements[2].text);
+      const std::string info = tell(node, {"CLUSTER", "INFO"}).text;
+      std::string view = info.substr(std::min(info.find("cluster_current_epoch:"), info.size()), 26);
+      for (const std::string& range : ranges) view += range + " ";
+      views.insert(view);
+    }
+    return views.size() == 1;
   }
   /// Moves a slot from one primary to another, as redis-cli does. Empty, or what went wrong.
   std::string move_slot(int slot, int from, int to) const {

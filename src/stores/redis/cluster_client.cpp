@@ -18,6 +18,11 @@ constexpr Duration kGlance = std::chrono::milliseconds(1);
 
 bool was_refused(const Error& error) noexcept { return error.message.starts_with(kServerSays); }
 
+/// Until the deadline it was passed on, or asked to wait.
+Error gave_up(const Error& why) {
+  return {Errc::unavailable, "the cluster could not carry it out in time; at last " + why.message};
+}
+
 RedisConnection at(RedisConnection connection, const std::string& host, std::uint16_t port) {
   connection.host = host;
   connection.port = port;
@@ -118,7 +123,11 @@ Result<ClusterClient::Node*> ClusterClient::owner(Where where, const net::Deadli
 ClusterClient::Turn ClusterClient::judge(const Error& error, const ServerClient::Trouble& trouble, Where where,
                                          Again again, Course& course, const net::Deadline& deadline) {
   if (const auto redirect = redirect_of(error)) {
-    if (++course.hops > kMostHops) return Turn::fail;
+    if (++course.hops > kMostHops) {
+      // They send us to and fro: while a slot changes hands they may not agree for a moment.
+      course = {.node = nullptr, .is_asking = false, .is_whole = course.is_whole, .hops = 0};
+      return Turn::later;
+    }
     const std::string& host = redirect->host.empty() ? course.node->client.endpoint().host : redirect->host;
     course.node = node_at(host, redirect->port, ServerClient::Role::server);
     course.is_asking = redirect->is_ask;
@@ -184,7 +193,8 @@ Result<void> ClusterClient::call(Where where, Commands& commands, Again again, R
     if (done.ok()) [[likely]]
       return done;
     const Turn turn = judge(done.error(), trouble, where, again, course, deadline);
-    if (turn == Turn::fail || (turn == Turn::later && !pauses.wait(deadline))) return done;
+    if (turn == Turn::fail) return done;
+    if (turn == Turn::later && !pauses.wait(deadline)) return gave_up(done.error());
   }
 }
 
@@ -205,6 +215,7 @@ void ClusterClient::call_many(const Units& units) {
   std::vector<Commands> commands;
   Pauses pauses;
   bool is_later = false;
+  Error last;
   const auto where = [&](const Pending& one) { return Where{units.slots[one.unit], units.is_read}; };
   const auto trouble_with = [&](Pending& one, const Error& error, const ServerClient::Trouble& trouble) {
     Turn turn = Turn::now;
@@ -215,6 +226,7 @@ void ClusterClient::call_many(const Units& units) {
     }
     if (turn == Turn::fail) return units.failed(one.unit, error);
     is_later = is_later || turn == Turn::later;
+    if (turn == Turn::later) last = error;
     again.push_back(one);
   };
   while (!round.empty()) {
@@ -277,8 +289,7 @@ void ClusterClient::call_many(const Units& units) {
       group.flight.reset();
     }
     if (std::exchange(is_later, false) && !pauses.wait(deadline)) {
-      for (const Pending& one : again)
-        units.failed(one.unit, {Errc::unavailable, "the cluster could not carry it out in time"});
+      for (const Pending& one : again) units.failed(one.unit, gave_up(last));
       return;
     }
     round.swap(again);
