@@ -141,8 +141,7 @@ void describe(Fields& fields, RedisConnection& connection) {
     fields.mistake("cluster", "a cluster needs no sentinels");
   if (connection.cluster && !connection.socket.empty())
     fields.mistake("cluster", "its nodes are reached by host and port");
-  if (connection.cluster && connection.database != 0)
-    fields.mistake("database", "a cluster has the database 0 alone");
+  if (connection.cluster && connection.database != 0) fields.mistake("database", "a cluster has the database 0 alone");
 }
 
 void describe(Fields& fields, RedisConfig& config) {

@@ -124,7 +124,8 @@ TEST_F(RedisClusters, KeysAreSpreadOverAllNodes) {
 }
 
 TEST_F(RedisClusters, TheSlotOfAKeyIsTheServers) {
-  for (const std::string key : {"a", "foo", "123456789", "{user1000}.following", "foo{}{bar}", "foo{{bar}}zap", "foo{bar}{zap}"})
+  for (const std::string key :
+       {"a", "foo", "123456789", "{user1000}.following", "foo{}{bar}", "foo{{bar}}zap", "foo{bar}{zap}"})
     EXPECT_EQ(slots::slot_of(key), cluster_->tell(0, {"CLUSTER", "KEYSLOT", key}).integer) << key;
   for (std::size_t i = 0; i < slots::kGroups; ++i) {
     const auto& group = slots::group(i);
@@ -143,10 +144,13 @@ TEST_F(RedisClusters, PrefixesAndKeysWithBracesKeepApart) {
   for (const std::string prefix : {"a{b}c:", "{", "}", "{}", "x"}) {
     const RedisCache cache(connection(), {.prefix = prefix});
     std::map<std::string, std::string> seen;
-    ASSERT_TRUE(cache.redis().scan(Space::values, [&](std::string_view key, const Entry& entry) {
-      seen.emplace(key, entry.value.text);
-      return true;
-    }).ok());
+    ASSERT_TRUE(cache.redis()
+                    .scan(Space::values,
+                          [&](std::string_view key, const Entry& entry) {
+                            seen.emplace(key, entry.value.text);
+                            return true;
+                          })
+                    .ok());
     EXPECT_EQ(seen.size(), 8U) << prefix;
     for (const auto& [key, value] : seen) EXPECT_EQ(value, prefix + key);
   }

@@ -1,5 +1,5 @@
-// A real cluster of a test's own: three primaries, a replica of each, on free loopback ports; gone when the test program
-// is, however it ends.
+// A real cluster of a test's own: three primaries, a replica of each, on free loopback ports; gone when the test
+// program is, however it ends.
 #pragma once
 #include <flux/cache/stores/redis.hpp>
 
@@ -82,8 +82,8 @@ class RedisCluster {
     for (int node = 0; node < kPrimaries; ++node) {
       std::set<std::string> ranges;
       for (const RedisReply& range : tell(node, {"CLUSTER", "SLOTS"}).elements)
-        ranges.insert(std::to_string(range.elements[0].integer) + "-" + std::to_string(range.elements[1].integer) + "=" +
-                      range.elements[2].elements[2].text);
+        ranges.insert(std::to_string(range.elements[0].integer) + "-" + std::to_string(range.elements[1].integer) +
+                      "=" + range.elements[2].elements[2].text);
       const std::string info = tell(node, {"CLUSTER", "INFO"}).text;
       std::string view = info.substr(std::min(info.find("cluster_current_epoch:"), info.size()), 26);
       for (const std::string& range : ranges) view += range + " ";
@@ -140,8 +140,7 @@ class RedisCluster {
       if (i < kPrimaries)
         (void)tell(i, {"CLUSTER", "ADDSLOTSRANGE", std::to_string(i * kSlots / kPrimaries),
                        std::to_string((i + 1) * kSlots / kPrimaries - 1)});
-      if (i > 0)
-        (void)tell(i, {"CLUSTER", "MEET", "127.0.0.1", std::to_string(server(0).port()), bus(0)});
+      if (i > 0) (void)tell(i, {"CLUSTER", "MEET", "127.0.0.1", std::to_string(server(0).port()), bus(0)});
     }
     for (int i = kPrimaries; i < 2 * kPrimaries; ++i)
       if (!comes_true([&] {

@@ -47,8 +47,7 @@ ClusterClient::ClusterClient(const RedisConnection& connection, Duration timeout
     seeds_.push_back(
         node_at(seed.host, static_cast<std::uint16_t>(seed.port == 0 ? 6379 : seed.port), ServerClient::Role::server));
   if (seeds_.empty())
-    seeds_.push_back(
-        node_at(connection.host, static_cast<std::uint16_t>(connection.port), ServerClient::Role::server));
+    seeds_.push_back(node_at(connection.host, static_cast<std::uint16_t>(connection.port), ServerClient::Role::server));
 }
 
 ClusterClient::~ClusterClient() { delist(); }
@@ -315,7 +314,8 @@ Result<void> ClusterClient::refresh(const net::Deadline& deadline) {
   // Whoever answers first: those that are known to have slots, then the others.
   std::vector<Node*> all = nodes();
   std::erase_if(all, [](const Node* node) { return node->role == ServerClient::Role::replica; });
-  if (!all.empty()) std::rotate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(random_below(all.size())), all.end());
+  if (!all.empty())
+    std::rotate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(random_below(all.size())), all.end());
   std::stable_partition(all.begin(), all.end(), [](const Node* node) { return node->has_slots.load(); });
   is_stale_.store(false, std::memory_order_relaxed);
   std::unique_ptr<Error> why;

@@ -82,8 +82,7 @@ void ClusterStore::transaction(Commands& commands, std::size_t group, std::span<
   commands.begin(1).word("EXEC");
 }
 
-Result<void> ClusterStore::written(Replies& replies, std::size_t group, std::size_t count,
-                                   std::uint64_t& generation) {
+Result<void> ClusterStore::written(Replies& replies, std::size_t group, std::size_t count, std::uint64_t& generation) {
   const std::size_t commands = count + (generation != 0 ? 1 : 0);
   for (std::size_t i = 0; i < commands + 1; ++i) {
     auto queued = replies.next();
@@ -154,10 +153,8 @@ Result<void> ClusterStore::flush(const Scope& scope) {
   cluster_.call_many(
       {.slots = slots,
        .again = Again::yes,
-       .write =
-           [&](std::size_t group, bool, Commands& commands) {
-             layout_.generation_word(commands.begin(2).word("UNLINK"), group);
-           },
+       .write = [&](std::size_t group, bool,
+                    Commands& commands) { layout_.generation_word(commands.begin(2).word("UNLINK"), group); },
        .read = [](std::size_t, Replies& replies) { return Result<void>(replies.next().take_error()); },
        .failed = first});
   for (std::size_t group = 0; group < layout_.groups(); ++group) layout_.note_generation(group, 0);
@@ -175,42 +172,41 @@ Result<void> ClusterStore::get_many(std::span<const Key> keys, const Read& how, 
   FirstError first;
   bool is_foreign = false;
   Record record;
-  cluster_.call_many(
-      {.slots = grouped.slots,
-       .is_read = true,
-       .again = Again::yes,
-       .write =
-           [&](std::size_t unit, bool, Commands& commands) {
-             const auto members = grouped.members(unit);
-             const bool is_values = grouped.units[unit].is_values;
-             commands.begin(1 + members.size() + (is_values ? 1 : 0)).word("MGET");
-             if (is_values) layout_.generation_word(commands, grouped.units[unit].group);
-             for (const std::size_t i : members) key_word(commands, keys[i]);
-           },
-       .read = [&](std::size_t unit, Replies& replies) -> Result<void> {
-         const auto members = grouped.members(unit);
-         const bool is_values = grouped.units[unit].is_values;
-         auto whole = replies.array(members.size() + (is_values ? 1 : 0));
-         if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
-         std::uint64_t generation = 0;
-         if (is_values) {
-           auto stands = replies.next();
-           if (!stands.ok()) return Result<void>(stands.take_error());
-           generation = note_generation(grouped.units[unit].group, *stands);
-         }
-         for (const std::size_t i : members) {
-           auto element = replies.next();
-           if (!element.ok()) return Result<void>(element.take_error());
-           const Fit seen = fit(*element, keys[i], how.stale, now, generation, record);
-           if (seen == Fit::stranger) return Result<void>(replies.unexpected());
-           if (seen == Fit::foreign) is_foreign = true;
-           if (seen != Fit::hit || handed[i]) continue;
-           handed[i] = true;
-           found(i, entry_of(record, now));
-         }
-         return {};
-       },
-       .failed = first});
+  cluster_.call_many({.slots = grouped.slots,
+                      .is_read = true,
+                      .again = Again::yes,
+                      .write =
+                          [&](std::size_t unit, bool, Commands& commands) {
+                            const auto members = grouped.members(unit);
+                            const bool is_values = grouped.units[unit].is_values;
+                            commands.begin(1 + members.size() + (is_values ? 1 : 0)).word("MGET");
+                            if (is_values) layout_.generation_word(commands, grouped.units[unit].group);
+                            for (const std::size_t i : members) key_word(commands, keys[i]);
+                          },
+                      .read = [&](std::size_t unit, Replies& replies) -> Result<void> {
+                        const auto members = grouped.members(unit);
+                        const bool is_values = grouped.units[unit].is_values;
+                        auto whole = replies.array(members.size() + (is_values ? 1 : 0));
+                        if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
+                        std::uint64_t generation = 0;
+                        if (is_values) {
+                          auto stands = replies.next();
+                          if (!stands.ok()) return Result<void>(stands.take_error());
+                          generation = note_generation(grouped.units[unit].group, *stands);
+                        }
+                        for (const std::size_t i : members) {
+                          auto element = replies.next();
+                          if (!element.ok()) return Result<void>(element.take_error());
+                          const Fit seen = fit(*element, keys[i], how.stale, now, generation, record);
+                          if (seen == Fit::stranger) return Result<void>(replies.unexpected());
+                          if (seen == Fit::foreign) is_foreign = true;
+                          if (seen != Fit::hit || handed[i]) continue;
+                          handed[i] = true;
+                          found(i, entry_of(record, now));
+                        }
+                        return {};
+                      },
+                      .failed = first});
   if (first.why) return placed(std::move(*first.why), "get_many");
   if (is_foreign) return placed({Errc::corrupt, "under one of the keys stands no entry of ours"}, "get_many");
   return {};
@@ -264,30 +260,31 @@ Result<BatchWritten> ClusterStore::put_many(std::span<const Item> items) {
     std::vector<std::vector<const Item*>> of_unit(grouped.units.size());
     std::vector<std::vector<Draft>> drafts(grouped.units.size());
     for (std::size_t unit = 0; unit < grouped.units.size(); ++unit) {
-      if (grouped.units[unit].is_values) stamps[unit] = std::max<std::uint64_t>(layout_.generation(grouped.units[unit].group), 1);
+      if (grouped.units[unit].is_values)
+        stamps[unit] = std::max<std::uint64_t>(layout_.generation(grouped.units[unit].group), 1);
       for (const std::size_t i : grouped.members(unit)) {
         of_unit[unit].push_back(&items[left[i]]);
         drafts[unit].emplace_back(*this, items[left[i]].key, items[left[i]].entry, now, stamps[unit]);
       }
     }
     std::vector<std::size_t> once_more;
-    cluster_.call_many(
-        {.slots = grouped.slots,
-         .again = Again::yes,
-         .write = [&](std::size_t unit, bool, Commands& commands) {
-           transaction(commands, grouped.units[unit].group, of_unit[unit], drafts[unit]);
-         },
-         .read = [&](std::size_t unit, Replies& replies) -> Result<void> {
-           std::uint64_t is_now = stamps[unit];
-           auto done = written(replies, grouped.units[unit].group, of_unit[unit].size(), is_now);
-           if (done.ok() && !replies.refusal() && is_now != stamps[unit])
-             for (const std::size_t i : grouped.members(unit)) once_more.push_back(left[i]);
-           return done;
-         },
-         .failed =
-             [&](std::size_t unit, Error error) {
-               for (const std::size_t i : grouped.members(unit)) fail(left[i], error);
-             }});
+    cluster_.call_many({.slots = grouped.slots,
+                        .again = Again::yes,
+                        .write =
+                            [&](std::size_t unit, bool, Commands& commands) {
+                              transaction(commands, grouped.units[unit].group, of_unit[unit], drafts[unit]);
+                            },
+                        .read = [&](std::size_t unit, Replies& replies) -> Result<void> {
+                          std::uint64_t is_now = stamps[unit];
+                          auto done = written(replies, grouped.units[unit].group, of_unit[unit].size(), is_now);
+                          if (done.ok() && !replies.refusal() && is_now != stamps[unit])
+                            for (const std::size_t i : grouped.members(unit)) once_more.push_back(left[i]);
+                          return done;
+                        },
+                        .failed =
+                            [&](std::size_t unit, Error error) {
+                              for (const std::size_t i : grouped.members(unit)) fail(left[i], error);
+                            }});
     if (attempt + 1 >= kMaxStamps) {
       for (const std::size_t item : once_more)
         fail(item, {Errc::unavailable, "the store was flushed again and again meanwhile"});

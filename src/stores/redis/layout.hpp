@@ -1,6 +1,6 @@
 // Where keys are, and what an entry must be stamped with to be alive. On a server all keys are one group; on a cluster
-// they are many, each in a slot. Each group has its generation, a key in the same slot: it is read in the same command as
-// an entry, and no node has more to do than another.
+// they are many, each in a slot. Each group has its generation, a key in the same slot: it is read in the same command
+// as an entry, and no node has more to do than another.
 #pragma once
 #include <flux/cache/key.hpp>
 

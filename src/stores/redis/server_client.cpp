@@ -67,8 +67,7 @@ Result<ServerClient::Flight> ServerClient::begin(Commands& commands, const net::
 // What broke this connection has likely broken its neighbours.
 void ServerClient::broke(Flight& flight, const Error& why, Trouble& trouble) {
   pool_.drop_idle();
-  trouble.may_retry =
-      !flight.lease.is_fresh() && flight.connection().is_unanswered() && why.code == Errc::unavailable;
+  trouble.may_retry = !flight.lease.is_fresh() && flight.connection().is_unanswered() && why.code == Errc::unavailable;
 }
 
 void ServerClient::end(Flight& flight, const Error* refusal, const net::Deadline& deadline, Trouble& trouble) {
@@ -98,7 +97,8 @@ Result<void> ServerClient::call(Where, Commands& commands, Again again, Reading 
   auto done = attempt(commands, read, deadline, trouble);
   if (done.ok()) [[likely]]
     return done;
-  if (trouble.may_retry && (again == Again::yes || !trouble.was_sent)) done = attempt(commands, read, deadline, trouble);
+  if (trouble.may_retry && (again == Again::yes || !trouble.was_sent))
+    done = attempt(commands, read, deadline, trouble);
   for (Pauses pauses; !done.ok() && is_passing(done.error()) && pauses.wait(deadline);)
     done = attempt(commands, read, deadline, trouble);
   return done;

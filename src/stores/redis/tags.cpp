@@ -105,7 +105,7 @@ Result<void> ServerStore::flush_any(std::span<const std::string_view> tags) {
   commands->begin(1 + tags.size()).word("UNLINK");
   for (const std::string_view tag : tags) tag_word(*commands, tag);
   return client_->call({}, *commands, Again::yes,
-                      [](Replies& replies) { return Result<void>(replies.next().take_error()); });
+                       [](Replies& replies) { return Result<void>(replies.next().take_error()); });
 }
 
 Result<void> ServerStore::flush_all_of(std::span<const std::string_view> tags) {
@@ -154,8 +154,8 @@ Result<void> ServerStore::flush(const Scope& scope) {
     // Without a generation nothing is alive, and the next writer begins one anew.
     ThreadCommands commands;
     layout_.generation_word(commands->begin(2).word("UNLINK"), 0);
-    auto done =
-        client_->call({}, *commands, Again::yes, [](Replies& replies) { return Result<void>(replies.next().take_error()); });
+    auto done = client_->call({}, *commands, Again::yes,
+                              [](Replies& replies) { return Result<void>(replies.next().take_error()); });
     if (!done.ok()) return placed(std::move(done.error()), "flush");
     layout_.note_generation(0, 0);
     reclaim_behind();

@@ -62,8 +62,8 @@ Result<std::vector<std::string>> ServerStore::scan_page(std::string& cursor, con
   std::vector<std::string> keys;
   ThreadCommands commands;
   scan_command(*commands, cursor, pattern, count);
-  auto done = client_->call({}, *commands, Again::yes,
-                            [&](Replies& replies) { return scanned(replies, cursor, keys); });
+  auto done =
+      client_->call({}, *commands, Again::yes, [&](Replies& replies) { return scanned(replies, cursor, keys); });
   if (!done.ok()) return Result<std::vector<std::string>>(done.take_error());
   return keys;
 }
@@ -77,7 +77,8 @@ Result<void> ServerStore::scan(Space space, Visitor visit) {
   do {
     auto page = scan_page(cursor, pattern, kLooks);
     if (!page.ok()) return placed(std::move(page.error()), "scan");
-    std::erase_if(*page, [&](const std::string& key) { return text_of(key, before).empty() || !seen.insert(key).second; });
+    std::erase_if(*page,
+                  [&](const std::string& key) { return text_of(key, before).empty() || !seen.insert(key).second; });
     for (std::size_t at = 0; at < page->size(); at += kPage) {
       std::vector<Key> keys;
       for (std::size_t i = at; i < std::min(page->size(), at + kPage); ++i)

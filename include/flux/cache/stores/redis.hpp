@@ -98,9 +98,10 @@ class FLUX_CACHE_TYPE RedisStore : public Store {
  public:
   /// The server's INFO, one section of it or the usual ones: "redis_version" -> "7.0.15". One round trip.
   virtual Result<std::map<std::string, std::string>> info(std::string_view section = {}) = 0;
-  /// Sends a command as it is, on a cluster to the node that has the slot of its first key: its keys are the server's, with no prefix put before them. What the server refuses comes
-  /// as a reply of kind error. Never sent twice. Not for commands that turn the connection into something else
-  /// (SUBSCRIBE, MONITOR, MULTI, SELECT): those are Errc::unsupported.
+  /// Sends a command as it is, on a cluster to the node that has the slot of its first key: its keys are the server's,
+  /// with no prefix put before them. What the server refuses comes as a reply of kind error. Never sent twice. Not for
+  /// commands that turn the connection into something else (SUBSCRIBE, MONITOR, MULTI, SELECT): those are
+  /// Errc::unsupported.
   virtual Result<RedisReply> command(const std::vector<std::string>& words) = 0;
   /// The name under which the server keeps an entry.
   virtual std::string stored_key(const Key& key) const = 0;
