@@ -107,8 +107,13 @@ Result<bool> ClusterStore::put(const Key& key, const Entry& entry, const Write& 
   if (auto refused = refuse(key, entry)) return placed(std::move(*refused), "put", &key);
   const Now now(clock_);
   const std::size_t group = layout_.group_of(key);
-  const std::uint64_t generation = is_of_values(key) ? layout_.generation(group) : 0;
-  if (how.when != When::always || (is_of_values(key) && generation == 0)) return put_by_script(key, entry, how, now);
+  if (how.when != When::always) return put_by_script(key, entry, how, now);
+  if (is_of_values(key) && layout_.generation(group) == 0) {
+    auto learned = learn_generations({&group, 1});
+    if (!learned.ok()) return placed(std::move(learned.error()), "put", &key);
+  }
+  // A flush may have come in between: then it is stamped with what was never one, and written again.
+  const std::uint64_t generation = is_of_values(key) ? std::max<std::uint64_t>(layout_.generation(group), 1) : 0;
 
   const Draft draft(*this, key, entry, now, generation);
   ThreadCommands commands;

@@ -336,9 +336,13 @@ Result<bool> ServerStore::put_by_script(const Key& key, const Entry& entry, cons
 Result<bool> ServerStore::put(const Key& key, const Entry& entry, const Write& how) {
   if (auto refused = refuse(key, entry)) return placed(std::move(*refused), "put", &key);
   const Now now(clock_);
-  const std::uint64_t generation = is_values(key) ? layout_.generation(0) : 0;
-  if (how.when != When::always || !entry.tags.empty() || (is_values(key) && generation == 0))
-    return put_by_script(key, entry, how, now);
+  if (how.when != When::always || !entry.tags.empty()) return put_by_script(key, entry, how, now);
+  std::uint64_t generation = is_values(key) ? layout_.generation(0) : 0;
+  if (is_values(key) && generation == 0) {
+    auto learned = learn_generation();
+    if (!learned.ok()) return placed(std::move(learned.error()), "put", &key);
+    generation = *learned;
+  }
 
   // Stamped with the generation as it was last seen; the server tells in the same breath whether it still is the one.
   const Draft draft(*this, key, entry, now, generation);
