@@ -44,10 +44,10 @@ bool text_as_integer(std::string_view text, ValueView& out) noexcept {
   return true;
 }
 
-std::vector<std::string_view> collapse(const std::vector<std::string_view>& keys) {
-  std::vector<std::string_view> sorted = keys;
+std::vector<std::string_view> collapse(std::span<const std::string_view> keys) {
+  std::vector<std::string_view> sorted(keys.begin(), keys.end());
   std::sort(sorted.begin(), sorted.end());
-  if (std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end()) return keys;
+  if (std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end()) return {keys.begin(), keys.end()};
   std::vector<std::string_view> distinct;
   std::vector<bool> seen(keys.size());
   sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());

@@ -67,17 +67,28 @@ start_cluster() {
   cluster_ports="${ports[0]} ${ports[1]} ${ports[2]}"
 }
 
-# start_servers - redis and memcached; exports FLUX_TEST_REDIS and FLUX_TEST_MEMCACHED, unless they are set already.
+# start_redis NAME - a redis server that keeps nothing on disk; answers in $server_address.
+start_redis() {
+  mkdir -p "$server_dir/$1.files"
+  start_server "$1" redis-server --bind 127.0.0.1 --port @PORT@ --save '' --appendonly no --dir "$server_dir/$1.files"
+}
+
+# start_servers - two of redis, and memcached; exports FLUX_TEST_REDIS, FLUX_TEST_SECOND_REDIS and FLUX_TEST_MEMCACHED,
+# unless they are set already.
 start_servers() {
   server_pids=()
   server_dir=$(mktemp -d)
   if [ -z "${FLUX_TEST_REDIS:-}" ]; then
-    start_server redis redis-server --bind 127.0.0.1 --port @PORT@ --save '' --appendonly no --dir "$server_dir" || return 1
+    start_redis redis || return 1
     export FLUX_TEST_REDIS=$server_address
+  fi
+  if [ -z "${FLUX_TEST_SECOND_REDIS:-}" ]; then
+    start_redis second_redis || return 1
+    export FLUX_TEST_SECOND_REDIS=$server_address
   fi
   if [ -z "${FLUX_TEST_MEMCACHED:-}" ]; then
     start_server memcached memcached -l 127.0.0.1 -p @PORT@ -U 0 -u "$(id -un)" -m 64 || return 1
     export FLUX_TEST_MEMCACHED=$server_address
   fi
-  echo "redis at $FLUX_TEST_REDIS, memcached at $FLUX_TEST_MEMCACHED"
+  echo "redis at $FLUX_TEST_REDIS and $FLUX_TEST_SECOND_REDIS, memcached at $FLUX_TEST_MEMCACHED"
 }

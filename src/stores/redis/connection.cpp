@@ -106,6 +106,15 @@ Result<Element> Connection::read(std::size_t largest, const net::Deadline& deadl
   return element;
 }
 
+Result<bool> Connection::await(const net::Deadline& deadline) {
+  buffer_.consume(std::exchange(used_, 0));
+  if (!buffer_.empty()) return true;
+  buffer_.shrink(kKeptBuffer);
+  auto more = stream_.receive(buffer_, 0, deadline);
+  if (more.ok()) return true;
+  return more.error().code == Errc::timeout ? Result<bool>(false) : Result<bool>(more.take_error());
+}
+
 Result<void> Connection::read_raw(detail::FunctionRef<bool(std::string_view)> feed, const net::Deadline& deadline) {
   buffer_.consume(std::exchange(used_, 0));
   for (bool is_whole = false; !is_whole;) {

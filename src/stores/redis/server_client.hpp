@@ -36,9 +36,10 @@ class ServerClient final : public Client {
 
   void trim() override { pool_.trim(); }
   const net::Endpoint& endpoint() const noexcept { return endpoint_; }
+  /// A connection of the caller's own, outside the pool.
+  Result<std::unique_ptr<net::Pooled>> dial(const net::Deadline& deadline);
 
  private:
-  Result<std::unique_ptr<net::Pooled>> dial(const net::Deadline& deadline);
   Result<void> call(Where where, Commands& commands, Again again, Reading read, const net::Deadline& deadline) override;
 
   const net::Endpoint endpoint_;
