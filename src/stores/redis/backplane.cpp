@@ -1,5 +1,5 @@
 #include <unistd.h>
-#include <flux/cache/stores/redis_backplane.hpp>
+#include <flux/cache/stores/redis/backplane.hpp>
 
 #include <algorithm>
 #include <atomic>
