@@ -279,7 +279,7 @@ class Verbs {
   Result<std::int64_t> try_decrement(std::string_view key, std::int64_t by = 1, const Options& options = {}) const {
     if (by == std::numeric_limits<std::int64_t>::min())
       return Error{Errc::overflow, "the amount has no negative in 64 bits", core().name(), "decrement",
-                   std::string(key)};
+                   core().shown(key)};
     return core().increment(tags(), key, -by, life(options));
   }
 
