@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <thread>
 
 #include "counting.hpp"
 #include "job.hpp"
@@ -32,15 +31,17 @@ struct Wishes {
     fail_safe = options->fail_safe.value_or(Duration::zero()) > Duration::zero();
     soft = options->soft_timeout;
     hard = options->hard_timeout;
+    stop = options->stop;
     eager = options->eager > 0 && options->eager < 1 ? options->eager : 0;
     beta = options->beta;
   }
-  bool leaves_the_caller() const noexcept { return soft || hard; }
+  bool leaves_the_caller() const noexcept { return soft || hard || stop.stop_possible(); }
 
   bool serve_stale = false;
   bool fail_safe = false;
   std::optional<Duration> soft{};
   std::optional<Duration> hard{};
+  std::stop_token stop{};
   double eager = 0;
   double beta = 0;
 };
@@ -60,6 +61,7 @@ class Call {
   Call(Core& core, const LoadRequest& request) : core_(core), request_(request), wishes_(request.life.options) {}
 
   LoadStatus go(bool even_if_fresh);
+  LoadStatus look_and_load(bool even_if_fresh);
   /// A refresh behind a fresh value; starts none where one is on its way.
   void refresh_behind(Snapshot seen);
 
@@ -72,6 +74,7 @@ class Call {
   std::optional<LoadStatus> arrived(const Landing& landing, const Snapshot& seen);
   LoadStatus serve(const Snapshot& seen, EventKind kind);
   LoadStatus alone();
+  [[noreturn]] void raise_cancelled() const;
   std::optional<LoadStatus> already_there(const Snapshot& seen, bool even_if_fresh);
   bool send_behind(const std::shared_ptr<Job>& job);
   bool within_stale(const Snapshot& seen) const;
@@ -118,15 +121,25 @@ std::optional<LoadStatus> Call::wait(Flight& flight, const Snapshot& seen) {
   const bool has_stale = seen.has_stale() && (wishes_.fail_safe || wishes_.serve_stale);
   const auto soft = has_stale ? in(wishes_.soft) : kForEver;
   const auto hard = in(wishes_.hard);
-  if (const Landing* landing = flight.wait_until(std::min(soft, hard))) return arrived(*landing, seen);
+  if (const Landing* landing = flight.wait_until(std::min(soft, hard), wishes_.stop)) return arrived(*landing, seen);
+  if (wishes_.stop.stop_requested()) {
+    flight.give_up();
+    raise_cancelled();
+  }
   if (soft <= hard) return serve(seen, EventKind::stale_hit);
   if (has_stale) return serve(seen, EventKind::stale_hit);
   throw LoadTimeout(Error{Errc::timeout, "the loader was not done within the hard timeout", core_.name(), "remember",
-                          std::string(request_.key)});
+                          core_.shown(request_.key)});
+}
+
+void Call::raise_cancelled() const {
+  throw LoadCancelled(Error{Errc::timeout, "the caller no longer waits for the loader", core_.name(), "remember",
+                            std::string(request_.key)});
 }
 
 std::optional<LoadStatus> Call::ride(Flight& flight, const Snapshot& seen) {
-  if (within_stale(seen) && flight.landing_now() == nullptr) return serve(seen, EventKind::stale_hit);
+  if (within_stale(seen) && !flight.landed()) return serve(seen, EventKind::stale_hit);
+  flight.board();
   return wait(flight, seen);
 }
 
@@ -141,10 +154,22 @@ std::optional<LoadStatus> Call::already_there(const Snapshot& seen, bool even_if
 }
 
 LoadStatus Call::go(bool even_if_fresh) {
+  try {
+    return look_and_load(even_if_fresh);
+  } catch (const RecursiveLoad& circle) {  // from a flight, which knows nothing of what may be shown
+    if (!core_.options().hash_keys) throw;
+    Error why = circle.error();
+    why.key = core_.shown(request_.key);
+    throw RecursiveLoad(std::move(why));
+  }
+}
+
+LoadStatus Call::look_and_load(bool even_if_fresh) {
   const std::uint64_t moment = next_moment();
   for (;;) {
     Snapshot seen = Job::look(core_, request_.tags, request_.key, request_.as);
     if (const auto status = already_there(seen, even_if_fresh)) return *status;
+    if (wishes_.stop.stop_requested()) raise_cancelled();
     bool leads = false;
     const auto flight = core_.flights().join_or_lead(request_.key, moment, seen.ticket(), leads);
     if (!leads) {
@@ -157,6 +182,12 @@ LoadStatus Call::go(bool even_if_fresh) {
       const auto status = wait_for_claim(job, even_if_fresh);
       if (status) return *status;
       claimed = true;
+    } catch (const LoadTimeout&) {  // this caller's own impatience: those aboard go on waiting
+      job->settle({.look_again = true});
+      throw;
+    } catch (const LoadCancelled&) {
+      job->settle({.look_again = true});
+      throw;
     } catch (...) {
       job->settle({.failure = std::current_exception()});
       throw;
@@ -182,9 +213,12 @@ std::optional<LoadStatus> Call::wait_for_claim(const std::shared_ptr<Job>& job, 
       }
       if (Steady::now() >= hard)
         throw LoadTimeout(Error{Errc::timeout, "another process was not done within the hard timeout", core_.name(),
-                                "remember", std::string(request_.key)});
+                                "remember", core_.shown(request_.key)});
       const auto spread = static_cast<std::uint64_t>(pause.count());
-      std::this_thread::sleep_for(pause / 2 + Duration(static_cast<Duration::rep>(random_below(spread))));
+      const Duration length = pause / 2 + Duration(static_cast<Duration::rep>(random_below(spread)));
+      // Nobody lands our own flight meanwhile: a sleep that the caller may be called away from.
+      job->flight()->wait_until(Steady::now() + length, wishes_.stop);
+      if (wishes_.stop.stop_requested()) raise_cancelled();
       pause = std::min<Duration>(pause * 2, std::chrono::milliseconds(50));
     }
     job->see(Job::look(core_, request_.tags, request_.key, request_.as));
@@ -199,7 +233,8 @@ std::optional<LoadStatus> Call::wait_for_claim(const std::shared_ptr<Job>& job, 
 }
 
 bool Call::send_behind(const std::shared_ptr<Job>& job) {
-  return executor()->submit([job, loader = request_.own()] { job->run(loader); });
+  OwnedLoader loader = request_.own();
+  return loader && executor()->submit([job, loader = std::move(loader)] { job->run(loader); });
 }
 
 LoadStatus Call::lead(const std::shared_ptr<Job>& job) {
@@ -207,22 +242,27 @@ LoadStatus Call::lead(const std::shared_ptr<Job>& job) {
   if (within_stale(seen) && !seen.fresh) {
     if (send_behind(job)) return serve(seen, EventKind::stale_hit);
   } else if (wishes_.leaves_the_caller() && send_behind(job)) {
-    return *wait(*job->flight(), seen);
+    if (const auto status = wait(*job->flight(), seen)) return *status;
+    raise_cancelled();
   }
+  Flight& flight = *job->flight();
+  const std::stop_callback parting(wishes_.stop, [&flight]() noexcept { flight.give_up(); });
   job->run(request_.load);
-  return *arrived(*job->flight()->landing_now(), seen);
+  if (const auto status = arrived(*flight.landing_now(), seen)) return *status;
+  raise_cancelled();
 }
 
 void Call::refresh_behind(Snapshot seen) {
-  bool leads = false;
-  const auto flight = core_.flights().join_or_lead(request_.key, next_moment(), seen.ticket(), leads);
-  if (!leads) return;
-  const auto job = std::make_shared<Job>(core_.shared_from_this(), request_, flight, std::move(seen));
+  std::shared_ptr<Job> job;
   try {
+    bool leads = false;
+    const auto flight = core_.flights().join_or_lead(request_.key, next_moment(), seen.ticket(), leads);
+    if (!leads) return;
+    job = std::make_shared<Job>(core_.shared_from_this(), request_, flight, std::move(seen));
     if (job->claim() == Job::Claim::won && send_behind(job)) return;
   } catch (...) {  // the fresh value was served; a refresh that cannot start is no error of the caller's
   }
-  job->settle({.look_again = true});
+  if (job) job->settle({.look_again = true});
 }
 
 }  // namespace
@@ -236,7 +276,7 @@ LoadStatus Core::load(const LoadRequest& request) {
   bool fits = false;
   bool tagged = true;
   Instant fresh_until = kNever;
-  std::int64_t cost = 0;
+  Notes notes;
   auto there = [&]() -> Result<bool> {
     const Key key(request.key);
     if (!early) {
@@ -251,7 +291,7 @@ LoadStatus Core::load(const LoadRequest& request) {
     return store_->get(key, {.as = &request.as}, [&](const Entry& entry) {
       if (request.tags != nullptr && !(tagged = carries(entry, *request.tags))) return;
       fits = request.take(entry.value);
-      if (early) fresh_until = entry.expiry.fresh_until, cost = Notes::decode(entry.notes).cost;
+      if (early) fresh_until = entry.expiry.fresh_until, notes = Notes::decode(entry.notes);
     });
   }();
   const bool hit = there.ok() && *there && fits && tagged;
@@ -264,8 +304,9 @@ LoadStatus Core::load(const LoadRequest& request) {
   if (hit) [[likely]] {
     if (!early || fresh_until == kNever) return LoadStatus::hit;
     const Duration left = fresh_until - clock_->now();
-    if (due_early(options->beta, cost, left)) return Call(*this, request).go(true);
-    const auto life = request.life.ttl ? request.life.ttl : options_.ttl;
+    if (due_early(options->beta, notes.cost, left)) return Call(*this, request).go(true);
+    auto life = request.life.ttl ? request.life.ttl : options_.ttl;
+    if (notes.life != 0) life = Duration(notes.life);
     if (options->eager > 0 && options->eager < 1 && life && !life->is_forever() &&
         static_cast<double>(left.count()) < (1 - options->eager) * static_cast<double>(life->length().count())) {
       Call(*this, request).refresh_behind(Job::look(*this, request.tags, request.key, request.as));

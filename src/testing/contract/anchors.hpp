@@ -30,6 +30,9 @@ void link_races();
 void link_locks();
 void link_limits();
 void link_scopes();
+void link_chance();
+void link_events();
+void link_takeover();
 
 }  // namespace detail
 }  // namespace testing
