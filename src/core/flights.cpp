@@ -2,6 +2,12 @@
 
 #include <flux/cache/load.hpp>
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <climits>
+
 namespace flux::cache {
 inline namespace v1 {
 namespace detail {
@@ -9,7 +15,9 @@ namespace detail {
 /// What a thread has to do with loads: the flight it waits for. It lives as
 /// long as its thread, and every pointer to it is gone before.
 struct ThreadOfLoads {
-  Flight* waits_for = nullptr;          // under the graph's mutex
+  Flight* waits_for = nullptr;  // under the graph's mutex, as its neighbours in that flight's list
+  ThreadOfLoads* before = nullptr;
+  ThreadOfLoads* after = nullptr;
   const Piloting* innermost = nullptr;  // this thread's own affair
 
   static ThreadOfLoads& mine() {
@@ -21,6 +29,25 @@ struct ThreadOfLoads {
     for (const Piloting* at = innermost; at != nullptr; at = at->outer_)
       if (at->flight_.home_ == home && at->flight_.key_ == key) return true;
     return false;
+  }
+
+  /// Enters the list of those who wait for the flight. Under the graph's mutex.
+  void enter(Flight& flight) noexcept {
+    waits_for = &flight;
+    before = nullptr;
+    after = flight.waiting_;
+    if (after != nullptr) after->before = this;
+    flight.waiting_ = this;
+  }
+  void leave() noexcept {
+    (before != nullptr ? before->after : waits_for->waiting_) = after;
+    if (after != nullptr) after->before = before;
+    waits_for = nullptr;
+  }
+  /// All at once, by who lands it, so that nobody has to when he wakes.
+  static void dismiss(Flight& flight) noexcept {
+    for (ThreadOfLoads* one = flight.waiting_; one != nullptr; one = one->after) one->waits_for = nullptr;
+    flight.waiting_ = nullptr;
   }
 
   /// Would waiting for `flight` never end? Follows pilot and wait from one to the next. Under the graph's mutex.
@@ -63,39 +90,56 @@ bool Flight::may_join(std::uint64_t moment, std::uint64_t ticket) const noexcept
 }
 
 void Flight::land(Landing landing) {
+  landing_ = std::move(landing);
   {
-    const std::scoped_lock guard(mutex_);
-    landing_ = std::move(landing);
-    done_ = true;
+    const std::scoped_lock graph(graph_mutex());
+    ThreadOfLoads::dismiss(*this);
+    state_.fetch_or(kLanded, std::memory_order_acq_rel);
   }
-  landed_.notify_all();
+  wake_all();
 }
 
-bool Flight::landed() const { return landing_now() != nullptr; }
+void Flight::wake_all() noexcept { ::syscall(SYS_futex, &state_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0); }
 
-const Landing* Flight::landing_now() const {
-  const std::scoped_lock guard(mutex_);
-  return done_ ? &landing_ : nullptr;
+/// Until the state is no longer what was seen, or a while; false: `until` has come.
+bool Flight::sleep(std::uint32_t seen, std::chrono::steady_clock::time_point until) noexcept {
+  if (until == std::chrono::steady_clock::time_point::max()) {
+    ::syscall(SYS_futex, &state_, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+    return true;
+  }
+  if (std::chrono::steady_clock::now() >= until) return false;
+  const auto moment = until.time_since_epoch();  // the steady clock is CLOCK_MONOTONIC, by which this wait goes
+  const auto whole = std::chrono::floor<std::chrono::seconds>(moment);
+  const timespec at{whole.count(), std::chrono::nanoseconds(moment - whole).count()};
+  ::syscall(SYS_futex, &state_, FUTEX_WAIT_BITSET_PRIVATE, seen, &at, nullptr, FUTEX_BITSET_MATCH_ANY);
+  return true;
 }
 
-const Landing* Flight::wait_until(std::chrono::steady_clock::time_point until) {
+const Landing* Flight::wait_until(std::chrono::steady_clock::time_point until, const std::stop_token& stop) {
+  if (landed()) return &landing_;
   auto& me = ThreadOfLoads::mine();
   {
     const std::scoped_lock graph(graph_mutex());
+    if (landed()) return &landing_;
     if (ThreadOfLoads::comes_back(*this, me))
       throw RecursiveLoad(Error{Errc::unsupported, "a loader waits for its own load", {}, "remember", key_});
-    me.waits_for = this;
+    me.enter(*this);
   }
-  const bool done = [&] {
-    std::unique_lock lock(mutex_);
-    if (until == std::chrono::steady_clock::time_point::max()) return landed_.wait(lock, [&] { return done_; }), true;
-    return landed_.wait_until(lock, until, [&] { return done_; });
-  }();
   {
-    const std::scoped_lock graph(graph_mutex());
-    me.waits_for = nullptr;
+    const std::stop_callback alarm(stop, [this]() noexcept {
+      state_.fetch_add(kAlarm, std::memory_order_release);
+      wake_all();
+    });
+    for (;;) {
+      const std::uint32_t seen = state_.load(std::memory_order_acquire);
+      if ((seen & kLanded) != 0) return &landing_;
+      if (stop.stop_requested() || !sleep(seen, until)) break;
+    }
   }
-  return done ? &landing_ : nullptr;
+  const std::scoped_lock graph(graph_mutex());
+  if (landed()) return &landing_;  // and has dismissed us
+  me.leave();
+  return nullptr;
 }
 
 Piloting::Piloting(Flight& flight) : flight_(flight), outer_(ThreadOfLoads::mine().innermost) {

@@ -4,11 +4,11 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -38,23 +38,38 @@ class Flight {
   /// flush that was over before the call began has already ended it.
   bool may_join(std::uint64_t moment, std::uint64_t ticket) const noexcept;
 
+  /// Once. Wakes who waits: that takes them neither a lock nor a system call.
   void land(Landing landing);
-  bool landed() const;
-  /// Waits for the landing; null: not before `until`. Throws RecursiveLoad where the wait would never end.
-  const Landing* wait_until(std::chrono::steady_clock::time_point until);
-  const Landing* landing_now() const;
+  bool landed() const noexcept { return (state_.load(std::memory_order_acquire) & kLanded) != 0; }
+  /// Waits for the landing; null: not before `until`, nor before `stop`. Throws RecursiveLoad where the wait would
+  /// never end.
+  const Landing* wait_until(std::chrono::steady_clock::time_point until, const std::stop_token& stop = {});
+  const Landing* landing_now() const noexcept { return landed() ? &landing_ : nullptr; }
+
+  /// One more who wants the answer; the leader is counted from the start.
+  void board() noexcept { wanted_by_.fetch_add(1, std::memory_order_acq_rel); }
+  /// One of them does no longer; the last to say so asks the loader to stop. Who merely stops waiting says nothing.
+  void give_up() noexcept {
+    if (wanted_by_.fetch_sub(1, std::memory_order_acq_rel) == 1) stop_.store(true, std::memory_order_release);
+  }
+  const std::atomic<bool>& asked_to_stop() const noexcept { return stop_; }
 
  private:
   friend struct ThreadOfLoads;
   const std::string key_;
   const void* const home_;  // the table it was started from; the same key elsewhere is another flight
-  mutable std::mutex mutex_;
-  std::condition_variable landed_;
-  bool done_ = false;
+  static constexpr std::uint32_t kLanded = 1, kAlarm = 2;
+  void wake_all() noexcept;
+  bool sleep(std::uint32_t seen, std::chrono::steady_clock::time_point until) noexcept;
+
+  std::atomic<std::uint32_t> state_{0};  // a futex: landed or not, and how often a waiter was called away
+  std::atomic<int> wanted_by_{1};
+  std::atomic<bool> stop_{false};
   Landing landing_;
   std::atomic<std::uint64_t> began_{0};  // the moment its loader began; 0: not yet
   std::atomic<std::uint64_t> ticket_{0};
-  ThreadOfLoads* pilot_ = nullptr;  // who runs the loader; under the graph's mutex
+  ThreadOfLoads* pilot_ = nullptr;    // who runs the loader; under the graph's mutex
+  ThreadOfLoads* waiting_ = nullptr;  // the first of those who wait; under the graph's mutex
 };
 
 /// A moment on the process's own sequence, to tell what began before what.

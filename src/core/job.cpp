@@ -211,7 +211,7 @@ bool Job::succeeded(const Value& answer, LoadSaid& said, Duration took) {
 void Job::run(LoaderRef load) {
   Landing landing;
   const auto name_tag = [this](std::string_view tag) { stamp(tag); };
-  LoadSaid said{.name_tag = name_tag};
+  LoadSaid said{.name_tag = name_tag, .stop = &flight_->asked_to_stop()};
   Value stale;
   if (snapshot_.has_stale()) {
     stale = Value(snapshot_.entry.view().value);
@@ -227,9 +227,13 @@ void Job::run(LoaderRef load) {
     if (said.not_modified && said.stale != nullptr) landing.value = stale;
   } catch (...) {
     landing = {{}, std::current_exception()};
+    // No failure where nobody was left to want it; who came aboard since then looks for himself.
+    if (flight_->asked_to_stop()) landing = {.look_again = true};
   }
   try {
-    if (!landing.failure) {
+    if (landing.look_again) {
+      release();
+    } else if (!landing.failure) {
       core_->emit(EventKind::load, key_);
       succeeded(landing.value, said, core_->clock().now() - begun);
     } else {

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <thread>
 
 #include "counting.hpp"
 #include "job.hpp"
@@ -32,15 +31,17 @@ struct Wishes {
     fail_safe = options->fail_safe.value_or(Duration::zero()) > Duration::zero();
     soft = options->soft_timeout;
     hard = options->hard_timeout;
+    stop = options->stop;
     eager = options->eager > 0 && options->eager < 1 ? options->eager : 0;
     beta = options->beta;
   }
-  bool leaves_the_caller() const noexcept { return soft || hard; }
+  bool leaves_the_caller() const noexcept { return soft || hard || stop.stop_possible(); }
 
   bool serve_stale = false;
   bool fail_safe = false;
   std::optional<Duration> soft{};
   std::optional<Duration> hard{};
+  std::stop_token stop{};
   double eager = 0;
   double beta = 0;
 };
@@ -73,6 +74,7 @@ class Call {
   std::optional<LoadStatus> arrived(const Landing& landing, const Snapshot& seen);
   LoadStatus serve(const Snapshot& seen, EventKind kind);
   LoadStatus alone();
+  [[noreturn]] void raise_cancelled() const;
   std::optional<LoadStatus> already_there(const Snapshot& seen, bool even_if_fresh);
   bool send_behind(const std::shared_ptr<Job>& job);
   bool within_stale(const Snapshot& seen) const;
@@ -119,15 +121,25 @@ std::optional<LoadStatus> Call::wait(Flight& flight, const Snapshot& seen) {
   const bool has_stale = seen.has_stale() && (wishes_.fail_safe || wishes_.serve_stale);
   const auto soft = has_stale ? in(wishes_.soft) : kForEver;
   const auto hard = in(wishes_.hard);
-  if (const Landing* landing = flight.wait_until(std::min(soft, hard))) return arrived(*landing, seen);
+  if (const Landing* landing = flight.wait_until(std::min(soft, hard), wishes_.stop)) return arrived(*landing, seen);
+  if (wishes_.stop.stop_requested()) {
+    flight.give_up();
+    raise_cancelled();
+  }
   if (soft <= hard) return serve(seen, EventKind::stale_hit);
   if (has_stale) return serve(seen, EventKind::stale_hit);
   throw LoadTimeout(Error{Errc::timeout, "the loader was not done within the hard timeout", core_.name(), "remember",
                           core_.shown(request_.key)});
 }
 
+void Call::raise_cancelled() const {
+  throw LoadCancelled(Error{Errc::timeout, "the caller no longer waits for the loader", core_.name(), "remember",
+                            std::string(request_.key)});
+}
+
 std::optional<LoadStatus> Call::ride(Flight& flight, const Snapshot& seen) {
-  if (within_stale(seen) && flight.landing_now() == nullptr) return serve(seen, EventKind::stale_hit);
+  if (within_stale(seen) && !flight.landed()) return serve(seen, EventKind::stale_hit);
+  flight.board();
   return wait(flight, seen);
 }
 
@@ -157,6 +169,7 @@ LoadStatus Call::look_and_load(bool even_if_fresh) {
   for (;;) {
     Snapshot seen = Job::look(core_, request_.tags, request_.key, request_.as);
     if (const auto status = already_there(seen, even_if_fresh)) return *status;
+    if (wishes_.stop.stop_requested()) raise_cancelled();
     bool leads = false;
     const auto flight = core_.flights().join_or_lead(request_.key, moment, seen.ticket(), leads);
     if (!leads) {
@@ -169,6 +182,12 @@ LoadStatus Call::look_and_load(bool even_if_fresh) {
       const auto status = wait_for_claim(job, even_if_fresh);
       if (status) return *status;
       claimed = true;
+    } catch (const LoadTimeout&) {  // this caller's own impatience: those aboard go on waiting
+      job->settle({.look_again = true});
+      throw;
+    } catch (const LoadCancelled&) {
+      job->settle({.look_again = true});
+      throw;
     } catch (...) {
       job->settle({.failure = std::current_exception()});
       throw;
@@ -196,7 +215,10 @@ std::optional<LoadStatus> Call::wait_for_claim(const std::shared_ptr<Job>& job, 
         throw LoadTimeout(Error{Errc::timeout, "another process was not done within the hard timeout", core_.name(),
                                 "remember", core_.shown(request_.key)});
       const auto spread = static_cast<std::uint64_t>(pause.count());
-      std::this_thread::sleep_for(pause / 2 + Duration(static_cast<Duration::rep>(random_below(spread))));
+      const Duration length = pause / 2 + Duration(static_cast<Duration::rep>(random_below(spread)));
+      // Nobody lands our own flight meanwhile: a sleep that the caller may be called away from.
+      job->flight()->wait_until(Steady::now() + length, wishes_.stop);
+      if (wishes_.stop.stop_requested()) raise_cancelled();
       pause = std::min<Duration>(pause * 2, std::chrono::milliseconds(50));
     }
     job->see(Job::look(core_, request_.tags, request_.key, request_.as));
@@ -211,7 +233,8 @@ std::optional<LoadStatus> Call::wait_for_claim(const std::shared_ptr<Job>& job, 
 }
 
 bool Call::send_behind(const std::shared_ptr<Job>& job) {
-  return executor()->submit([job, loader = request_.own()] { job->run(loader); });
+  OwnedLoader loader = request_.own();
+  return loader && executor()->submit([job, loader = std::move(loader)] { job->run(loader); });
 }
 
 LoadStatus Call::lead(const std::shared_ptr<Job>& job) {
@@ -219,10 +242,14 @@ LoadStatus Call::lead(const std::shared_ptr<Job>& job) {
   if (within_stale(seen) && !seen.fresh) {
     if (send_behind(job)) return serve(seen, EventKind::stale_hit);
   } else if (wishes_.leaves_the_caller() && send_behind(job)) {
-    return *wait(*job->flight(), seen);
+    if (const auto status = wait(*job->flight(), seen)) return *status;
+    raise_cancelled();
   }
+  Flight& flight = *job->flight();
+  const std::stop_callback parting(wishes_.stop, [&flight]() noexcept { flight.give_up(); });
   job->run(request_.load);
-  return *arrived(*job->flight()->landing_now(), seen);
+  if (const auto status = arrived(*flight.landing_now(), seen)) return *status;
+  raise_cancelled();
 }
 
 void Call::refresh_behind(Snapshot seen) {

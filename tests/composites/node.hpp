@@ -7,7 +7,7 @@
 #include <flux/cache/repository.hpp>
 #include <flux/cache/stores/memory.hpp>
 #include <flux/cache/stores/redis.hpp>
-#include <flux/cache/stores/redis_backplane.hpp>
+#include <flux/cache/stores/redis/backplane.hpp>
 #include <flux/cache/stores/tiered.hpp>
 
 #include <csignal>

@@ -47,6 +47,26 @@ start_server() {
   return 1
 }
 
+# start_cluster - a redis cluster of three primaries with a replica each; answers the primaries' ports in $cluster_ports.
+start_cluster() {
+  local i nodes=() ports=()
+  server_pids=()
+  server_dir=$(mktemp -d)
+  for i in {1..6}; do
+    mkdir "$server_dir/$i"
+    start_server "node$i" redis-server --bind 127.0.0.1 --port @PORT@ --save '' --appendonly no --dir "$server_dir/$i" \
+      --cluster-enabled yes --cluster-node-timeout 2000 || return 1
+    nodes+=("$server_address")
+    ports+=("${server_address##*:}")
+  done
+  redis-cli --cluster create "${nodes[@]}" --cluster-replicas 1 --cluster-yes >"$server_dir/create.log" 2>&1 \
+    || { cat "$server_dir/create.log" >&2; return 1; }
+  for i in {1..6}; do
+    until redis-cli -p "${ports[i - 1]}" cluster info | grep -q cluster_state:ok; do sleep 0.1; done
+  done
+  cluster_ports="${ports[0]} ${ports[1]} ${ports[2]}"
+}
+
 # start_redis NAME - a redis server that keeps nothing on disk; answers in $server_address.
 start_redis() {
   mkdir -p "$server_dir/$1.files"

@@ -4,6 +4,7 @@
 #include <flux/cache/detail/core.hpp>
 #include <flux/cache/options.hpp>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,10 @@ inline namespace v1 {
 
 /// The wait was over before the loader was; its late result is still stored.
 struct FLUX_CACHE_TYPE LoadTimeout : Exception {
+  using Exception::Exception;
+};
+/// `Options::stop` ended the wait; the loader runs on for those who still wait, and its result is stored.
+struct FLUX_CACHE_TYPE LoadCancelled : Exception {
   using Exception::Exception;
 };
 /// A loader asked for the key that it is loading, by itself or through others.
@@ -36,6 +41,7 @@ struct LoadSaid {
   std::optional<std::string> failure{};
   FunctionRef<void(std::string_view)> name_tag;  ///< stamps a tag with its epoch as of now
   const Value* stale = nullptr;                  ///< what was kept from before; null: nothing
+  const std::atomic<bool>* stop = nullptr;       ///< nobody waits any more; null: cannot be
 };
 
 }  // namespace detail
@@ -63,6 +69,10 @@ class Load {
   void not_modified() noexcept { said_.not_modified = true; }
   /// The same as throwing: what the loader returns is ignored, and callers get LoadFailed or a stale value.
   void fail(std::string reason) { said_.failure = std::move(reason); }
+  /// Has everybody who waited gone, by `Options::stop`? A long loader asks now and then, from any thread of its own,
+  /// and gives up by throwing or `fail`; what it returns all the same is stored. Once true it stays so. One atomic
+  /// load.
+  bool stop_requested() const noexcept { return said_.stop != nullptr && said_.stop->load(std::memory_order_acquire); }
 
  private:
   detail::LoadSaid& said_;

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <ratio>
+#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -80,6 +81,7 @@ struct Options {
   std::optional<Duration> throttle{};      ///< after a failure covered by `fail_safe`, no new try for so long; 30 s
   std::optional<Duration> soft_timeout{};  ///< with a stale value at hand, nobody waits longer for the loader
   std::optional<Duration> hard_timeout{};  ///< nobody waits longer for the loader at all
+  std::stop_token stop{};                  ///< ends this caller's wait for a loader, with LoadCancelled
   std::optional<Duration> negative{};      ///< an empty answer of the loader is remembered so long
   double eager = 0;                        ///< a read past this part of the life (0 to 1) starts one refresh
   double beta = 0;                         ///< probabilistic early recomputation; 0 never, 1 the paper's choice
@@ -87,7 +89,7 @@ struct Options {
   bool skip_store = false;                 ///< `remember` stores nothing
 
   /// The lifetime asked for, or nothing where the call leaves it to the store.
-  constexpr std::optional<Ttl> lifetime() const noexcept {
+  std::optional<Ttl> lifetime() const noexcept {
     const bool named =
         days.is_said() || hours.is_said() || minutes.is_said() || seconds.is_said() || milliseconds.is_said();
     if (!named || (ttl && ttl->is_forever())) return ttl;

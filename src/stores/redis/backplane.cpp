@@ -1,12 +1,12 @@
 #include <unistd.h>
-#include <flux/cache/stores/redis_backplane.hpp>
+#include <flux/cache/stores/redis/backplane.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <vector>
 
-#include "client.hpp"
+#include "server_client.hpp"
 #include "subscription.hpp"
 #include "url.hpp"
 
@@ -23,7 +23,7 @@ constexpr Duration kRest = std::chrono::seconds(1);
 struct Server {
   Server(const RedisConnection& connection) : client(connection, connection.timeout) {}
 
-  Client client;
+  ServerClient client;
   std::atomic<std::int64_t> rest_until{0};  // steady time; 0: the last message was sent
 };
 
@@ -43,7 +43,7 @@ class ServerBackplane final : public Backplane, net::ForkGuard {
     if (!may_try()) return false;
     ThreadCommands commands;
     commands->begin(3).word("PUBLISH").word(channel_).word(message);
-    auto done = server_->client.call(*commands, Again::yes, [](Replies& replies) {
+    auto done = static_cast<Client&>(server_->client).call({}, *commands, Again::yes, [](Replies& replies) {
       auto heard = replies.integer();
       return heard.ok() ? Result<void>() : Result<void>(heard.take_error());
     });
@@ -114,6 +114,10 @@ std::shared_ptr<Backplane> make_redis_backplane(const RedisConnection& connectio
     raise(Error{Errc::bad_config, "redis backplane: the heartbeat must be above zero"});
   auto plain = detail::redis::without_url(connection);
   if (!plain.ok()) raise(plain.error());
+  if (plain->cluster && !plain->seeds.empty()) {  // each node passes on what any of them is told
+    plain->host = plain->seeds.front().host;
+    plain->port = plain->seeds.front().port == 0 ? 6379 : plain->seeds.front().port;
+  }
   return std::make_shared<detail::redis::ServerBackplane>(*plain, options);
 }
 

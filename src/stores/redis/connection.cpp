@@ -34,7 +34,7 @@ Error from_server(std::string_view text) {
     code = Errc::denied;
   if (text.starts_with("ERR unknown command") || text.starts_with("ERR Protocol error"))
     text = text.substr(0, text.find('\''));
-  return {code, "the server answers: " + std::string(text.substr(0, kMostQuoted))};
+  return {code, std::string(kServerSays).append(text.substr(0, kMostQuoted))};
 }
 
 Error Connection::broken(const char* why) const { return net::fault(endpoint(), Errc::unavailable, "receiving", why); }
@@ -146,6 +146,7 @@ Result<void> Connection::greet(const Greeting& greeting, const net::Deadline& de
   }
   if (greeting.database != 0) hello.begin(2).word("SELECT").number(greeting.database);
   if (!greeting.client_name.empty()) hello.begin(3).word("CLIENT").word("SETNAME").word(greeting.client_name);
+  if (greeting.replica) hello.begin(1).word("READONLY");
   hello.begin(1).word("PING");
   auto sent = send(hello, deadline);
   if (!sent.ok()) return sent;

@@ -29,6 +29,7 @@ struct Greeting {
   std::string client_name{};
   int database = 0;
   bool primary = false;  ///< it must be one: sentinels may be behind the times
+  bool replica = false;  ///< of a cluster: it is to answer reads itself
 };
 
 class Connection final : public net::Pooled {
@@ -70,6 +71,9 @@ class Connection final : public net::Pooled {
   std::int64_t awaited_ = 0;  // elements that are still to come
   bool answered_ = false;
 };
+
+/// What the message of such an error begins with.
+constexpr std::string_view kServerSays = "the server answers: ";
 
 /// An error that the server sent, as one of ours. The connection is as good as before.
 Error from_server(std::string_view text);

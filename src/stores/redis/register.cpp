@@ -1,6 +1,6 @@
 #include <flux/cache/drivers.hpp>
 #include <flux/cache/stores/redis.hpp>
-#include <flux/cache/stores/redis_backplane.hpp>
+#include <flux/cache/stores/redis/backplane.hpp>
 
 namespace flux::cache {
 inline namespace v1 {

@@ -83,7 +83,8 @@ void Herald::begin() {
       .connection =
           [this](bool connected) {
             duties_.connection(connected);
-            if (connected) tell(message(Message::Kind::hello, 0));
+            // Behind: who is being told must not wait for others who are told as well.
+            if (connected) background_.submit([this] { tell(message(Message::Kind::hello, 0)); });
           },
   });
 }

@@ -10,7 +10,7 @@
 #include <flux/cache/stores/distributed.hpp>
 #include <flux/cache/stores/memory.hpp>
 #include <flux/cache/stores/redis.hpp>
-#include <flux/cache/stores/redis_backplane.hpp>
+#include <flux/cache/stores/redis/backplane.hpp>
 #include <flux/cache/stores/tiered.hpp>
 
 #include <algorithm>
@@ -54,7 +54,7 @@ std::vector<std::string> names(int count) {
 }
 cache::Entry text() { return {.value = {.kind = cache::Kind::text, .text = value}}; }
 const cache::Read kText{.as = &cache::type_of<std::string>()};
-void take(const cache::Entry& entry) { sink += entry.value.text.size(); }
+const auto take = [](const cache::Entry& entry) { sink += entry.value.text.size(); };
 
 /// Hears of changes, once this returns.
 void settle(const cache::StorePtr& store, const cache::StorePtr& near) {

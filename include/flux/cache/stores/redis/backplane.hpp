@@ -1,4 +1,4 @@
-// flux/cache/stores/redis_backplane.hpp - near tiers in several processes hear of each other over a redis server.
+// flux/cache/stores/redis/backplane.hpp - near tiers in several processes hear of each other over a redis server.
 //
 // Messages go through the server's PUBLISH and SUBSCRIBE: nothing is stored there. It may be the server that holds the
 // entries, or another one. docs/guide/backplane.md tells what is heard when what fails.
