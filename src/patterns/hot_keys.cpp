@@ -9,7 +9,7 @@ namespace flux::cache {
 inline namespace v1 {
 
 /// A heap of the tracked keys with the least on top, and where each key stands in it. A key that is not tracked takes
-/// the least one's place, and its count as the error.
+/// the least one's place, and what it may have had before as its error.
 struct HotKeys::Tracker {
   struct Row {
     HotKey hot;
@@ -31,13 +31,9 @@ struct HotKeys::Tracker {
       return;
     }
     const std::size_t cost = key.size() + kRowBytes;
-    std::uint64_t least = 0;
-    while (!heap.empty() && (heap.size() >= options.tracked || bytes + cost > options.max_bytes)) {
-      least = heap.front()->hot.count;
-      drop_least();
-    }
+    while (!heap.empty() && (heap.size() >= options.tracked || bytes + cost > options.max_bytes)) drop_least();
     if (cost > options.max_bytes) return;
-    auto row = std::make_unique<Row>(Row{{std::string(key), least + 1, least}, heap.size()});
+    auto row = std::make_unique<Row>(Row{{std::string(key), dropped + 1, dropped}, heap.size()});
     bytes += cost;
     rows.emplace(row->hot.key, row.get());
     heap.push_back(std::move(row));
@@ -45,6 +41,7 @@ struct HotKeys::Tracker {
   }
 
   void drop_least() {
+    dropped = std::max(dropped, heap.front()->hot.count);
     bytes -= heap.front()->hot.key.size() + kRowBytes;
     rows.erase(heap.front()->hot.key);
     swap(0, heap.size() - 1);
@@ -79,6 +76,7 @@ struct HotKeys::Tracker {
   std::vector<std::unique_ptr<Row>> heap;
   std::unordered_map<std::string_view, Row*> rows;  // keys point into the rows
   std::size_t bytes = 0;
+  std::uint64_t dropped = 0;  // the highest count of a key that is tracked no more: what any other may have had
 };
 
 HotKeys::HotKeys(const HotKeysOptions& options) : tracker_(std::make_shared<Tracker>(options)) {}
@@ -113,6 +111,7 @@ void HotKeys::clear() {
   tracker_->rows.clear();
   tracker_->heap.clear();
   tracker_->bytes = 0;
+  tracker_->dropped = 0;
 }
 
 }  // namespace v1

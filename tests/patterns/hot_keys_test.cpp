@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
+#include <map>
 #include <random>
 #include <stdexcept>
 
@@ -53,13 +53,31 @@ TEST(HotKeys, FindsTheTrueTopTenOfAMillionReads) {
 
 TEST(HotKeys, KeepsToItsBoundsWhateverIsAsked) {
   HotKeys hot({.tracked = 1'000'000, .max_bytes = 100'000});
-  for (int i = 0; i < 200'000; ++i) hot.note(std::string(400, 'k') + std::to_string(i));
+  for (int i = 0; i < 5'000; ++i) hot.note(std::string(400, 'k') + std::to_string(i));
   hot.note(std::string(513, 'k'));
   const auto all = hot.top(1'000'000);
   EXPECT_LE(all.size(), 100'000u / 400);
   EXPECT_GE(all.size(), 100u);
   for (const HotKey& one : all) EXPECT_LE(one.key.size(), 512u);
   EXPECT_THROW(HotKeys({.tracked = 0}), std::invalid_argument);
+}
+
+TEST(HotKeys, NeverCountsTooLittleThoughKeysOfManyLengthsComeAndGo) {
+  HotKeys hot({.tracked = 100, .max_bytes = 5'000});
+  std::map<std::string, std::uint64_t> truth;
+  std::mt19937_64 random(11);
+  const Zipf zipf(200);
+  for (int i = 0; i < 20'000; ++i) {
+    const std::size_t key = zipf(random);
+    const std::string name = std::string(key * 7 % 400, 'k') + std::to_string(key);
+    ++truth[name];
+    hot.note(name);
+    if (i % 100 != 0) continue;
+    for (const HotKey& one : hot.top(100)) {
+      ASSERT_GE(one.count, truth[one.key]) << i;
+      ASSERT_LE(one.count - one.error, truth[one.key]) << i;
+    }
+  }
 }
 
 TEST(HotKeys, CountsTheReadsOfARepositoryFromAllThreadsUntilItEnds) {

@@ -24,7 +24,7 @@ TEST_P(RepositoryContract, JitterIsSpreadEvenly) {
     ASSERT_TRUE(left);
     ASSERT_LE(*left, 60s);
     ASSERT_GE(*left, GetParam().real_time ? 52s : 54s);
-    const auto bin = (60s - *left) / (6s / kBins);
+    const auto bin = (60s - *left) / (6'000ms / kBins);
     ++bins[static_cast<std::size_t>(std::min<Duration::rep>(bin, kBins - 1))];
   }
   double chi_square = 0;
