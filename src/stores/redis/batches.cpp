@@ -12,7 +12,6 @@ namespace detail::redis {
 namespace {
 
 constexpr int kMaxStamps = 100;
-constexpr std::size_t kPiece = 128;  // keys of one MGET
 
 bool is_of_values(const Key& key) noexcept { return key.space() == Space::values; }
 
@@ -22,48 +21,34 @@ Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, B
   if (keys.empty()) return {};
   if (wrong_) return placed(*wrong_, "get_many");
   const Now now(clock_);
-  // In pieces, in one burst: while we take the first one apart, the server is at the next.
-  const std::size_t pieces = (keys.size() + kPiece - 1) / kPiece;
-  const auto piece_of = [&](std::size_t n) {
-    return keys.subspan(n * kPiece, std::min(kPiece, keys.size() - n * kPiece));
-  };
   ThreadCommands commands;
-  for (std::size_t n = 0; n < pieces; ++n) {
-    const auto piece = piece_of(n);
-    commands->begin(2 + piece.size()).word("MGET");
-    layout_.generation_word(*commands, 0);
-    for (const Key& key : piece) key_word(*commands, key);
-  }
+  commands->begin(2 + keys.size()).word("MGET");
+  layout_.generation_word(*commands, 0);
+  for (const Key& key : keys) key_word(*commands, key);
 
   std::vector<std::pair<std::size_t, EntryCopy>> tagged;
   std::size_t handed = 0;  // a second run goes on where the first met trouble: nothing is handed over twice
   bool is_foreign = false;
   auto done = client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
+    auto whole = replies.array(1 + keys.size());
+    if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
+    auto first = replies.next();
+    if (!first.ok()) return Result<void>(first.take_error());
+    const std::uint64_t generation = note_generation(0, *first);
     Record record;
-    std::size_t i = 0;
-    for (std::size_t n = 0; n < pieces; ++n) {
-      const auto piece = piece_of(n);
-      auto whole = replies.array(1 + piece.size());
-      if (!whole.ok()) return Result<void>(whole.take_error());
-      if (!*whole) continue;  // refused; and so are the others
-      auto first = replies.next();
-      if (!first.ok()) return Result<void>(first.take_error());
-      const std::uint64_t generation = note_generation(0, *first);
-      for (const Key& key : piece) {
-        auto element = replies.next();
-        if (!element.ok()) return Result<void>(element.take_error());
-        const std::size_t at = i++;
-        const Fit seen = fit(*element, key, how.stale, now, generation, record);
-        if (seen == Fit::stranger) return Result<void>(replies.unexpected());
-        if (seen == Fit::foreign) is_foreign = true;
-        if (seen != Fit::hit || at < handed) continue;
-        handed = at + 1;
-        const Entry entry = entry_of(record, now);
-        if (entry.tags.empty()) {
-          found(at, entry);
-        } else {
-          tagged.emplace_back(at, EntryCopy(entry));
-        }
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      auto element = replies.next();
+      if (!element.ok()) return Result<void>(element.take_error());
+      const Fit seen = fit(*element, keys[i], how.stale, now, generation, record);
+      if (seen == Fit::stranger) return Result<void>(replies.unexpected());
+      if (seen == Fit::foreign) is_foreign = true;
+      if (seen != Fit::hit || i < handed) continue;
+      handed = i + 1;
+      const Entry entry = entry_of(record, now);
+      if (entry.tags.empty()) {
+        found(i, entry);
+      } else {
+        tagged.emplace_back(i, EntryCopy(entry));
       }
     }
     return {};
