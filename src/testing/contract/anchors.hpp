@@ -30,6 +30,9 @@ void link_races();
 void link_locks();
 void link_limits();
 void link_scopes();
+void link_cancel();
+void link_keep_alive();
+void link_growth();
 
 }  // namespace detail
 }  // namespace testing
