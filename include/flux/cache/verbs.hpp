@@ -141,8 +141,8 @@ class Verbs {
   /// loader and all get its answer: in this process, and where the store is shared across processes. What is forgotten,
   /// put or flushed while the loader runs stays so: the answer then goes to those who waited and to nobody else.
   /// An empty std::optional of the loader is handed on, and stored only under `.negative`. The loader's own exception
-  /// passes through and stores nothing. Throws RecursiveLoad, LoadTimeout, LoadCancelled. The loader may take a `Load<T>&`. Loaders
-  /// are copied where `.stale`, `.eager` or a timeout may leave them running behind the call.
+  /// passes through and stores nothing. Throws RecursiveLoad, LoadTimeout, LoadCancelled. The loader may take a
+  /// `Load<T>&`. Loaders are copied where `.stale`, `.eager` or a timeout may leave them running behind the call.
   template <class F>
   auto remember(std::string_view key, Ttl ttl, F&& load) const {
     return remembered(key, {ttl}, std::forward<F>(load));
