@@ -1,5 +1,6 @@
 // examples/11_events_stats.cpp - what happens in a cache: numbers, and a listener that hears each event.
 #include <flux/cache.hpp>
+#include <flux/cache/patterns/hot_keys.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -52,5 +53,15 @@ int main() {
   const bool hit = loaded.status == cache::LoadStatus::hit;
   // [/load]
 
-  return heard == 4 && stats.hits == 10 && stats.misses == 2 && stats.loads == 1 && hit && loaded.value == 42 ? 0 : 1;
+  // [hot]
+  // The keys that are asked for most: a bounded list, exact for what stands out.
+  cache::HotKeys hot(Cache::store());
+  for (int i = 0; i < 1'000; ++i) Cache::get<int>(i % 3 == 0 ? "answer" : "visitor " + std::to_string(i));
+  for (const cache::HotKey& one : hot.top(1)) std::cout << one.key << " was asked for " << one.count << " times\n";
+  // [/hot]
+
+  return heard == 4 && hot.top(1).front().key == "answer" && stats.hits == 10 && stats.misses == 2 &&
+                 stats.loads == 1 && hit && loaded.value == 42
+             ? 0
+             : 1;
 }

@@ -14,6 +14,9 @@
 #include "report.hpp"
 #include "service.hpp"
 #include "traffic.hpp"
+#if SHOP_HAS_REDIS
+#include "two_processes.hpp"
+#endif
 
 namespace {
 
@@ -202,7 +205,17 @@ int run(const Options& options) {
   }
   heading("The shop");
   show_catalogue(catalogue, database.categories().size());
-  return Demonstration(database, catalogue, options).run() ? 0 : 1;
+  if (!Demonstration(database, catalogue, options).run()) return 1;
+#if SHOP_HAS_REDIS
+  if (!options.redis.empty()) {
+    heading("Two processes: memory in each, redis behind");
+    if (!show_two_processes(database, options)) {
+      say("  DOES NOT HOLD: a price changed in another process was not seen, or the old one was seen again");
+      return 1;
+    }
+  }
+#endif
+  return 0;
 }
 
 }  // namespace
@@ -214,6 +227,9 @@ int main(int argc, char** argv) {
       std::fputs(kHelp, stdout);
       return 0;
     }
+#if SHOP_HAS_REDIS
+    if (options.office && !options.redis.empty()) return run_office(options);
+#endif
     return run(options);
   } catch (const UsageError& error) {
     std::fprintf(stderr, "shop: %s; see shop --help\n", error.what());

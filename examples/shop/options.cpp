@@ -5,7 +5,8 @@
 
 namespace shop {
 
-const char* const kHelp = R"(shop [--store NAME] [--products N] [--requests N] [--data DIR] [--quick]
+const char* const kHelp =
+    R"(shop [--store NAME] [--products N] [--requests N] [--data DIR] [--redis HOST:PORT] [--quick]
 
 A shop with the packages of this Debian machine as its goods. It serves the same customers without a cache, with a cold
 one and with a warm one, shows what that saved, and changes a price under their eyes.
@@ -15,6 +16,9 @@ one and with a warm one, shows what that saved, and changes a price under their 
   --products N    at most N products, the most popular ones (1 to 1000000; default: all)
   --requests N    how many requests the customers make (100 to 10000000; default 40000)
   --data DIR      where database and caches are kept (default: shop_data, here)
+  --redis H:P     a redis server: then the shop also runs in two processes, memory in each and the server behind, and
+                  one of them changes a price
+  --office        be the other process: read lines "PRODUCT CENTS", and change the price
   --quick         2000 products and 3000 requests, unless said otherwise: over in a few seconds
   --help          this
 )";
@@ -66,6 +70,15 @@ Options read_options(int argc, char** argv) {
       take_value();
       options.requests = number("--requests", value, 100, 10'000'000);
       requests_said = true;
+    } else if (name == "--office") {
+      options.office = true;
+    } else if (name.starts_with("--redis")) {
+      take_value();
+      const std::size_t colon = value.rfind(':');
+      if (colon == value.npos || colon == 0)
+        throw UsageError("--redis wants HOST:PORT, not \"" + std::string(value) + '"');
+      number("--redis", value.substr(colon + 1), 1, 65'535);
+      options.redis = value;
     } else if (name.starts_with("--data")) {
       take_value();
       if (value.empty()) throw UsageError("--data wants the name of a directory");

@@ -11,6 +11,8 @@ struct Options {
   std::size_t products = 100'000;  // at most so many
   std::size_t requests = 40'000;
   std::string data = "shop_data";  // a directory, made where it is missing
+  std::string redis{};             // host:port of a server; empty: there is none
+  bool office = false;             // be the other process
   bool quick = false;
   bool help = false;
 };

@@ -1,8 +1,10 @@
 // Turns and counts by key: who may fill a nearer part from a farther one, and in which order writers of a key go.
 //
 // Somebody who fills looks at the count before he reads the farther part, and fills under the stripe's lock only where
-// the count is still the same. Somebody who invalidates changes the farther part first, then raises the count and
-// empties the nearer part under the lock. So a fill is either early enough to be emptied, or refused.
+// the count is still the same. Somebody who invalidates changes the farther part first; then, under the lock, he
+// empties the nearer parts and raises the count. So a fill is either early enough to be emptied, or refused. The count
+// goes up last: between the first and the last of several nearer parts one could look, read a part that is not yet
+// emptied, and fill a nearer one that is.
 #pragma once
 #include <flux/cache/engine/registry.hpp>
 #include <flux/cache/key.hpp>
@@ -40,8 +42,8 @@ class Stripes final : private engine::Registered {
   void invalidate(const Key& key, Work&& work) {
     Stripe& stripe = of(key);
     const engine::Held held(stripe.lock);
-    stripe.count.fetch_add(1, std::memory_order_acq_rel);
     work();
+    stripe.count.fetch_add(1, std::memory_order_acq_rel);
   }
   /// After a write to the farther part: `fill` where nobody else wrote since `ticket`, `drop` otherwise, for then
   /// nobody knows whose write came last. Ends all fills under way.
@@ -50,15 +52,14 @@ class Stripes final : private engine::Registered {
     Stripe& stripe = of(key);
     const engine::Held held(stripe.lock);
     const bool alone = look(key) == ticket;
-    stripe.count.fetch_add(1, std::memory_order_acq_rel);
     alone ? fill() : drop();
+    stripe.count.fetch_add(1, std::memory_order_acq_rel);
   }
-  /// Likewise for all keys at once.
-  template <class Work>
-  void invalidate_all(Work&& work) {
+  /// Ends all fills under way, of all keys. What was filled before can be emptied now, what is filled from here on was
+  /// read from here on: so once for each part, after the next farther one was emptied and before it is emptied itself.
+  void end_fills() {
     all_.fetch_add(1, std::memory_order_acq_rel);
     for (Stripe& stripe : stripes_) const engine::Held passed(stripe.lock);
-    work();
   }
 
   /// The writers of these keys take turns.

@@ -181,7 +181,7 @@ void warn_of_nested_prefixes(Config& config) {
 struct Said {
   std::string prefix{}, serializer{}, compression{}, on_error{};
   std::optional<Ttl> ttl{};
-  bool frame = true, prohibit_flush = false;
+  bool frame = true, prohibit_flush = false, hash_keys = false;
   std::uint64_t max_value = 0;
   Duration timeout{0};
   std::optional<BreakerOptions> circuit_breaker{};
@@ -253,6 +253,7 @@ StoreRules rules_of(const Config& config, std::string_view store) {
   rules.repository.ttl = said.ttl;
   rules.repository.on_error = said.on_error == "throw" ? OnError::raise : OnError::soft;
   rules.repository.prohibit_flush = said.prohibit_flush;
+  rules.repository.hash_keys = said.hash_keys;
   rules.repository.max_key_bytes = config.limits.key;
   rules.repository.max_tags = static_cast<std::size_t>(config.limits.tags);
   rules.repository.max_tag_bytes = config.limits.tag;

@@ -132,6 +132,16 @@ void describe(Fields& fields, RedisConnection& connection) {
   fields.text("server_name", connection.server_name);
   fields.flag("verify", connection.verify);
   fields.group("sentinel", connection.sentinel);
+  fields.flag("cluster", connection.cluster);
+  fields.each("seeds", connection.seeds);
+  fields.flag("replica_reads", connection.replica_reads);
+  if (!connection.cluster && !connection.seeds.empty()) fields.mistake("seeds", "only a cluster has such");
+  if (!connection.cluster && connection.replica_reads) fields.mistake("replica_reads", "only a cluster has such");
+  if (connection.cluster && !connection.sentinel.nodes.empty())
+    fields.mistake("cluster", "a cluster needs no sentinels");
+  if (connection.cluster && !connection.socket.empty())
+    fields.mistake("cluster", "its nodes are reached by host and port");
+  if (connection.cluster && connection.database != 0) fields.mistake("database", "a cluster has the database 0 alone");
 }
 
 void describe(Fields& fields, RedisConfig& config) {

@@ -68,8 +68,15 @@ std::unique_ptr<Error> Core::check(std::string_view key, const char* operation) 
   std::string what = key.empty() ? "the key is empty"
                                  : "the key has " + std::to_string(key.size()) + " bytes, over the limit of " +
                                        std::to_string(options_.max_key_bytes);
-  return std::make_unique<Error>(
-      Error{Errc::bad_key, std::move(what), name_, operation, std::string(key.substr(0, 64))});
+  return std::make_unique<Error>(Error{Errc::bad_key, std::move(what), name_, operation, shown(key.substr(0, 64))});
+}
+
+std::string Core::shown(std::string_view key) const {
+  if (!options_.hash_keys || key.empty()) return std::string(key);
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (std::uint64_t i = 0, bits = hash_key(key); i < 16; ++i, bits >>= 4) text += digits[bits & 15];
+  return text;
 }
 
 std::unique_ptr<Error> Core::check(const Tags& tags) const {
@@ -88,7 +95,7 @@ std::unique_ptr<Error> Core::check(const Tags& tags) const {
 std::unique_ptr<Error> Core::failed(std::unique_ptr<Error> error, const char* operation, std::string_view key) {
   error->store = name_;
   if (error->operation.empty()) error->operation = operation;
-  if (error->key.empty()) error->key = key;
+  if (error->key.empty() || options_.hash_keys) error->key = shown(key);
   switch (error->code) {
     case Errc::unavailable:
     case Errc::timeout:
@@ -172,7 +179,7 @@ Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags*
     counters_.add(Count::wrong_type);
     emit(EventKind::miss, key, tags, MissCause::wrong_type);
     return Error{Errc::wrong_type, "another type is stored than the wanted " + std::string(as->name), name_, operation,
-                 std::string(key)};
+                 shown(key)};
   }
   emit(EventKind::miss, key, tags, *there ? MissCause::tags : MissCause::absent);
   return false;
@@ -549,7 +556,10 @@ Listening Core::listen(Listener listener, const ListenOptions& how) {
   return Listening(std::move(both), std::move(dropped));
 }
 
-void Core::tell(const Event& event) {
+void Core::tell(const Event& raw) {
+  Event event = raw;
+  const std::string key = options_.hash_keys ? shown(raw.key) : std::string();
+  if (options_.hash_keys) event.key = key;
   std::vector<std::shared_ptr<Listeners::One>> all;
   {
     const std::scoped_lock guard(listeners_->mutex);

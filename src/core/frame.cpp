@@ -210,19 +210,30 @@ Loaded decode_frame(std::string_view bytes, const Type& type, const Limits& limi
       *opened, limits, [&](std::string_view payload) { return load_payload(opened->info, payload, type, limits); });
 }
 
-Result<std::string> decode_text_frame(std::string_view bytes, const Limits& limits, const Format* plain) {
+Result<void> with_text_frame(std::string_view bytes, const Limits& limits, const Format* plain,
+                             detail::FunctionRef<void(std::string_view text)> deliver) {
   const Type& type = type_of<std::string>();
   if (!is_frame(bytes) && plain != nullptr) {
     Loaded loaded = decode_frame(bytes, type, limits, plain);
-    if (!loaded.ok()) return Result<std::string>(loaded.take_error());
-    return std::move(*static_cast<std::string*>(loaded->get()));
+    if (!loaded.ok()) return Result<void>(loaded.take_error());
+    deliver(*static_cast<const std::string*>(loaded->get()));
+    return {};
   }
   auto opened = open_frame(bytes);
-  if (!opened.ok()) return Result<std::string>(opened.take_error());
+  if (!opened.ok()) return Result<void>(opened.take_error());
   if (opened->info.fingerprint != type.fingerprint) return other_type(opened->info.fingerprint, type);
   if (opened->info.lane != Lane::text) return error(Errc::corrupt, "a frame at odds with itself");
-  return with_payload<std::string>(
-      *opened, limits, [](std::string_view payload) -> Result<std::string> { return std::string(payload); });
+  return with_payload<void>(*opened, limits, [&](std::string_view payload) -> Result<void> {
+    deliver(payload);
+    return {};
+  });
+}
+
+Result<std::string> decode_text_frame(std::string_view bytes, const Limits& limits, const Format* plain) {
+  std::string text;
+  auto done = with_text_frame(bytes, limits, plain, [&](std::string_view whole) { text = whole; });
+  if (!done.ok()) return Result<std::string>(done.take_error());
+  return text;
 }
 
 Result<FrameInfo> inspect_frame(std::string_view bytes) {

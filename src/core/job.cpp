@@ -76,7 +76,7 @@ void Job::stamp(std::string_view tag) {
   if (std::any_of(stamps_.begin(), stamps_.end(), [&](const Stamp& seen) { return seen.name == tag; })) return;
   if (stamps_.size() >= core_->options().max_tags)
     raise(Error{Errc::bad_tag, "the loader names more than " + std::to_string(core_->options().max_tags) + " tags",
-                core_->name(), "remember", key_});
+                core_->name(), "remember", core_->shown(key_)});
   auto epochs = core_->store()->epochs({&tag, 1});
   // Without an epoch the answer cannot be protected, so it is not stored.
   if (!epochs.ok()) claimed_ = false;
@@ -149,7 +149,7 @@ bool Job::write(const ValueView& value, const Expiry& expiry, const Notes& notes
     if (!there.ok() || version == 0) return false;
   }
   const auto labels = stamps();
-  const bool said = notes.negative || notes.cost != 0 || notes.throttle_until != 0;
+  const bool said = notes.negative || notes.cost != 0 || notes.life != 0 || notes.throttle_until != 0;
   const std::string encoded = said ? notes.encode() : std::string();
   auto written = core_->store()->put(key, {.value = value, .expiry = expiry, .tags = labels, .notes = encoded},
                                      {When::unchanged, version});
@@ -203,7 +203,8 @@ bool Job::succeeded(const Value& answer, LoadSaid& said, Duration took) {
   if (said.ttl) without_until.until.reset();
   const auto expiry = core_->expiry_of({life.ttl, &without_until});
   if (!expiry) return release(), false;
-  const Notes notes{.cost = options_.beta > 0 ? std::max<Duration::rep>(took.count(), 1) : 0};
+  const Notes notes{.cost = options_.beta > 0 ? std::max<Duration::rep>(took.count(), 1) : 0,
+                    .life = options_.eager > 0 && said.ttl ? said.ttl->length().count() : 0};
   return write(answer.view(), *expiry, notes);
 }
 
@@ -221,7 +222,8 @@ void Job::run(LoaderRef load) {
   try {
     const Piloting at_work(*flight_);
     landing.value = load(said);
-    if (said.failure) throw LoadFailed(Error{Errc::unavailable, *said.failure, core_->name(), "remember", key_});
+    if (said.failure)
+      throw LoadFailed(Error{Errc::unavailable, *said.failure, core_->name(), "remember", core_->shown(key_)});
     if (said.not_modified && said.stale != nullptr) landing.value = stale;
   } catch (...) {
     landing = {{}, std::current_exception()};

@@ -63,6 +63,10 @@ class Job : public std::enable_shared_from_this<Job> {
 
   const Snapshot& snapshot() const noexcept { return snapshot_; }
   void see(Snapshot snapshot) { snapshot_ = std::move(snapshot); }
+  /// The tags of the call and of the loader with their epochs as they were when they were named; borrowed.
+  std::vector<TagStamp> stamps() const;
+  /// The ticket was placed, so that an answer may be stored.
+  bool may_store() const noexcept { return claimed_; }
   const std::shared_ptr<Flight>& flight() const noexcept { return flight_; }
 
  private:
@@ -71,7 +75,6 @@ class Job : public std::enable_shared_from_this<Job> {
     std::uint64_t epoch;
   };
 
-  std::vector<TagStamp> stamps() const;
   void stamp(std::string_view tag);
   bool succeeded(const Value& answer, LoadSaid& said, Duration took);
   /// Writes over the ticket; false: it is gone.

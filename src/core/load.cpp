@@ -61,6 +61,7 @@ class Call {
   Call(Core& core, const LoadRequest& request) : core_(core), request_(request), wishes_(request.life.options) {}
 
   LoadStatus go(bool even_if_fresh);
+  LoadStatus look_and_load(bool even_if_fresh);
   /// A refresh behind a fresh value; starts none where one is on its way.
   void refresh_behind(Snapshot seen);
 
@@ -128,7 +129,7 @@ std::optional<LoadStatus> Call::wait(Flight& flight, const Snapshot& seen) {
   if (soft <= hard) return serve(seen, EventKind::stale_hit);
   if (has_stale) return serve(seen, EventKind::stale_hit);
   throw LoadTimeout(Error{Errc::timeout, "the loader was not done within the hard timeout", core_.name(), "remember",
-                          std::string(request_.key)});
+                          core_.shown(request_.key)});
 }
 
 void Call::raise_cancelled() const {
@@ -153,6 +154,17 @@ std::optional<LoadStatus> Call::already_there(const Snapshot& seen, bool even_if
 }
 
 LoadStatus Call::go(bool even_if_fresh) {
+  try {
+    return look_and_load(even_if_fresh);
+  } catch (const RecursiveLoad& circle) {  // from a flight, which knows nothing of what may be shown
+    if (!core_.options().hash_keys) throw;
+    Error why = circle.error();
+    why.key = core_.shown(request_.key);
+    throw RecursiveLoad(std::move(why));
+  }
+}
+
+LoadStatus Call::look_and_load(bool even_if_fresh) {
   const std::uint64_t moment = next_moment();
   for (;;) {
     Snapshot seen = Job::look(core_, request_.tags, request_.key, request_.as);
@@ -201,7 +213,7 @@ std::optional<LoadStatus> Call::wait_for_claim(const std::shared_ptr<Job>& job, 
       }
       if (Steady::now() >= hard)
         throw LoadTimeout(Error{Errc::timeout, "another process was not done within the hard timeout", core_.name(),
-                                "remember", std::string(request_.key)});
+                                "remember", core_.shown(request_.key)});
       const auto spread = static_cast<std::uint64_t>(pause.count());
       const Duration length = pause / 2 + Duration(static_cast<Duration::rep>(random_below(spread)));
       // Nobody lands our own flight meanwhile: a sleep that the caller may be called away from.
@@ -241,15 +253,16 @@ LoadStatus Call::lead(const std::shared_ptr<Job>& job) {
 }
 
 void Call::refresh_behind(Snapshot seen) {
-  bool leads = false;
-  const auto flight = core_.flights().join_or_lead(request_.key, next_moment(), seen.ticket(), leads);
-  if (!leads) return;
-  const auto job = std::make_shared<Job>(core_.shared_from_this(), request_, flight, std::move(seen));
+  std::shared_ptr<Job> job;
   try {
+    bool leads = false;
+    const auto flight = core_.flights().join_or_lead(request_.key, next_moment(), seen.ticket(), leads);
+    if (!leads) return;
+    job = std::make_shared<Job>(core_.shared_from_this(), request_, flight, std::move(seen));
     if (job->claim() == Job::Claim::won && send_behind(job)) return;
   } catch (...) {  // the fresh value was served; a refresh that cannot start is no error of the caller's
   }
-  job->settle({.look_again = true});
+  if (job) job->settle({.look_again = true});
 }
 
 }  // namespace
@@ -263,7 +276,7 @@ LoadStatus Core::load(const LoadRequest& request) {
   bool fits = false;
   bool tagged = true;
   Instant fresh_until = kNever;
-  std::int64_t cost = 0;
+  Notes notes;
   auto there = [&]() -> Result<bool> {
     const Key key(request.key);
     if (!early) {
@@ -278,7 +291,7 @@ LoadStatus Core::load(const LoadRequest& request) {
     return store_->get(key, {.as = &request.as}, [&](const Entry& entry) {
       if (request.tags != nullptr && !(tagged = carries(entry, *request.tags))) return;
       fits = request.take(entry.value);
-      if (early) fresh_until = entry.expiry.fresh_until, cost = Notes::decode(entry.notes).cost;
+      if (early) fresh_until = entry.expiry.fresh_until, notes = Notes::decode(entry.notes);
     });
   }();
   const bool hit = there.ok() && *there && fits && tagged;
@@ -291,8 +304,9 @@ LoadStatus Core::load(const LoadRequest& request) {
   if (hit) [[likely]] {
     if (!early || fresh_until == kNever) return LoadStatus::hit;
     const Duration left = fresh_until - clock_->now();
-    if (due_early(options->beta, cost, left)) return Call(*this, request).go(true);
-    const auto life = request.life.ttl ? request.life.ttl : options_.ttl;
+    if (due_early(options->beta, notes.cost, left)) return Call(*this, request).go(true);
+    auto life = request.life.ttl ? request.life.ttl : options_.ttl;
+    if (notes.life != 0) life = Duration(notes.life);
     if (options->eager > 0 && options->eager < 1 && life && !life->is_forever() &&
         static_cast<double>(left.count()) < (1 - options->eager) * static_cast<double>(life->length().count())) {
       Call(*this, request).refresh_behind(Job::look(*this, request.tags, request.key, request.as));

@@ -100,6 +100,8 @@ void Core::load_many(const BatchLoadRequest& request) {
     failure = std::current_exception();
   }
 
+  const bool may_add = !led.empty() && led.front().second->may_store() &&
+                       (request.life.options == nullptr || !request.life.options->skip_store);
   for (const auto& [i, job] : led) {
     const auto answer = answers.find(std::string(request.keys[i]));
     job->run([&](LoadSaid&) {
@@ -119,8 +121,21 @@ void Core::load_many(const BatchLoadRequest& request) {
     if (answer != answers.end()) answers.erase(answer);
   }
   if (failure && led.empty()) std::rethrow_exception(failure);
-  for (const auto& [key, value] : answers)
-    settle(put(request.tags, key, value.view(), request.life, When::always), false);
+  // What nobody asked for had no ticket: it is added where nothing lives, so that it writes over nothing newer, and
+  // under the epochs from before the loader.
+  const auto expiry = expiry_of(request.life);
+  for (const auto& [key, value] : answers) {
+    if (!may_add || !expiry) break;
+    if (check(key, "remember_many")) continue;
+    const auto labels = led.front().second->stamps();
+    auto written = store_->put(Key(key), {.value = value.view(), .expiry = *expiry, .tags = labels}, {When::absent});
+    if (!written.ok()) {
+      settle(Result<bool>(failed(written.take_error(), "remember_many", key)), false);
+    } else if (*written) {
+      counters_.add(Count::put);
+      emit(EventKind::put, key, request.tags);
+    }
+  }
 
   for (const std::size_t i : others) {
     const std::vector<std::string> name{std::string(request.keys[i])};

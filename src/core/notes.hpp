@@ -1,7 +1,7 @@
 // The small facts that travel with an entry for the sake of loads. Empty for everything that was simply put.
 //
 // Layout, little endian: one byte of version (1), one of flags, then the fields whose flag is set, in this order:
-//   token (8), throttle_until as wall time in microseconds (8), cost in microseconds (8).
+//   token (8), throttle_until as wall time in microseconds (8), cost in microseconds (8), life in microseconds (8).
 // A stored note of an unknown version reads as empty.
 #pragma once
 #include <flux/cache/clock.hpp>
@@ -21,11 +21,13 @@ struct Notes {
   std::uint64_t token = 0;          ///< which load the placeholder belongs to
   std::int64_t throttle_until = 0;  ///< wall time before which a failed load is not tried again
   std::int64_t cost = 0;            ///< how long the load took, in microseconds
+  std::int64_t life = 0;            ///< the lifetime that the loader set for an eager entry, in microseconds
 
   std::string encode() const {
-    std::string out{'\1', static_cast<char>((placeholder ? 1 : 0) | (negative ? 2 : 0) | (token != 0 ? 4 : 0) |
-                                            (throttle_until != 0 ? 8 : 0) | (cost != 0 ? 16 : 0))};
-    for (const std::int64_t field : {static_cast<std::int64_t>(token), throttle_until, cost})
+    std::string out{'\1',
+                    static_cast<char>((placeholder ? 1 : 0) | (negative ? 2 : 0) | (token != 0 ? 4 : 0) |
+                                      (throttle_until != 0 ? 8 : 0) | (cost != 0 ? 16 : 0) | (life != 0 ? 32 : 0))};
+    for (const std::int64_t field : {static_cast<std::int64_t>(token), throttle_until, cost, life})
       if (field != 0) out.append(reinterpret_cast<const char*>(&field), sizeof field);
     return out;
   }
@@ -48,6 +50,7 @@ struct Notes {
     notes.token = static_cast<std::uint64_t>(field(4));
     notes.throttle_until = field(8);
     notes.cost = field(16);
+    notes.life = field(32);
     return notes;
   }
 };

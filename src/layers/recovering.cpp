@@ -3,8 +3,11 @@
 
 #include <cstring>
 #include <mutex>
+#include <optional>
+#include <unordered_map>
 
 #include "composite/background.hpp"
+#include "composite/stripes.hpp"
 #include "recovery_log.hpp"
 
 namespace flux::cache {
@@ -87,6 +90,8 @@ class RecoveringStore final : public Recovering, private engine::Registered {
 
   Result<void> flush(const Scope& scope) override {
     if (waits()) catch_up_if_due();
+    std::optional<Turn> turn;
+    if (waits()) turn.emplace(turns_, Turn::All{});
     const std::int64_t wall = now();
     Result<void> done;
     if (!waits() || scope.tags.empty()) {
@@ -186,16 +191,29 @@ class RecoveringStore final : public Recovering, private engine::Registered {
   }
 
   void overtaken(std::string_view key, std::int64_t wall) override {
+    take_back(key, wall);
     if (!waits()) return;
     const engine_guard guard(mutex_);
     const auto operation = log_.about(key);
-    if (operation && (*operation)->key == key && (*operation)->wall < wall) log_.drop(key);
+    const bool is_older = operation && (*operation)->key == key && (*operation)->wall < wall;
+    if (is_older && (*operation)->only == 0) log_.drop(key);  // what is to be taken back must go all the same
     count();
+  }
+  void overtaken_by_flush(std::span<const std::string_view> tags, bool any, std::int64_t wall) override {
+    take_back(tags, any, wall);
+    if (!waits()) return;
+    const engine_guard guard(mutex_);
+    log_.flushed(tags, any, wall);
   }
 
   bool catch_up() override {
     const std::unique_lock alone(catching_up_, std::try_to_lock);
-    if (!alone) return false;
+    return alone && do_all();
+  }
+
+ private:
+  /// What waits, in order, as far as the store takes it. By one thread at a time.
+  bool do_all() {
     for (;;) {
       RecoveryLog::Operation next;
       std::uint64_t number = 0;
@@ -209,20 +227,38 @@ class RecoveringStore final : public Recovering, private engine::Registered {
                 .entry = EntryCopy(first->second.entry.view()),
                 .tags = first->second.tags,
                 .any = first->second.any,
-                .wall = first->second.wall};
+                .wall = first->second.wall,
+                .only = first->second.only};
       }
-      if (!redo(next)) return false;
       {
+        // Nobody writes the key between the look and the write, nor finds what waits gone before it is done.
+        const auto turn = next.key.empty() ? Turn(turns_, Turn::All{}) : Turn(turns_, Key(next.key));
+        if (!is_first(number)) continue;
+        if (!redo(next)) return false;
         const engine_guard guard(mutex_);
+        const auto* const first = log_.first();
+        if (first != nullptr && first->first == number && first->second.kind != next.kind) continue;
+        // Word of something later came while it was done.
+        if ((first == nullptr || first->first != number) && next.kind == RecoveryLog::Kind::put &&
+            !log_.about(next.key))
+          log_.forget(next.key, next.wall, next.wall);
         log_.done(number);
         count();
       }
-      if (options_.on_caught_up) options_.on_caught_up(next.key);
+      if (options_.on_caught_up)
+        options_.on_caught_up({.key = next.key, .tags = next.tags, .any = next.any, .wall = next.wall});
     }
   }
 
- private:
   using engine_guard = std::scoped_lock<engine::Lock>;
+  using Turn = composite::Stripes::Turn;
+
+  /// A put that waited and was done, for as long as word of something later may still come.
+  struct Redone {
+    EntryCopy tags;
+    std::int64_t wall;
+    std::chrono::steady_clock::time_point when;
+  };
 
   void before_fork() noexcept override { mutex_.lock(); }
   void after_fork() noexcept override { mutex_.unlock(); }
@@ -298,6 +334,9 @@ class RecoveringStore final : public Recovering, private engine::Registered {
         return held_up(key, operation);
       }
     }
+    std::optional<Turn> turn;
+    if (waits()) [[unlikely]]
+      turn.emplace(turns_, key);
     auto done = go();
     if (done.ok()) {
       if (waits()) [[unlikely]] {
@@ -315,6 +354,58 @@ class RecoveringStore final : public Recovering, private engine::Registered {
     }
     try_later();
     return done;
+  }
+
+  bool is_first(std::uint64_t number) const {
+    const engine_guard guard(mutex_);
+    const auto* const first = log_.first();
+    return first != nullptr && first->first == number;
+  }
+
+  void remember(const RecoveryLog::Operation& operation) {
+    Entry bare = operation.entry.view();
+    bare.value = {};
+    bare.notes = {};
+    const auto moment = std::chrono::steady_clock::now();
+    const engine_guard guard(mutex_);
+    if (redone_.size() >= options_.max_keys)
+      std::erase_if(redone_, [&](const auto& one) { return moment - one.second.when > std::chrono::minutes(1); });
+    if (redone_.size() >= options_.max_keys) redone_.erase(redone_.begin());
+    redone_.insert_or_assign(operation.key, Redone{EntryCopy(bare), operation.wall, moment});
+    has_redone_.store(true, std::memory_order_release);
+  }
+  /// What was done although somebody was later is forgotten again, where it still stands.
+  void take_back(std::string_view key, std::int64_t wall) {
+    if (!has_redone_.load(std::memory_order_acquire)) return;
+    {
+      const engine_guard guard(mutex_);
+      const auto done = redone_.find(std::string(key));
+      if (done == redone_.end() || done->second.wall >= wall || log_.about(key)) return;
+      log_.forget(key, done->second.wall, done->second.wall);
+      count();
+    }
+    catch_up_behind();
+  }
+  void take_back(std::span<const std::string_view> tags, bool any, std::int64_t wall) {
+    if (!has_redone_.load(std::memory_order_acquire)) return;
+    {
+      const engine_guard guard(mutex_);
+      const std::size_t before = log_.size();
+      for (const auto& [key, done] : redone_) {
+        if (done.wall >= wall || log_.about(key)) continue;
+        if (tags.empty() || RecoveryLog::is_hit(done.tags.view(), tags, any)) log_.forget(key, done.wall, done.wall);
+      }
+      if (log_.size() == before) return;
+      count();
+    }
+    catch_up_behind();
+  }
+  void catch_up_behind() {
+    background_.submit([this] {
+      const std::scoped_lock alone(catching_up_);  // who is at it may have looked before this was added
+      (void)do_all();
+    });
+    try_later();
   }
 
   /// Does one waiting operation; false: the store is still away.
@@ -338,19 +429,18 @@ class RecoveringStore final : public Recovering, private engine::Registered {
       });
       if (!there.ok() && is_transient(there.error().code)) return false;
       if (written && *written > operation.wall) return true;  // somebody was later, and wins
+      if (operation.only != 0 && written != operation.only) return true;
       const bool dead = !operation.entry.view().expiry.is_fresh(clock_.now());
       const bool unsure = version != 0 && !written;
       if (operation.kind == RecoveryLog::Kind::forget || dead || unsure) {
         auto gone = version != 0 ? inner().forget(key, {version}) : inner().forget(key, {});
         if (!well(gone)) return false;
-        if (version == 0 || !there.ok()) return true;
-        std::uint64_t left = 0;
-        (void)inner().get(key, {.stale = true}, [&](const Entry& entry) { left = entry.version; });
-        if (left != version) return true;
-        continue;
+        if (version == 0 || !there.ok() || (gone.ok() && *gone)) return true;
+        continue;  // somebody wrote between the look and this: he may have been earlier, or later
       }
       auto done = inner().put(key, operation.entry.view(), {When::unchanged, version});
       if (!well(done)) return false;
+      if (done.ok() && *done) remember(operation);
       if (!done.ok() || *done) return true;
     }
     return true;  // many write here at once; the last of them is newer than what waited
@@ -388,6 +478,9 @@ class RecoveringStore final : public Recovering, private engine::Registered {
   std::atomic<std::size_t> waiting_{0};
   std::atomic<std::int64_t> next_attempt_{0};
   std::atomic<bool> scheduled_{false};
+  composite::Stripes turns_;
+  std::unordered_map<std::string, Redone> redone_;
+  std::atomic<bool> has_redone_{false};
   composite::Background background_;
 };
 

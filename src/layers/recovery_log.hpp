@@ -24,6 +24,7 @@ class RecoveryLog {
     std::vector<std::string> tags{};
     bool any = false;
     std::int64_t wall = 0;  ///< when it was asked for, in microseconds of wall time
+    std::int64_t only = 0;  ///< other than 0, of a forget: only what was put at that time
   };
 
   explicit RecoveryLog(std::size_t max_keys) : max_keys_(std::max<std::size_t>(max_keys, 1)) {}
@@ -35,8 +36,8 @@ class RecoveryLog {
     operation.entry = EntryCopy(entry);
     add(std::move(operation));
   }
-  void forget(std::string_view key, std::int64_t wall) {
-    add({.kind = Kind::forget, .key = std::string(key), .wall = wall});
+  void forget(std::string_view key, std::int64_t wall, std::int64_t only = 0) {
+    add({.kind = Kind::forget, .key = std::string(key), .wall = wall, .only = only});
   }
   /// What came before it does not matter any more.
   void flush(std::int64_t wall) {
@@ -72,17 +73,26 @@ class RecoveryLog {
   }
   /// Has the entry been flushed by a waiting flush of its tags?
   bool flushes(const Entry& entry) const {
-    for (const auto& [number, operation] : operations_) {
-      if (operation.kind != Kind::flush_tags) continue;
-      const auto carried = [&](const std::string& tag) {
-        return std::any_of(entry.tags.begin(), entry.tags.end(), [&](const TagStamp& has) { return has.name == tag; });
-      };
-      const auto& tags = operation.tags;
-      if (operation.any ? std::any_of(tags.begin(), tags.end(), carried)
-                        : std::all_of(tags.begin(), tags.end(), carried))
-        return true;
-    }
+    for (const auto& [number, operation] : operations_)
+      if (operation.kind == Kind::flush_tags && is_hit(entry, operation.tags, operation.any)) return true;
     return false;
+  }
+  template <class Tags>
+  static bool is_hit(const Entry& entry, const Tags& tags, bool any) {
+    const auto carried = [&](std::string_view tag) {
+      return std::any_of(entry.tags.begin(), entry.tags.end(), [&](const TagStamp& has) { return has.name == tag; });
+    };
+    return any ? std::any_of(tags.begin(), tags.end(), carried) : std::all_of(tags.begin(), tags.end(), carried);
+  }
+
+  /// Somebody else flushed at that time: older puts of what the flush hit only take away what they would have replaced.
+  void flushed(std::span<const std::string_view> tags, bool any, std::int64_t wall) {
+    for (auto& [number, operation] : operations_) {
+      if (operation.kind != Kind::put || operation.wall >= wall) continue;
+      if (!tags.empty() && !is_hit(operation.entry.view(), tags, any)) continue;
+      operation.kind = Kind::forget;
+      operation.entry = EntryCopy();
+    }
   }
 
   /// The oldest operation, with its number.

@@ -274,6 +274,10 @@ Result<void> Stream::shake_hands(const TlsContext& tls, const Deadline& deadline
   }
 }
 
+void Stream::interrupt() noexcept {
+  if (fd_ >= 0) ::shutdown(fd_, SHUT_RDWR);
+}
+
 bool Stream::is_quiet() noexcept {
   char byte[1];
   if (tls_ == nullptr) {

@@ -43,6 +43,8 @@ class Stream {
 
   /// The peer has neither said anything nor gone. One system call.
   bool is_quiet() noexcept;
+  /// From another thread: whoever sends or receives here fails at once.
+  void interrupt() noexcept;
   bool is_open() const noexcept { return fd_ >= 0; }
   const Endpoint& endpoint() const noexcept { return *endpoint_; }
   /// In a child of fork: lets go of the socket, which is the parent's, without a word to the peer.

@@ -1,33 +1,8 @@
 // The composites pass what their parts pass.
-#include <flux/cache/testing/repository_contract.hpp>
-
-#include "parts.hpp"
+#include "compose.hpp"
 
 namespace flux::cache::testing {
 namespace {
-
-using Compose = StorePtr (*)(std::vector<StorePtr> parts, const Clock& clock);
-
-ContractParam of(const Parts& parts, Compose compose, bool is_shared = false) {
-  ContractParam param{.make = [parts, compose](const Clock& clock) { return compose(parts.make(clock), clock); }};
-  if (is_shared) param.again = [parts, compose](const Clock& clock) { return compose(parts.again(clock), clock); };
-  return param;
-}
-
-StorePtr replicated(std::vector<StorePtr> parts, const Clock& clock) {
-  return make_replicated(std::move(parts), WritePolicy::all, {.clock = &clock});
-}
-StorePtr sharded(std::vector<StorePtr> parts, const Clock& clock) {
-  ShardingOptions shards;
-  for (std::size_t i = 0; i < parts.size(); ++i) shards.nodes.push_back("shard " + std::to_string(i));
-  return make_sharded(std::move(parts), shards, {.clock = &clock});
-}
-StorePtr primary(std::vector<StorePtr> parts, const Clock& clock) {
-  return make_primary(std::move(parts), {.clock = &clock});
-}
-StorePtr tiered(std::vector<StorePtr> parts, const Clock& clock) {
-  return make_tiered(std::move(parts), {.clock = &clock});
-}
 
 const Parts kMemories{"Memories", {"memory", "memory", "memory"}};
 const Parts kMixed{"MemoryAndFile", {"memory", "file"}};
@@ -37,12 +12,9 @@ const Parts kFiles{"Files", {"file", "file"}};
   INSTANTIATE_TEST_SUITE_P(name, StoreContract, pipelines(of(__VA_ARGS__)), pipeline_name); \
   INSTANTIATE_TEST_SUITE_P(name, RepositoryContract, repositories(of(__VA_ARGS__)), repository_name)
 
-// The store's own suite is left out here: a walk and a read may show the epochs of different parts.
-INSTANTIATE_TEST_SUITE_P(ReplicatedMemories, RepositoryContract, repositories(of(kMemories, replicated)),
-                         repository_name);
-INSTANTIATE_TEST_SUITE_P(ReplicatedMixed, RepositoryContract, repositories(of(kMixed, replicated)), repository_name);
-INSTANTIATE_TEST_SUITE_P(ReplicatedFiles, RepositoryContract, repositories(of(kFiles, replicated, true)),
-                         repository_name);
+FLUX_CACHE_COMPOSITE(ReplicatedMemories, kMemories, replicated);
+FLUX_CACHE_COMPOSITE(ReplicatedMixed, kMixed, replicated);
+FLUX_CACHE_COMPOSITE(ReplicatedFiles, kFiles, replicated, true);
 FLUX_CACHE_COMPOSITE(ShardedMemories, kMemories, sharded);
 FLUX_CACHE_COMPOSITE(ShardedFiles, kFiles, sharded, true);
 FLUX_CACHE_COMPOSITE(PrimaryMixed, kMixed, primary);

@@ -22,6 +22,18 @@ class TellSkipped : public testing::EmptyTestEventListener {
 
 }  // namespace
 
+#if defined(__SANITIZE_THREAD__)
+#define FLUX_TEST_TSAN
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FLUX_TEST_TSAN
+#endif
+#endif
+#ifdef FLUX_TEST_TSAN
+/// Children of fork begin threads of their own, which the sanitizer does not expect.
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+#endif
+
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   testing::UnitTest& tests = *testing::UnitTest::GetInstance();

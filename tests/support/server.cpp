@@ -76,6 +76,7 @@ std::unique_ptr<Server> Server::start(Command command) {
   std::unique_ptr<Server> server(new Server(std::move(command)));
   for (int attempt = 0; attempt < 10; ++attempt) {
     server->port_ = free_port();
+    server->second_port_ = free_port();
     if (server->run()) return server;
   }
   std::ifstream log(server->directory() + "log");
@@ -104,6 +105,7 @@ bool Server::run() {
   std::vector<std::string> words = command_.words;
   for (std::string& word : words) {
     fill_in(word, "@PORT@", std::to_string(port_));
+    fill_in(word, "@SECOND_PORT@", std::to_string(second_port_));
     fill_in(word, "@SOCKET@", socket());
     fill_in(word, "@DIRECTORY@", directory());
   }

@@ -19,7 +19,7 @@ namespace testing {
 /// A program that listens. Not for several threads at once. A child of fork that inherits one leaves it alone.
 class Server {
  public:
-  /// What to run: "@PORT@", "@DIRECTORY@" and "@SOCKET@" in the words are filled in.
+  /// What to run: "@PORT@", "@SECOND_PORT@", "@DIRECTORY@" and "@SOCKET@" in the words are filled in.
   struct Command {
     std::string name;
     std::vector<std::string> words;
@@ -39,6 +39,7 @@ class Server {
 
   const std::string& host() const { return host_; }
   std::uint16_t port() const { return port_; }
+  std::uint16_t second_port() const { return second_port_; }
   std::string socket() const { return directory_ / "socket"; }
   std::string directory() const { return directory_ / ""; }
   ::pid_t pid() const { return pid_; }
@@ -57,6 +58,7 @@ class Server {
   ScratchDirectory directory_;
   std::string host_ = "127.0.0.1";
   std::uint16_t port_ = 0;
+  std::uint16_t second_port_ = 0;
   ::pid_t pid_ = 0;
   ::pid_t owner_ = 0;
 };

@@ -47,17 +47,48 @@ start_server() {
   return 1
 }
 
-# start_servers - redis and memcached; exports FLUX_TEST_REDIS and FLUX_TEST_MEMCACHED, unless they are set already.
+# start_cluster - a redis cluster of three primaries with a replica each; answers the primaries' ports in $cluster_ports.
+start_cluster() {
+  local i nodes=() ports=()
+  server_pids=()
+  server_dir=$(mktemp -d)
+  for i in {1..6}; do
+    mkdir "$server_dir/$i"
+    start_server "node$i" redis-server --bind 127.0.0.1 --port @PORT@ --save '' --appendonly no --dir "$server_dir/$i" \
+      --cluster-enabled yes --cluster-node-timeout 2000 || return 1
+    nodes+=("$server_address")
+    ports+=("${server_address##*:}")
+  done
+  redis-cli --cluster create "${nodes[@]}" --cluster-replicas 1 --cluster-yes >"$server_dir/create.log" 2>&1 \
+    || { cat "$server_dir/create.log" >&2; return 1; }
+  for i in {1..6}; do
+    until redis-cli -p "${ports[i - 1]}" cluster info | grep -q cluster_state:ok; do sleep 0.1; done
+  done
+  cluster_ports="${ports[0]} ${ports[1]} ${ports[2]}"
+}
+
+# start_redis NAME - a redis server that keeps nothing on disk; answers in $server_address.
+start_redis() {
+  mkdir -p "$server_dir/$1.files"
+  start_server "$1" redis-server --bind 127.0.0.1 --port @PORT@ --save '' --appendonly no --dir "$server_dir/$1.files"
+}
+
+# start_servers - two of redis, and memcached; exports FLUX_TEST_REDIS, FLUX_TEST_SECOND_REDIS and FLUX_TEST_MEMCACHED,
+# unless they are set already.
 start_servers() {
   server_pids=()
   server_dir=$(mktemp -d)
   if [ -z "${FLUX_TEST_REDIS:-}" ]; then
-    start_server redis redis-server --bind 127.0.0.1 --port @PORT@ --save '' --appendonly no --dir "$server_dir" || return 1
+    start_redis redis || return 1
     export FLUX_TEST_REDIS=$server_address
+  fi
+  if [ -z "${FLUX_TEST_SECOND_REDIS:-}" ]; then
+    start_redis second_redis || return 1
+    export FLUX_TEST_SECOND_REDIS=$server_address
   fi
   if [ -z "${FLUX_TEST_MEMCACHED:-}" ]; then
     start_server memcached memcached -l 127.0.0.1 -p @PORT@ -U 0 -u "$(id -un)" -m 64 || return 1
     export FLUX_TEST_MEMCACHED=$server_address
   fi
-  echo "redis at $FLUX_TEST_REDIS, memcached at $FLUX_TEST_MEMCACHED"
+  echo "redis at $FLUX_TEST_REDIS and $FLUX_TEST_SECOND_REDIS, memcached at $FLUX_TEST_MEMCACHED"
 }

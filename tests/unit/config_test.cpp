@@ -223,7 +223,7 @@ TEST(Config, ChecksAThousandNestedStoresWithoutHarm) {
 TEST(Config, ReadsCommonFieldsOfEveryStore) {
   const std::string common =
       R"("prefix": "p", "serializer": "json", "compression": "gzip", "ttl": "90s", "on_error": "throw",
-      "frame": false, "max_value": "1MiB", "prohibit_flush": true, "timeout": "250ms")";
+      "frame": false, "max_value": "1MiB", "prohibit_flush": true, "hash_keys": true, "timeout": "250ms")";
   for (const char* driver : {"memory", "file", "database", "redis", "memcached", "null"})
     EXPECT_EQ(refusal_of_store("\"driver\": \"" + std::string(driver) + "\", " + common), "") << driver;
   const auto config = read_store<RedisConfig>("{\"driver\": \"redis\", " + common + "}");
@@ -690,7 +690,7 @@ TEST(StoreRules, ComeFromTheStoreFirstAndThenFromWhatStandsAroundIt) {
     "stores": {
       "plain": {"driver": "file"},
       "own":   {"driver": "file", "prefix": "o:", "serializer": "pickle", "compression": "none", "ttl": 5, "on_error": "throw",
-                "prohibit_flush": true, "max_value": 10, "timeout": 1, "frame": false},
+                "prohibit_flush": true, "hash_keys": true, "max_value": 10, "timeout": 1, "frame": false},
       "asked": {"driver": "file", "compression": true},
       "cold":  {"driver": "memcached", "options": {"compression": true, "serializer": "pickle"}},
       "near":  {"driver": "tiered", "stores": ["plain"], "ttl": [1]}},
@@ -715,6 +715,8 @@ TEST(StoreRules, ComeFromTheStoreFirstAndThenFromWhatStandsAroundIt) {
   EXPECT_EQ(own.repository.ttl->length(), 5s);
   EXPECT_EQ(own.repository.on_error, OnError::raise);
   EXPECT_TRUE(own.repository.prohibit_flush);
+  EXPECT_TRUE(own.repository.hash_keys);
+  EXPECT_FALSE(plain.repository.hash_keys);
   EXPECT_EQ(own.max_value, 10u);
   EXPECT_EQ(own.timeout, 1s);
   EXPECT_FALSE(own.frame);

@@ -30,6 +30,9 @@ class FLUX_CACHE_TYPE Backplane {
   virtual bool publish(std::string_view message) = 0;
   /// Hears until the answer goes out of scope; no call is under way once that has returned, but the one it is in.
   [[nodiscard]] virtual std::shared_ptr<void> subscribe(BackplaneListener listener) = 0;
+  /// Called now and then, in any thread, by who listens and is cut off. A carrier with a thread of its own, which a
+  /// fork has left with the parent, starts it anew here. Returns at once.
+  virtual void revive() {}
 };
 
 /// Carries messages inside this process, at once and in the sender's thread: for tests, and for several managers in one

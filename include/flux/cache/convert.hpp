@@ -63,7 +63,8 @@ class Lent {
       lent.object_ = std::forward<V>(value);
       lent.view_ = {.kind = lent.object_ ? Kind::object : Kind::none, .type = &type_of<stored_t<T>>()};
     } else {
-      lent.object_ = std::make_shared<const T>(std::forward<V>(value));
+      T* made = nullptr;
+      lent.object_ = make_object<T>(made, std::forward<V>(value));
       lent.view_ = {.kind = Kind::object, .type = &type_of<T>()};
     }
     return lent;

@@ -52,7 +52,7 @@ class FLUX_CACHE_API EntryCopy {
   ~EntryCopy();
 
   /// Valid as long as this copy stands where it is.
-  Entry view() const noexcept { return {value_.view(), expiry_, stamps_, notes_, version_}; }
+  Entry view() const noexcept { return {value_.view(), expiry_, {stamps_.data(), stamps_.size()}, notes_, version_}; }
 
  private:
   Value value_;

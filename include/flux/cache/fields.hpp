@@ -156,7 +156,8 @@ class FLUX_CACHE_API Fields {
   }
 
   /// What every store may be told: prefix, serializer, compression, ttl, on_error, frame, circuit_breaker, max_value,
-  /// prohibit_flush and timeout. Those that the struct has are read into it; the library acts on all of them.
+  /// prohibit_flush, hash_keys and timeout. Those that the struct has are read into it; the library acts on all of
+  /// them.
   template <class Config>
   void common(Config& config) {
     Common rest;
@@ -171,7 +172,7 @@ class FLUX_CACHE_API Fields {
                                     [](auto& c) -> decltype((c.circuit_breaker)) { return c.circuit_breaker; }));
     rules(config);
   }
-  /// The part of them that a composite has too: on_error, max_value, prohibit_flush and timeout.
+  /// The part of them that a composite has too: on_error, max_value, prohibit_flush, hash_keys and timeout.
   template <class Config>
   void rules(Config& config) {
     Common rest;
@@ -180,6 +181,7 @@ class FLUX_CACHE_API Fields {
     size("max_value", either(config, rest.max_value, [](auto& c) -> decltype((c.max_value)) { return c.max_value; }));
     flag("prohibit_flush",
          either(config, rest.prohibit_flush, [](auto& c) -> decltype((c.prohibit_flush)) { return c.prohibit_flush; }));
+    flag("hash_keys", either(config, rest.hash_keys, [](auto& c) -> decltype((c.hash_keys)) { return c.hash_keys; }));
     duration("timeout", either(config, rest.timeout, [](auto& c) -> decltype((c.timeout)) { return c.timeout; }));
   }
 
@@ -195,7 +197,7 @@ class FLUX_CACHE_API Fields {
     std::string prefix, serializer, compression, on_error;
     std::optional<Ttl> ttl;
     std::optional<BreakerOptions> circuit_breaker;
-    bool frame = true, prohibit_flush = false;
+    bool frame = true, prohibit_flush = false, hash_keys = false;
     std::uint64_t max_value = 0;
     Duration timeout{};
   };

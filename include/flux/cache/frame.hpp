@@ -5,6 +5,7 @@
 // text, so that a server can count them; `encode_value` and `decode_value` know both. All functions are thread-safe.
 #pragma once
 #include <flux/cache/compressor.hpp>
+#include <flux/cache/detail/function_ref.hpp>
 #include <flux/cache/format.hpp>
 #include <flux/cache/integer.hpp>
 #include <flux/cache/limits.hpp>
@@ -62,6 +63,10 @@ FLUX_CACHE_API Result<std::shared_ptr<void>> decode_frame(std::string_view bytes
 /// The text in a frame, or in a plain document; errors likewise.
 FLUX_CACHE_API Result<std::string> decode_text_frame(std::string_view bytes, const Limits& limits = {},
                                                      const Format* plain = nullptr);
+
+/// The same, handed over where it lies: no copy, unless it is compressed. The text is valid inside the call alone.
+FLUX_CACHE_API Result<void> with_text_frame(std::string_view bytes, const Limits& limits, const Format* plain,
+                                            detail::FunctionRef<void(std::string_view text)> deliver);
 
 /// What the frame says of itself; its checksum holds. Errors: corrupt, schema (a newer version).
 FLUX_CACHE_API Result<FrameInfo> inspect_frame(std::string_view bytes);

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -25,7 +26,7 @@ class Keys {
       : keys_(range.begin(), range.end()) {
   }
 
-  const std::vector<std::string_view>& views() const noexcept { return keys_; }
+  std::span<const std::string_view> views() const noexcept { return {keys_.data(), keys_.size()}; }
 
  private:
   std::vector<std::string_view> keys_;
@@ -54,7 +55,11 @@ concept PairsOfValues = requires(const Range& range) {
 namespace detail {
 
 /// The distinct keys of a call, in its order.
-FLUX_CACHE_API std::vector<std::string_view> collapse(const std::vector<std::string_view>& keys);
+FLUX_CACHE_API std::vector<std::string_view> collapse(std::span<const std::string_view> keys);
+/// Spelled out, since the conversion that span offers makes every file weigh the concepts of ranges.
+inline std::span<const std::string_view> span_of(const std::vector<std::string_view>& keys) noexcept {
+  return {keys.data(), keys.size()};
+}
 [[noreturn]] FLUX_CACHE_API void raise_not_asked(std::string_view key);
 
 /// The place of `key` among the results; small batches are the rule, so the search is linear from the last place found.

@@ -2,6 +2,7 @@
 #pragma once
 #include <flux/cache/detail/codecs.hpp>
 #include <flux/cache/detail/describe.hpp>
+#include <flux/cache/detail/object_room.hpp>
 #include <flux/cache/detail/weigh.hpp>
 #include <flux/cache/type.hpp>
 
@@ -19,15 +20,16 @@ FLUX_CACHE_API Error walk_error(const Walk& walk);
 
 template <class T>
 Result<std::shared_ptr<void>> load_erased(Reader& in) {
-  std::shared_ptr<T> object;
+  T* object = nullptr;
+  std::shared_ptr<void> owner;
   if constexpr (CodecMakes<T>) {
-    object = std::make_shared<T>(Codec<T>::load(in));
+    owner = make_object<T>(object, Codec<T>::load(in));
   } else {
-    object = std::make_shared<T>();
+    owner = make_object<T>(object);
     load_value(in, *object);
   }
   if (in.failed()) return walk_error(in);
-  return std::shared_ptr<void>(std::move(object));
+  return owner;
 }
 
 template <class T>
@@ -49,10 +51,11 @@ std::string_view view_content(const void* object) {
 
 template <class T>
 std::shared_ptr<void> adopt_content(std::string_view content) {
-  auto object = std::make_shared<T>();
+  T* object = nullptr;
+  auto owner = make_object<T>(object);
   const auto* data = reinterpret_cast<const typename T::value_type*>(content.data());
   object->assign(data, data + content.size());
-  return object;
+  return owner;
 }
 
 template <class T>

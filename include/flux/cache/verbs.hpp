@@ -203,7 +203,7 @@ class Verbs {
     auto answers = rows<U>(distinct);
     core().load_many(
         {.tags = tags(),
-         .keys = distinct,
+         .keys = detail::span_of(distinct),
          .as = type_of<U>(),
          .life = life(options),
          .take = [&](std::size_t i, const ValueView& value) { return detail::take(value, answers[i].second); },
@@ -279,7 +279,7 @@ class Verbs {
   Result<std::int64_t> try_decrement(std::string_view key, std::int64_t by = 1, const Options& options = {}) const {
     if (by == std::numeric_limits<std::int64_t>::min())
       return Error{Errc::overflow, "the amount has no negative in 64 bits", core().name(), "decrement",
-                   std::string(key)};
+                   core().shown(key)};
     return core().increment(tags(), key, -by, life(options));
   }
 
@@ -295,9 +295,9 @@ class Verbs {
     using U = detail::stored_t<T>;
     const auto distinct = detail::collapse(keys.views());
     auto answers = rows<U>(distinct);
-    auto done = core().get_many(tags(), distinct, &type_of<U>(), [&](std::size_t i, const ValueView& value) {
-      return detail::take(value, answers[i].second);
-    });
+    auto done =
+        core().get_many(tags(), detail::span_of(distinct), &type_of<U>(),
+                        [&](std::size_t i, const ValueView& value) { return detail::take(value, answers[i].second); });
     if (!done.ok()) return Result<Many<U>>(done.take_error());
     return Many<U>(std::move(answers));
   }
@@ -308,7 +308,7 @@ class Verbs {
   Result<Many<void>> try_many(const Keys& keys) const {
     const auto distinct = detail::collapse(keys.views());
     auto answers = rows<Value>(distinct);
-    auto done = core().get_many(tags(), distinct, nullptr, [&](std::size_t i, const ValueView& value) {
+    auto done = core().get_many(tags(), detail::span_of(distinct), nullptr, [&](std::size_t i, const ValueView& value) {
       answers[i].second.emplace(value);
       return true;
     });
@@ -404,7 +404,7 @@ class Verbs {
     keys.reserve(items.size());
     values.reserve(items.size());
     for (const NamedValue& item : items) keys.push_back(item.key()), values.push_back(item.value());
-    return core().put_many(tags(), keys, values, life);
+    return core().put_many(tags(), detail::span_of(keys), {values.data(), values.size()}, life);
   }
   bool all(Result<std::vector<std::string>> failed) const {
     const bool asked = failed.ok();

@@ -2,6 +2,7 @@
 #pragma once
 #include <flux/cache/stores/distributed.hpp>
 
+#include <atomic>
 #include <memory>
 
 #include "composite/background.hpp"
@@ -24,6 +25,7 @@ class ReplicatedStore final : public composite::CompositeStore {
   Result<bool> put(const Key& key, const Entry& entry, const Write& how) override;
   Result<bool> forget(const Key& key, const Forget& how) override;
   Result<void> flush(const Scope& scope) override;
+  Result<std::vector<std::uint64_t>> epochs(std::span<const std::string_view> tags) override;
   Result<bool> has(const Key& key) override;
   Result<bool> pull(const Key& key, const Read& how, Receiver found) override;
   Result<bool> touch(const Key& key, const Expiry& expiry) override;
@@ -52,6 +54,7 @@ class ReplicatedStore final : public composite::CompositeStore {
   const WritePolicy writes_;
   const bool recovers_;
   composite::Stripes stripes_;
+  std::atomic<std::uint64_t> flushes_{0};  // odd while one is under way
   composite::Background background_;
 };
 

@@ -142,6 +142,19 @@ Result<void> ReplicatedStore::get_many(std::span<const Key> keys, const Read& ho
   return answered || !error ? Result<void>() : Result<void>(std::move(error));
 }
 
+/// All from before a flush, or all from after it: an entry must not stand on some of the replicas alone.
+Result<std::vector<std::uint64_t>> ReplicatedStore::epochs(std::span<const std::string_view> tags) {
+  if (tags.empty()) return std::vector<std::uint64_t>{};
+  const std::uint64_t before = flushes_.load(std::memory_order_acquire);
+  if (before % 2 == 0) {
+    auto numbers = CompositeStore::epochs(tags);
+    if (!numbers.ok() || flushes_.load(std::memory_order_acquire) == before) return numbers;
+  }
+  // A flush takes every turn; this one lasts until the epochs are read.
+  const Turn turn(stripes_, Key(tags.front(), Space::tags));
+  return CompositeStore::epochs(tags);
+}
+
 // --- repair
 
 void ReplicatedStore::repair(const Key& key, const Read& how, std::size_t part) {
@@ -376,6 +389,7 @@ Result<std::size_t> ReplicatedStore::forget_many(std::span<const Key> keys) {
 
 Result<void> ReplicatedStore::flush(const Scope& scope) {
   const Turn turn(stripes_, Turn::All{});
+  flushes_.fetch_add(1, std::memory_order_acq_rel);
   std::unique_ptr<Error> error;
   bool answered = false;
   const auto ask = [&](std::size_t part) {
@@ -385,6 +399,7 @@ Result<void> ReplicatedStore::flush(const Scope& scope) {
   };
   if (any_shared() && parts_.size() > 1) ask(0);
   for (std::size_t part = parts_.size(); part > 0; --part) ask(part - 1);
+  flushes_.fetch_add(1, std::memory_order_acq_rel);
   // A replica that is away is flushed before it answers again.
   return error && !(recovers_ && answered && is_transient(error->code)) ? Result<void>(std::move(error))
                                                                         : Result<void>();

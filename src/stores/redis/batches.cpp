@@ -12,6 +12,7 @@ namespace detail::redis {
 namespace {
 
 constexpr int kMaxStamps = 100;
+constexpr std::size_t kPiece = 128;  // keys of one MGET
 
 bool is_of_values(const Key& key) noexcept { return key.space() == Space::values; }
 
@@ -21,34 +22,48 @@ Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, B
   if (keys.empty()) return {};
   if (wrong_) return placed(*wrong_, "get_many");
   const Now now(clock_);
+  // In pieces, in one burst: while we take the first one apart, the server is at the next.
+  const std::size_t pieces = (keys.size() + kPiece - 1) / kPiece;
+  const auto piece_of = [&](std::size_t n) {
+    return keys.subspan(n * kPiece, std::min(kPiece, keys.size() - n * kPiece));
+  };
   ThreadCommands commands;
-  commands->begin(2 + keys.size()).word("MGET").word(generation_key_);
-  for (const Key& key : keys) key_word(*commands, key);
+  for (std::size_t n = 0; n < pieces; ++n) {
+    const auto piece = piece_of(n);
+    commands->begin(2 + piece.size()).word("MGET");
+    layout_.generation_word(*commands, 0);
+    for (const Key& key : piece) key_word(*commands, key);
+  }
 
   std::vector<std::pair<std::size_t, EntryCopy>> tagged;
   std::size_t handed = 0;  // a second run goes on where the first met trouble: nothing is handed over twice
   bool is_foreign = false;
-  auto done = client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
-    auto whole = replies.array(1 + keys.size());
-    if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
-    auto first = replies.next();
-    if (!first.ok()) return Result<void>(first.take_error());
-    note_generation(*first);
-    const std::uint64_t generation = generation_of(*first);
+  auto done = client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
     Record record;
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      auto element = replies.next();
-      if (!element.ok()) return Result<void>(element.take_error());
-      const Fit seen = fit(*element, keys[i], how.stale, now, generation, record);
-      if (seen == Fit::stranger) return Result<void>(replies.unexpected());
-      if (seen == Fit::foreign) is_foreign = true;
-      if (seen != Fit::hit || i < handed) continue;
-      handed = i + 1;
-      const Entry entry = entry_of(record, now);
-      if (entry.tags.empty()) {
-        found(i, entry);
-      } else {
-        tagged.emplace_back(i, EntryCopy(entry));
+    std::size_t i = 0;
+    for (std::size_t n = 0; n < pieces; ++n) {
+      const auto piece = piece_of(n);
+      auto whole = replies.array(1 + piece.size());
+      if (!whole.ok()) return Result<void>(whole.take_error());
+      if (!*whole) continue;  // refused; and so are the others
+      auto first = replies.next();
+      if (!first.ok()) return Result<void>(first.take_error());
+      const std::uint64_t generation = note_generation(0, *first);
+      for (const Key& key : piece) {
+        auto element = replies.next();
+        if (!element.ok()) return Result<void>(element.take_error());
+        const std::size_t at = i++;
+        const Fit seen = fit(*element, key, how.stale, now, generation, record);
+        if (seen == Fit::stranger) return Result<void>(replies.unexpected());
+        if (seen == Fit::foreign) is_foreign = true;
+        if (seen != Fit::hit || at < handed) continue;
+        handed = at + 1;
+        const Entry entry = entry_of(record, now);
+        if (entry.tags.empty()) {
+          found(at, entry);
+        } else {
+          tagged.emplace_back(at, EntryCopy(entry));
+        }
       }
     }
     return {};
@@ -78,16 +93,17 @@ Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, B
 
 Result<std::uint64_t> ServerStore::learn_generation() {
   ThreadCommands commands;
-  commands->begin(4).word("SET").word(generation_key_).word(bytes_of(random_bits())).word("NX");
-  commands->begin(2).word("GET").word(generation_key_);
+  commands->begin(4).word("SET");
+  layout_.generation_word(*commands, 0);
+  commands->word(bytes_of(random_bits())).word("NX");
+  layout_.generation_word(commands->begin(2).word("GET"), 0);
   std::uint64_t generation = 0;
-  auto done = client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+  auto done = client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
     auto set = replies.next();
     if (!set.ok()) return Result<void>(set.take_error());
     auto stands = replies.next();
     if (!stands.ok()) return Result<void>(stands.take_error());
-    note_generation(*stands);
-    generation = generation_of(*stands);
+    generation = note_generation(0, *stands);
     return {};
   });
   if (!done.ok()) return Result<std::uint64_t>(done.take_error());
@@ -115,7 +131,7 @@ Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
   const bool by_script =
       std::any_of(items.begin(), items.end(), [](const Item& item) { return !item.entry.tags.empty(); });
   for (int attempt = 0; attempt < kMaxStamps; ++attempt) {
-    std::uint64_t generation = generation_.load(std::memory_order_relaxed);
+    std::uint64_t generation = layout_.generation(0);
     if (generation == 0 || by_script) {
       auto learned = learn_generation();
       if (!learned.ok()) return fail_all(std::move(learned.error())), std::move(outcome);
@@ -145,9 +161,9 @@ Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
         draft_words(*commands, drafts[i], epochs[i]);
         commands->word("always").word(bytes_of(0));
       }
-      commands->begin(2).word("GET").word(generation_key_);
+      layout_.generation_word(commands->begin(2).word("GET"), 0);
       commands->begin(1).word("EXEC");
-      return client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+      return client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
         for (std::size_t i = 0; i < items.size() + 2; ++i) {
           auto queued = replies.next();
           if (!queued.ok()) return Result<void>(queued.take_error());
@@ -160,8 +176,7 @@ Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
         }
         auto stands = replies.next();
         if (!stands.ok()) return Result<void>(stands.take_error());
-        note_generation(*stands);
-        is_now = generation_of(*stands);
+        is_now = note_generation(0, *stands);
         return {};
       });
     };
@@ -185,8 +200,8 @@ Result<std::size_t> ServerStore::forget_many(std::span<const Key> keys) {
     return Store::forget_many(keys);
   const Now now(clock_);
   std::int64_t gone = 0;
-  auto done = client_.eval(
-      Script::forget, script_words(keys.front().space(), keys.size()) + 1, Again::no,
+  auto done = client_->eval(
+      {}, Script::forget, script_words(keys.front().space(), keys.size()) + 1, Again::no,
       [&](Commands& commands) {
         script_opening(commands, keys, now);
         commands.word(bytes_of(0));

@@ -1,4 +1,4 @@
-// Calls to a server: a connection from the pool, a burst of commands, all their replies, one deadline.
+// Calls: a burst of commands and all their replies, within one deadline.
 #pragma once
 #include <flux/cache/detail/function_ref.hpp>
 
@@ -9,6 +9,7 @@
 
 #include "connection.hpp"
 #include "scripts.hpp"
+#include "slots.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -18,6 +19,13 @@ namespace detail::redis {
 enum class Again : std::uint8_t {
   yes,  ///< a read, or a write that may be repeated
   no,   ///< a counter, a lock, a pull: who does not know says so
+};
+
+/// Whom to ask: the slot's primary, or one of its replicas where the configuration allows that. A server that is no
+/// cluster has all slots.
+struct Where {
+  Slot slot = 0;
+  bool is_read = false;
 };
 
 /// Reads the replies of one burst. What the server refused is an error to `check`, and the reading goes on.
@@ -31,11 +39,12 @@ class Replies {
   Result<bool> array(std::size_t size);
   /// An integer; an error of the server's gives 0 and is kept.
   Result<std::int64_t> integer();
-  /// One whole reply as it came; see Connection.
-  Result<void> raw(detail::FunctionRef<bool(std::string_view)> feed) { return connection_.read_raw(feed, deadline_); }
+  /// One whole reply, whatever it is, its errors included.
+  Result<RedisReply> whole();
   /// What the server refused first, if anything.
   const std::unique_ptr<Error>& refusal() const noexcept { return refusal_; }
   std::unique_ptr<Error> take_refusal() noexcept { return std::move(refusal_); }
+  void refuse(Error error) { refusal_ = std::make_unique<Error>(std::move(error)); }
   Error unexpected() const;
 
   static constexpr std::size_t kLargest = std::size_t{512} * 1024 * 1024 + 1024;
@@ -48,34 +57,45 @@ class Replies {
 
 using Reading = detail::FunctionRef<Result<void>(Replies&)>;
 
+/// Thread-safe.
 class Client {
  public:
-  Client(const RedisConnection& connection, Duration timeout);
+  explicit Client(Duration timeout) : timeout_(timeout) {}
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  virtual ~Client() = default;
 
   /// Sends the commands and lets `read` take all their replies. An error of the server's, the first, is the answer.
-  Result<void> call(Commands& commands, Again again, Reading read);
+  Result<void> call(Where where, Commands& commands, Again again, Reading read) {
+    return call(where, commands, again, read, net::Deadline::in(timeout_));
+  }
   /// Runs a script; it is sent again whole where the server does not have it. `arguments` adds what follows its name:
   /// the count of keys, keys, arguments; `words` counts them.
-  Result<void> eval(Script script, std::size_t words, Again again, detail::FunctionRef<void(Commands&)> arguments,
-                    Reading read);
+  Result<void> eval(Where where, Script script, std::size_t words, Again again,
+                    detail::FunctionRef<void(Commands&)> arguments, Reading read);
 
-  void trim() { pool_.trim(); }
-  std::size_t connections() const { return pool_.size(); }
+  /// Closes connections that idle.
+  virtual void trim() = 0;
+
+ protected:
+  virtual Result<void> call(Where where, Commands& commands, Again again, Reading read,
+                            const net::Deadline& deadline) = 0;
+
+  const Duration timeout_;
+};
+
+/// The server did nothing, and may do it a moment later.
+bool is_passing(const Error& error) noexcept;
+bool is_missing_script(const Error& error) noexcept;
+
+/// Spans of waiting that double, each cut to a random part.
+class Pauses {
+ public:
+  /// Waits; false: the deadline comes first.
+  bool wait(const net::Deadline& deadline);
 
  private:
-  Result<std::unique_ptr<net::Pooled>> dial(const net::Deadline& deadline);
-  Result<void> call(Commands& commands, Again again, Reading read, const net::Deadline& deadline);
-  Result<void> attempt(Commands& commands, Again again, Reading read, const net::Deadline& deadline, bool& may_retry);
-
-  const net::Endpoint endpoint_;
-  const Greeting greeting_;
-  const Duration timeout_;
-  const net::TlsOptions tls_options_;
-  const RedisSentinel sentinel_;
-  std::atomic<std::size_t> first_sentinel_{0};
-  std::mutex tls_mutex_;
-  std::shared_ptr<const net::TlsContext> tls_;
-  net::Pool pool_;
+  Duration next_ = std::chrono::milliseconds(2);
 };
 
 /// A command buffer of this thread, empty; its memory stays for the next call.

@@ -50,16 +50,22 @@ class Commands {
     return *this;
   }
 
+  /// Sends ASKING before all of it: the slot is on its way to whom it is sent to, and not there yet.
+  void ask_first(bool asking) noexcept { asking_ = asking; }
+  bool asks_first() const noexcept { return asking_; }
+
   /// How many replies there will be.
-  std::size_t count() const noexcept { return count_; }
+  std::size_t count() const noexcept { return count_ + (asking_ ? 1 : 0); }
   void clear() noexcept {
     bytes_.clear();
     borrowed_.clear();
     count_ = 0;
+    asking_ = false;
   }
   /// All of it, in order.
   std::span<iovec> parts() {
     parts_.clear();
+    if (asking_) parts_.push_back({const_cast<char*>(kAsking.data()), kAsking.size()});
     std::size_t at = 0;
     const auto own = [&](std::size_t end) {
       if (end > at) parts_.push_back({bytes_.data() + at, end - at});
@@ -80,6 +86,7 @@ class Commands {
     std::string_view text;
   };
   static constexpr std::size_t kLong = 8 * 1024;
+  static constexpr std::string_view kAsking = "*1\r\n$6\r\nASKING\r\n";
 
   void length_line(char mark, std::size_t length) {
     char line[24] = {mark};
@@ -92,6 +99,7 @@ class Commands {
   std::vector<Borrowed> borrowed_;
   std::vector<iovec> parts_;
   std::size_t count_ = 0;
+  bool asking_ = false;
 };
 
 }  // namespace detail::redis

@@ -1,6 +1,6 @@
 #include <charconv>
 
-#include "redis_store.hpp"
+#include "cluster_store.hpp"
 #include "url.hpp"
 
 namespace flux::cache {
@@ -122,16 +122,30 @@ Result<void> RedisConnection::validate() const {
   if (sentinel.name.empty() != sentinel.nodes.empty())
     return bad("sentinel", "sentinels want a name of the primary, and a name wants sentinels");
   for (const RedisNode& node : sentinel.nodes)
-    if (node.host.empty() || node.port < 1 || node.port > 65'535)
+    if (node.host.empty() || node.port < 0 || node.port > 65'535)
       return bad("sentinel", "each of them has a host, and a port from 1 to 65,535");
+  for (const RedisNode& node : seeds)
+    if (node.host.empty() || node.port < 0 || node.port > 65'535)
+      return bad("seeds", "each of them has a host, and a port from 1 to 65,535");
+  if (!cluster && (!seeds.empty() || replica_reads))
+    return bad(seeds.empty() ? "replica_reads" : "seeds", "only a cluster has such");
+  if (cluster && !sentinel.nodes.empty()) return bad("cluster", "a cluster needs no sentinels");
+  if (cluster && !plain->socket.empty()) return bad("cluster", "its nodes are reached by host and port");
+  if (cluster && plain->database != 0) return bad("database", "a cluster has the database 0 alone");
   return {};
 }
 
 std::shared_ptr<RedisStore> make_redis(const RedisConfig& config, const RedisConnection& connection) {
   auto valid = connection.validate();
   auto plain = detail::redis::without_url(connection);
-  return std::make_shared<detail::redis::ServerStore>(config, plain.ok() ? *plain : RedisConnection{},
-                                                      valid.take_error());
+  const RedisConnection to = plain.ok() ? *plain : RedisConnection{};
+  const Duration timeout = config.timeout > Duration::zero() ? config.timeout : to.timeout;
+  if (to.cluster)
+    return std::make_shared<detail::redis::ClusterStore>(
+        config, std::make_unique<detail::redis::ClusterClient>(to, timeout), valid.take_error());
+  return std::make_shared<detail::redis::ServerStore>(config,
+                                                      std::make_unique<detail::redis::ServerClient>(to, timeout),
+                                                      detail::redis::Spread::server, valid.take_error());
 }
 
 }  // namespace v1

@@ -34,7 +34,7 @@ Error from_server(std::string_view text) {
     code = Errc::denied;
   if (text.starts_with("ERR unknown command") || text.starts_with("ERR Protocol error"))
     text = text.substr(0, text.find('\''));
-  return {code, "the server answers: " + std::string(text.substr(0, kMostQuoted))};
+  return {code, std::string(kServerSays).append(text.substr(0, kMostQuoted))};
 }
 
 Error Connection::broken(const char* why) const { return net::fault(endpoint(), Errc::unavailable, "receiving", why); }
@@ -106,6 +106,15 @@ Result<Element> Connection::read(std::size_t largest, const net::Deadline& deadl
   return element;
 }
 
+Result<bool> Connection::await(const net::Deadline& deadline) {
+  buffer_.consume(std::exchange(used_, 0));
+  if (!buffer_.empty()) return true;
+  buffer_.shrink(kKeptBuffer);
+  auto more = stream_.receive(buffer_, 0, deadline);
+  if (more.ok()) return true;
+  return more.error().code == Errc::timeout ? Result<bool>(false) : Result<bool>(more.take_error());
+}
+
 Result<void> Connection::read_raw(detail::FunctionRef<bool(std::string_view)> feed, const net::Deadline& deadline) {
   buffer_.consume(std::exchange(used_, 0));
   for (bool is_whole = false; !is_whole;) {
@@ -137,6 +146,7 @@ Result<void> Connection::greet(const Greeting& greeting, const net::Deadline& de
   }
   if (greeting.database != 0) hello.begin(2).word("SELECT").number(greeting.database);
   if (!greeting.client_name.empty()) hello.begin(3).word("CLIENT").word("SETNAME").word(greeting.client_name);
+  if (greeting.replica) hello.begin(1).word("READONLY");
   hello.begin(1).word("PING");
   auto sent = send(hello, deadline);
   if (!sent.ok()) return sent;

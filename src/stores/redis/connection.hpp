@@ -29,6 +29,7 @@ struct Greeting {
   std::string client_name{};
   int database = 0;
   bool primary = false;  ///< it must be one: sentinels may be behind the times
+  bool replica = false;  ///< of a cluster: it is to answer reads itself
 };
 
 class Connection final : public net::Pooled {
@@ -43,6 +44,10 @@ class Connection final : public net::Pooled {
   Result<void> send(Commands& commands, const net::Deadline& deadline);
   /// The next element. `largest` bounds the text, and the array: what claims to be more is a broken answer.
   Result<Element> read(std::size_t largest, const net::Deadline& deadline);
+  /// Waits for something to read: false, and all is as before, where nothing has come by then.
+  Result<bool> await(const net::Deadline& deadline);
+  /// Ends what another thread waits for here. The connection is good for nothing afterwards.
+  void interrupt() noexcept { stream_.interrupt(); }
   /// One whole reply as it came, piece by piece, until `feed` answers true.
   Result<void> read_raw(detail::FunctionRef<bool(std::string_view)> feed, const net::Deadline& deadline);
   /// All that was asked for has been read, and nothing more has come: others may use it.
@@ -66,6 +71,9 @@ class Connection final : public net::Pooled {
   std::int64_t awaited_ = 0;  // elements that are still to come
   bool answered_ = false;
 };
+
+/// What the message of such an error begins with.
+constexpr std::string_view kServerSays = "the server answers: ";
 
 /// An error that the server sent, as one of ours. The connection is as good as before.
 Error from_server(std::string_view text);

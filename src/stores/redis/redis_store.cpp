@@ -15,19 +15,26 @@ namespace {
 /// The most that the server takes for one string, less what a record has beside the value.
 constexpr std::uint64_t kLargestValue = std::uint64_t{512} * 1024 * 1024 - 1024 * 1024;
 constexpr std::int64_t kLongestLife = 100'000'000'000'000;  // milliseconds: beyond, the server keeps it for ever
-/// A slash ends the prefix, so that no prefix and key can look like another two.
-std::string escaped(std::string_view prefix) {
+/// A slash ends the prefix, so that no prefix and key can look like another two. On a cluster the first brace begins
+/// the mark of the key's group.
+std::string escaped(std::string_view prefix, Spread spread) {
   std::string out;
   for (const char c : prefix) {
     if (c == '/') {
       out += "%2F";
     } else if (c == '%') {
       out += "%25";
+    } else if (c == '{' && spread == Spread::cluster) {
+      out += "%7B";
     } else {
       out += c;
     }
   }
   return out;
+}
+
+std::array<std::string, 4> roots_of(const std::string& prefix) {
+  return {prefix + "v/", prefix + "t/", prefix + "l/", prefix + "r/"};
 }
 
 bool is_values(const Key& key) noexcept { return key.space() == Space::values; }
@@ -64,16 +71,16 @@ Instant ServerStore::Now::from_stored(std::int64_t time) const noexcept {
 }
 
 // The server's own clock runs beside the caller's: what it removes has been past its time for a while.
-ServerStore::ServerStore(const RedisConfig& config, const RedisConnection& connection, std::unique_ptr<Error> wrong)
+ServerStore::ServerStore(const RedisConfig& config, std::unique_ptr<Client> client, Spread spread,
+                         std::unique_ptr<Error> wrong)
     : clock_(config.clock != nullptr ? *config.clock : system_clock()),
-      prefix_(escaped(config.prefix)),
-      roots_{prefix_ + "v/", prefix_ + "t/", prefix_ + "l/", prefix_ + "r/"},
-      tag_root_(prefix_ + "e/"),
-      generation_key_(prefix_ + "g/"),
-      max_value_(config.max_value == 0 ? kLargestValue : std::min(config.max_value, kLargestValue)),
-      margin_(&clock_ == &system_clock() ? Duration(std::chrono::seconds(1)) : Duration(std::chrono::hours(1))),
       wrong_(std::move(wrong)),
-      client_(connection, config.timeout > Duration::zero() ? config.timeout : connection.timeout) {}
+      client_(std::move(client)),
+      roots_(roots_of(escaped(config.prefix, spread))),
+      layout_(escaped(config.prefix, spread) + "g/", spread),
+      tag_root_(spread == Spread::server ? escaped(config.prefix, spread) + "e/" : std::string()),
+      max_value_(config.max_value == 0 ? kLargestValue : std::min(config.max_value, kLargestValue)),
+      margin_(&clock_ == &system_clock() ? Duration(std::chrono::seconds(1)) : Duration(std::chrono::hours(1))) {}
 
 Traits ServerStore::traits() const noexcept {
   return {.kind = "redis",
@@ -114,22 +121,20 @@ std::uint32_t ServerStore::check_of(const Key& key) const noexcept {
 
 std::string ServerStore::stored_key(const Key& key) const {
   std::string whole = root(key.space());
-  return whole.append(key.text());
+  return whole.append(layout_.mark(layout_.group_of(key))).append(key.text());
 }
 
 void ServerStore::key_word(Commands& commands, const Key& key) const {
   const std::string& before = root(key.space());
-  commands.open(before.size() + key.text().size()).piece(before).piece(key.text()).close();
+  const std::string_view mark = layout_.mark(layout_.group_of(key));
+  commands.open(before.size() + mark.size() + key.text().size()).piece(before).piece(mark).piece(key.text()).close();
 }
 
-std::uint64_t ServerStore::generation_of(const Element& element) noexcept {
+std::uint64_t ServerStore::note_generation(std::size_t group, const Element& element) noexcept {
   const bool is_one = element.kind == Element::Kind::text && element.text.size() == 8;
-  return is_one ? load_little<std::uint64_t>(element.text.data()) : 0;
-}
-
-void ServerStore::note_generation(const Element& element) noexcept {
-  const std::uint64_t seen = generation_of(element);
-  if (generation_.load(std::memory_order_relaxed) != seen) generation_.store(seen, std::memory_order_relaxed);
+  const std::uint64_t generation = is_one ? load_little<std::uint64_t>(element.text.data()) : 0;
+  layout_.note_generation(group, generation);
+  return generation;
 }
 
 std::int64_t ServerStore::life_until(Instant keep_until, const Now& now) const noexcept {
@@ -192,11 +197,13 @@ Entry ServerStore::entry_of(const Record& record, const Now& now) {
 Result<bool> ServerStore::get(const Key& key, const Read& how, Receiver found) {
   if (wrong_) return placed(*wrong_, "get", &key);
   const Now now(clock_);
+  const std::size_t group = layout_.group_of(key);
   const TagHints::Names names = is_values(key) ? hints_.find(key) : nullptr;
   const std::size_t tags = names ? names->size() : 0;
   ThreadCommands commands;
   if (is_values(key)) {
-    commands->begin(3 + tags).word("MGET").word(generation_key_);
+    commands->begin(3 + tags).word("MGET");
+    layout_.generation_word(*commands, group);
     for (std::size_t i = 0; i < tags; ++i) tag_word(*commands, (*names)[i]);
   } else {
     commands->begin(2).word("GET");
@@ -205,7 +212,7 @@ Result<bool> ServerStore::get(const Key& key, const Read& how, Receiver found) {
 
   Fit seen = Fit::miss;
   EntryCopy later;  // where its tags were not among those asked for
-  auto done = client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+  auto done = client_->call({layout_.slot(group), true}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
     seen = Fit::miss;
     std::uint64_t generation = 0;
     std::vector<TagRecord> records(tags);
@@ -215,8 +222,7 @@ Result<bool> ServerStore::get(const Key& key, const Read& how, Receiver found) {
       if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
       auto first = replies.next();
       if (!first.ok()) return Result<void>(first.take_error());
-      note_generation(*first);
-      generation = generation_of(*first);
+      generation = note_generation(group, *first);
       for (TagRecord& record : records) {
         auto element = replies.next();
         if (!element.ok()) return Result<void>(element.take_error());
@@ -230,6 +236,10 @@ Result<bool> ServerStore::get(const Key& key, const Read& how, Receiver found) {
     if (seen == Fit::stranger) return Result<void>(replies.unexpected());
     if (seen != Fit::hit) return {};
     const Entry entry = entry_of(record, now);
+    if (!has_own_tags()) {
+      found(entry);
+      return {};
+    }
     hints_.note(key, entry.tags);
     for (const TagStamp& tag : entry.tags) {
       std::size_t at = 0;
@@ -264,15 +274,15 @@ void ServerStore::script_opening(Commands& commands, std::span<const Key> keys, 
   const bool values = is_values(keys.front());
   commands.number(static_cast<std::int64_t>(keys.size() + (values ? 1 : 0)));
   for (const Key& key : keys) key_word(commands, key);
-  if (values) commands.word(generation_key_);
+  if (values) layout_.generation_word(commands, layout_.group_of(keys.front()));
   commands.number(now.wall).number(static_cast<std::int64_t>(keys.size())).word(tag_root_);
 }
 
 Result<std::int64_t> ServerStore::run(Script script, const Key& key, const Now& now, std::size_t more, Again again,
                                       detail::FunctionRef<void(Commands&)> arguments) {
   std::int64_t answer = 0;
-  auto done = client_.eval(
-      script, script_words(key.space(), 1) + more, again,
+  auto done = client_->eval(
+      layout_.where(key), script, script_words(key.space(), 1) + more, again,
       [&](Commands& commands) {
         script_opening(commands, {&key, 1}, now);
         arguments(commands);
@@ -319,30 +329,33 @@ Result<bool> ServerStore::put_by_script(const Key& key, const Entry& entry, cons
     commands.word(word_of(how.when)).word(bytes_of(how.version));
   });
   if (!written.ok()) return placed(std::move(written.error()), "put", &key);
-  if (*written == 1 && is_values(key)) hints_.note(key, entry.tags);
+  if (*written == 1 && is_values(key) && has_own_tags()) hints_.note(key, entry.tags);
   return *written == 1;
 }
 
 Result<bool> ServerStore::put(const Key& key, const Entry& entry, const Write& how) {
   if (auto refused = refuse(key, entry)) return placed(std::move(*refused), "put", &key);
   const Now now(clock_);
-  const std::uint64_t generation = is_values(key) ? generation_.load(std::memory_order_relaxed) : 0;
-  if (how.when != When::always || !entry.tags.empty() || (is_values(key) && generation == 0))
-    return put_by_script(key, entry, how, now);
+  if (how.when != When::always || !entry.tags.empty()) return put_by_script(key, entry, how, now);
+  std::uint64_t generation = is_values(key) ? layout_.generation(0) : 0;
+  if (is_values(key) && generation == 0) {
+    auto learned = learn_generation();
+    if (!learned.ok()) return placed(std::move(learned.error()), "put", &key);
+    generation = *learned;
+  }
 
   // Stamped with the generation as it was last seen; the server tells in the same breath whether it still is the one.
   const Draft draft(*this, key, entry, now, generation);
   ThreadCommands commands;
   set_command(*commands, key, draft);
-  if (is_values(key)) commands->begin(2).word("GET").word(generation_key_);
+  if (is_values(key)) layout_.generation_word(commands->begin(2).word("GET"), 0);
   std::uint64_t is_now = generation;
-  auto done = client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+  auto done = client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
     auto set = replies.next();
     if (!set.ok() || !is_values(key)) return Result<void>(set.take_error());
     auto stands = replies.next();
     if (!stands.ok()) return Result<void>(stands.take_error());
-    note_generation(*stands);
-    is_now = generation_of(*stands);
+    is_now = note_generation(0, *stands);
     return {};
   });
   if (!done.ok()) return placed(std::move(done.error()), "put", &key);
@@ -369,11 +382,11 @@ Result<bool> ServerStore::has(const Key& key) {
     commands->begin(4).word("GETRANGE");
     key_word(*commands, key);
     commands->word("0").word("47");
-    if (is_values(key)) commands->begin(2).word("GET").word(generation_key_);
+    if (is_values(key)) layout_.generation_word(commands->begin(2).word("GET"), 0);
     Head head;
     bool is_entry = false;
     std::uint64_t generation = 0;
-    auto done = client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+    auto done = client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
       auto element = replies.next();
       if (!element.ok()) return Result<void>(element.take_error());
       is_entry = element->kind == Element::Kind::text && decode_head(element->text, head);
@@ -381,8 +394,7 @@ Result<bool> ServerStore::has(const Key& key) {
       if (!is_values(key)) return {};
       auto stands = replies.next();
       if (!stands.ok()) return Result<void>(stands.take_error());
-      note_generation(*stands);
-      generation = generation_of(*stands);
+      generation = note_generation(0, *stands);
       return {};
     });
     if (!done.ok() && done.error().code == Errc::corrupt) return false;  // a list, a set...
@@ -400,8 +412,8 @@ Result<bool> ServerStore::pull(const Key& key, const Read&, Receiver found) {
   if (wrong_) return placed(*wrong_, "pull", &key);
   const Now now(clock_);
   Fit seen = Fit::miss;
-  auto done = client_.eval(
-      Script::pull, script_words(key.space(), 1), Again::no,
+  auto done = client_->eval(
+      layout_.where(key), Script::pull, script_words(key.space(), 1), Again::no,
       [&](Commands& commands) {
         script_opening(commands, {&key, 1}, now);
       },
@@ -445,8 +457,8 @@ Result<std::int64_t> ServerStore::increment(const Key& key, std::int64_t by, con
   const Draft draft(*this, key, fresh, now, 0);
   const std::string epochs = fresh_epochs(fresh.tags.size());
   std::string answer;
-  auto done = client_.eval(
-      Script::increment, script_words(key.space(), 1) + 10, Again::no,
+  auto done = client_->eval(
+      layout_.where(key), Script::increment, script_words(key.space(), 1) + 10, Again::no,
       [&](Commands& commands) {
         script_opening(commands, {&key, 1}, now);
         draft_words(commands, draft, epochs);

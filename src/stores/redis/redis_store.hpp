@@ -1,4 +1,4 @@
-// The store itself: the contract's verbs as commands and scripts.
+// The store itself: the contract's verbs as commands and scripts, for a server; on a cluster, those on one key.
 #pragma once
 #include <flux/cache/stores/redis.hpp>
 
@@ -8,6 +8,7 @@
 
 #include "client.hpp"
 #include "core/tag_record.hpp"
+#include "layout.hpp"
 #include "record.hpp"
 #include "tag_hints.hpp"
 
@@ -15,9 +16,9 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::redis {
 
-class ServerStore final : public RedisStore, public std::enable_shared_from_this<ServerStore> {
+class ServerStore : public RedisStore, public std::enable_shared_from_this<ServerStore> {
  public:
-  ServerStore(const RedisConfig& config, const RedisConnection& connection, std::unique_ptr<Error> wrong);
+  ServerStore(const RedisConfig& config, std::unique_ptr<Client> client, Spread spread, std::unique_ptr<Error> wrong);
 
   Traits traits() const noexcept override;
   Result<bool> get(const Key& key, const Read& how, Receiver found) override;
@@ -39,7 +40,7 @@ class ServerStore final : public RedisStore, public std::enable_shared_from_this
   Result<RedisReply> command(const std::vector<std::string>& words) override;
   std::string stored_key(const Key& key) const override;
 
- private:
+ protected:
   /// One look at the clock, for all that a call turns from wall time and back.
   struct Now {
     explicit Now(const Clock& clock) : instant(clock.now()), wall(clock.wall().time_since_epoch().count()) {}
@@ -68,8 +69,8 @@ class ServerStore final : public RedisStore, public std::enable_shared_from_this
   std::uint32_t check_of(const Key& key) const noexcept;
   const std::string& root(Space space) const noexcept { return roots_[static_cast<std::size_t>(space)]; }
   void key_word(Commands& commands, const Key& key) const;
-  static std::uint64_t generation_of(const Element& element) noexcept;
-  void note_generation(const Element& element) noexcept;
+  /// The generation of a group that an element tells; 0: there is none. It is noted.
+  std::uint64_t note_generation(std::size_t group, const Element& element) noexcept;
   std::int64_t life_until(Instant keep_until, const Now& now) const noexcept;
 
   /// Does the element hold the key's entry, by generation and deadlines? Tags are another question.
@@ -84,8 +85,26 @@ class ServerStore final : public RedisStore, public std::enable_shared_from_this
   Result<std::int64_t> run(Script script, const Key& key, const Now& now, std::size_t more, Again again,
                            detail::FunctionRef<void(Commands&)> arguments);
   Result<bool> put_by_script(const Key& key, const Entry& entry, const Write& how, const Now& now);
-  Result<std::uint64_t> learn_generation();
+  /// Does it keep the tags' records itself? A cluster leaves tags to the layer: their records are on other nodes.
+  bool has_own_tags() const noexcept { return !tag_root_.empty(); }
 
+  virtual Result<std::size_t> reclaim(Space space, std::span<const Key> keys, const Now& now);
+  /// Some of the keys that match, and in `cursor` where to go on; "0": this was all.
+  virtual Result<std::vector<std::string>> scan_page(std::string& cursor, const std::string& pattern,
+                                                     std::size_t count);
+  static void scan_command(Commands& commands, std::string_view cursor, const std::string& pattern, std::size_t count);
+  static Result<void> scanned(Replies& replies, std::string& cursor, std::vector<std::string>& keys);
+  void reclaim_behind();
+  Result<RedisReply> command_at(Where where, const std::vector<std::string>& words);
+
+  const Clock& clock_;
+  const std::unique_ptr<Error> wrong_;
+  const std::unique_ptr<Client> client_;
+  const std::array<std::string, 4> roots_;  // what stands before a key, for each space
+  Layout layout_;
+
+ private:
+  Result<std::uint64_t> learn_generation();
   Result<TagRecords> read_tags(std::span<const std::string_view> tags);
   Result<bool> are_spared(std::span<const TagStamp> tags);
   Result<void> flush_any(std::span<const std::string_view> tags);
@@ -93,22 +112,15 @@ class ServerStore final : public RedisStore, public std::enable_shared_from_this
   std::string fresh_epochs(std::size_t count) const;
   void tag_word(Commands& commands, std::string_view tag) const;
 
-  Result<std::size_t> reclaim(Space space, const std::vector<std::string>& keys, const Now& now);
-  Result<std::vector<std::string>> scan_page(std::string& cursor, const std::string& pattern, std::size_t count);
-  void reclaim_behind();
+  /// A key's text from what it is called on the server; empty: it is none of ours.
+  std::string_view text_of(std::string_view stored, std::string_view before) const noexcept;
+  Result<std::size_t> reclaim_page(Space space, const std::vector<std::string>& page, const Now& now);
   void reclaim_later(std::string cursor, const Now& now);
 
-  const Clock& clock_;
-  const std::string prefix_;                // escaped
-  const std::array<std::string, 4> roots_;  // what stands before a key, for each space
   const std::string tag_root_;
-  const std::string generation_key_;
   const std::uint64_t max_value_;
   const Duration margin_;
-  const std::unique_ptr<Error> wrong_;
-  Client client_;
   TagHints hints_;
-  std::atomic<std::uint64_t> generation_{0};  // the last one seen; 0: none yet
   std::atomic<bool> reclaiming_{false};
   std::mutex prune_mutex_;
   std::string prune_cursor_ = "0";

@@ -5,6 +5,7 @@
 #include <array>
 #include <cctype>
 
+#include "redirect.hpp"
 #include "redis_store.hpp"
 
 namespace flux::cache {
@@ -67,7 +68,29 @@ bool changes_the_connection(std::string word) {
 
 }  // namespace
 
-Result<RedisReply> ServerStore::command(const std::vector<std::string>& words) {
+Result<RedisReply> Replies::whole() {
+  RedisReply reply;
+  const std::unique_ptr<redisReader, FreeReader> reader(redisReaderCreateWithFunctions(Building::functions()));
+  if (!reader) return Error{Errc::unavailable, "no memory"};
+  reader->privdata = &reply;
+  bool is_broken = false;
+  auto read = connection_.read_raw(
+      [&](std::string_view bytes) {
+        void* whole = nullptr;
+        is_broken = redisReaderFeed(reader.get(), bytes.data(), bytes.size()) != REDIS_OK ||
+                    redisReaderGetReply(reader.get(), &whole) != REDIS_OK ||
+                    (whole != nullptr && reader->len != reader->pos);
+        return is_broken || whole != nullptr;
+      },
+      deadline_);
+  if (!read.ok()) return Result<RedisReply>(read.take_error());
+  if (is_broken) return unexpected();
+  return reply;
+}
+
+Result<RedisReply> ServerStore::command(const std::vector<std::string>& words) { return command_at({}, words); }
+
+Result<RedisReply> ServerStore::command_at(Where where, const std::vector<std::string>& words) {
   if (wrong_) return placed(*wrong_, "command");
   if (words.empty()) return placed({Errc::unsupported, "a command has at least one word"}, "command");
   if (changes_the_connection(words.front()))
@@ -76,20 +99,12 @@ Result<RedisReply> ServerStore::command(const std::vector<std::string>& words) {
   commands->begin(words.size());
   for (const std::string& word : words) commands->word(word);
   RedisReply reply;
-  auto done = client_.call(*commands, Again::no, [&](Replies& replies) -> Result<void> {
-    const std::unique_ptr<redisReader, FreeReader> reader(redisReaderCreateWithFunctions(Building::functions()));
-    if (!reader) return Error{Errc::unavailable, "no memory"};
-    reader->privdata = &reply;
-    bool is_broken = false;
-    auto read = replies.raw([&](std::string_view bytes) {
-      void* whole = nullptr;
-      is_broken = redisReaderFeed(reader.get(), bytes.data(), bytes.size()) != REDIS_OK ||
-                  redisReaderGetReply(reader.get(), &whole) != REDIS_OK ||
-                  (whole != nullptr && reader->len != reader->pos);
-      return is_broken || whole != nullptr;
-    });
-    if (read.ok() && is_broken) return Result<void>(replies.unexpected());
-    return read;
+  auto done = client_->call(where, *commands, Again::no, [&](Replies& replies) -> Result<void> {
+    auto whole = replies.whole();
+    if (!whole.ok()) return Result<void>(whole.take_error());
+    reply = std::move(*whole);
+    if (reply.kind == RedisReply::Kind::error && is_redirect(reply.text)) replies.refuse(from_server(reply.text));
+    return {};
   });
   if (!done.ok()) return placed(std::move(done.error()), "command");
   return reply;

@@ -1,6 +1,6 @@
 // KEYS: the keys, and last, where they are values, the key of the generation. ARGV[1]: now, in microseconds of the
 // caller's wall. ARGV[2]: how many of the KEYS are keys. ARGV[3]: what stands before a tag's name to make its record's
-// key.
+// key; empty: tags are a layer's business.
 #include "scripts.hpp"
 
 #include <array>
@@ -62,7 +62,7 @@ local function kept(key)
   if type(head) ~= 'string' or #head < 48 or head:sub(1, 2) ~= '\241\1' then return nil end
   if head:sub(17, 24) ~= generation or number(head, 33) <= now then return nil end
   local tags = struct.unpack('<I2', head, 41)
-  if tags > 0 and not spared(key, head, tags) then return nil end
+  if tags > 0 and tags_at ~= '' and not spared(key, head, tags) then return nil end
   return head
 end
 local function fresh(head) return number(head, 25) > now end
@@ -78,7 +78,7 @@ local function write(key)
   end
   local meta = ARGV[6]
   local tags = struct.unpack('<I2', ARGV[7], 17)
-  if tags > 0 then
+  if tags > 0 and tags_at ~= '' then
     local life = tonumber(ARGV[11])
     local parts = {}
     local length = 0
@@ -157,7 +157,7 @@ if not (head and fresh(head)) then return 0 end
 redis.call('SETRANGE', KEYS[1], 8, ARGV[5] .. head:sub(17, 24) .. ARGV[6])
 if ARGV[4] == '0' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 local tags = struct.unpack('<I2', head, 41)
-if tags > 0 then
+if tags > 0 and tags_at ~= '' then
   local meta = redis.call('GETRANGE', KEYS[1], 48, 47 + struct.unpack('<I4', head, 5))
   each_tag(meta, tags, function(stamp, name)
     local left = redis.call('PTTL', tags_at .. name)

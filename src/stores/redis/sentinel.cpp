@@ -53,7 +53,8 @@ Result<net::Endpoint> find_primary(const RedisSentinel& sentinel, const net::Tls
     const RedisNode& node = sentinel.nodes[(begin + i) % count];
     // A share for each that is left to ask, and one for the primary.
     const net::Deadline share = deadline.within(deadline.left() / static_cast<Duration::rep>(count - i + 1));
-    auto primary = ask({node.host, static_cast<std::uint16_t>(node.port), {}}, sentinel, tls, usual, share);
+    auto primary = ask({node.host, static_cast<std::uint16_t>(node.port == 0 ? 26379 : node.port), {}}, sentinel, tls,
+                       usual, share);
     if (primary.ok()) {
       first.store((begin + i) % count, std::memory_order_relaxed);
       return primary;

@@ -40,7 +40,7 @@ Result<ServerStore::TagRecords> ServerStore::read_tags(std::span<const std::stri
   ThreadCommands commands;
   commands->begin(1 + tags.size()).word("MGET");
   for (const std::string_view tag : tags) tag_word(*commands, tag);
-  auto done = client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
+  auto done = client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
     records.clear();
     auto whole = replies.array(tags.size());
     if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
@@ -76,8 +76,8 @@ Result<std::vector<std::uint64_t>> ServerStore::epochs(std::span<const std::stri
   if (tags.empty()) return numbers;
   if (wrong_) return placed(*wrong_, "epochs");
   const std::string fresh = fresh_epochs(tags.size());
-  auto done = client_.eval(
-      Script::epochs, 1 + tags.size() + 5, Again::yes,
+  auto done = client_->eval(
+      {}, Script::epochs, 1 + tags.size() + 5, Again::yes,
       [&](Commands& commands) {
         commands.number(static_cast<std::int64_t>(tags.size()));
         for (const std::string_view tag : tags) tag_word(commands, tag);
@@ -104,8 +104,8 @@ Result<void> ServerStore::flush_any(std::span<const std::string_view> tags) {
   ThreadCommands commands;
   commands->begin(1 + tags.size()).word("UNLINK");
   for (const std::string_view tag : tags) tag_word(*commands, tag);
-  return client_.call(*commands, Again::yes,
-                      [](Replies& replies) { return Result<void>(replies.next().take_error()); });
+  return client_->call({}, *commands, Again::yes,
+                       [](Replies& replies) { return Result<void>(replies.next().take_error()); });
 }
 
 Result<void> ServerStore::flush_all_of(std::span<const std::string_view> tags) {
@@ -128,8 +128,8 @@ Result<void> ServerStore::flush_all_of(std::span<const std::string_view> tags) {
     }
     const std::string encoded = next.encode();
     std::int64_t done = 0;
-    auto exchanged = client_.eval(
-        Script::exchange, 1 + 1 + 5, Again::no,
+    auto exchanged = client_->eval(
+        {}, Script::exchange, 1 + 1 + 5, Again::no,
         [&](Commands& commands) {
           commands.number(1);
           tag_word(commands, least->first);
@@ -153,11 +153,11 @@ Result<void> ServerStore::flush(const Scope& scope) {
   if (scope.tags.empty()) {
     // Without a generation nothing is alive, and the next writer begins one anew.
     ThreadCommands commands;
-    commands->begin(2).word("UNLINK").word(generation_key_);
-    auto done =
-        client_.call(*commands, Again::yes, [](Replies& replies) { return Result<void>(replies.next().take_error()); });
+    layout_.generation_word(commands->begin(2).word("UNLINK"), 0);
+    auto done = client_->call({}, *commands, Again::yes,
+                              [](Replies& replies) { return Result<void>(replies.next().take_error()); });
     if (!done.ok()) return placed(std::move(done.error()), "flush");
-    generation_.store(0, std::memory_order_relaxed);
+    layout_.note_generation(0, 0);
     reclaim_behind();
     return {};
   }

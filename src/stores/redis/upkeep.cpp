@@ -28,32 +28,43 @@ std::string begins_with(std::string_view text) {
 
 }  // namespace
 
+std::string_view ServerStore::text_of(std::string_view stored, std::string_view before) const noexcept {
+  return stored.starts_with(before) ? layout_.text_behind(stored.substr(before.size())) : std::string_view();
+}
+
+void ServerStore::scan_command(Commands& commands, std::string_view cursor, const std::string& pattern,
+                               std::size_t count) {
+  commands.begin(6).word("SCAN").word(cursor).word("MATCH").word(pattern).word("COUNT");
+  commands.number(static_cast<std::int64_t>(count));
+}
+
+Result<void> ServerStore::scanned(Replies& replies, std::string& cursor, std::vector<std::string>& keys) {
+  keys.clear();
+  auto pair = replies.array(2);
+  if (!pair.ok() || !*pair) return Result<void>(pair.take_error());
+  auto place = replies.next();
+  if (!place.ok()) return Result<void>(place.take_error());
+  std::string next(place->text);
+  auto list = replies.next();
+  if (!list.ok()) return Result<void>(list.take_error());
+  if (list->kind != Element::Kind::array) return Result<void>(replies.unexpected());
+  for (std::int64_t left = list->number; left > 0; --left) {
+    auto key = replies.next();
+    if (!key.ok()) return Result<void>(key.take_error());
+    keys.emplace_back(key->text);
+  }
+  cursor = std::move(next);
+  return {};
+}
+
 Result<std::vector<std::string>> ServerStore::scan_page(std::string& cursor, const std::string& pattern,
                                                         std::size_t count) {
   std::vector<std::string> keys;
   ThreadCommands commands;
-  commands->begin(6).word("SCAN").word(cursor).word("MATCH").word(pattern).word("COUNT");
-  commands->number(static_cast<std::int64_t>(count));
-  std::string next = "0";
-  auto done = client_.call(*commands, Again::yes, [&](Replies& replies) -> Result<void> {
-    keys.clear();
-    auto pair = replies.array(2);
-    if (!pair.ok() || !*pair) return Result<void>(pair.take_error());
-    auto place = replies.next();
-    if (!place.ok()) return Result<void>(place.take_error());
-    next = place->text;
-    auto list = replies.next();
-    if (!list.ok()) return Result<void>(list.take_error());
-    if (list->kind != Element::Kind::array) return Result<void>(replies.unexpected());
-    for (std::int64_t left = list->number; left > 0; --left) {
-      auto key = replies.next();
-      if (!key.ok()) return Result<void>(key.take_error());
-      keys.emplace_back(key->text);
-    }
-    return {};
-  });
+  scan_command(*commands, cursor, pattern, count);
+  auto done =
+      client_->call({}, *commands, Again::yes, [&](Replies& replies) { return scanned(replies, cursor, keys); });
   if (!done.ok()) return Result<std::vector<std::string>>(done.take_error());
-  cursor = next;
   return keys;
 }
 
@@ -66,11 +77,12 @@ Result<void> ServerStore::scan(Space space, Visitor visit) {
   do {
     auto page = scan_page(cursor, pattern, kLooks);
     if (!page.ok()) return placed(std::move(page.error()), "scan");
-    std::erase_if(*page, [&](const std::string& key) { return !key.starts_with(before) || !seen.insert(key).second; });
+    std::erase_if(*page,
+                  [&](const std::string& key) { return text_of(key, before).empty() || !seen.insert(key).second; });
     for (std::size_t at = 0; at < page->size(); at += kPage) {
       std::vector<Key> keys;
       for (std::size_t i = at; i < std::min(page->size(), at + kPage); ++i)
-        keys.emplace_back(std::string_view((*page)[i]).substr(before.size()), space);
+        keys.emplace_back(text_of((*page)[i], before), space);
       bool go_on = true;
       auto read = get_many(keys, {.stale = true}, [&](std::size_t i, const Entry& entry) {
         if (go_on) go_on = visit(keys[i].text(), entry);
@@ -83,18 +95,11 @@ Result<void> ServerStore::scan(Space space, Visitor visit) {
   return {};
 }
 
-Result<std::size_t> ServerStore::reclaim(Space space, const std::vector<std::string>& keys, const Now& now) {
-  if (keys.empty()) return std::size_t{0};
-  const std::string& before = root(space);
-  std::vector<Key> ours;
-  for (const std::string& key : keys)
-    if (key.size() > before.size() && key.starts_with(before))
-      ours.emplace_back(std::string_view(key).substr(before.size()), space);
-  if (ours.empty()) return std::size_t{0};
+Result<std::size_t> ServerStore::reclaim(Space space, std::span<const Key> keys, const Now& now) {
   std::int64_t gone = 0;
-  auto done = client_.eval(
-      Script::reclaim, script_words(space, ours.size()), Again::yes,
-      [&](Commands& commands) { script_opening(commands, ours, now); },
+  auto done = client_->eval(
+      {}, Script::reclaim, script_words(space, keys.size()), Again::yes,
+      [&](Commands& commands) { script_opening(commands, keys, now); },
       [&](Replies& replies) -> Result<void> {
         auto number = replies.integer();
         if (number.ok()) gone = *number;
@@ -104,10 +109,18 @@ Result<std::size_t> ServerStore::reclaim(Space space, const std::vector<std::str
   return static_cast<std::size_t>(gone);
 }
 
+Result<std::size_t> ServerStore::reclaim_page(Space space, const std::vector<std::string>& page, const Now& now) {
+  const std::string& before = root(space);
+  std::vector<Key> ours;
+  for (const std::string& key : page)
+    if (const std::string_view text = text_of(key, before); !text.empty()) ours.emplace_back(text, space);
+  return ours.empty() ? Result<std::size_t>(std::size_t{0}) : reclaim(space, ours, now);
+}
+
 // Walks on from where the last one stopped, once around all spaces at the most.
 Result<std::size_t> ServerStore::prune(std::size_t budget) {
   if (wrong_) return placed(*wrong_, "prune");
-  client_.trim();
+  client_->trim();
   const std::unique_lock lock(prune_mutex_, std::try_to_lock);
   if (!lock) return std::size_t{0};  // somebody is at it
   std::size_t gone = 0;
@@ -115,7 +128,7 @@ Result<std::size_t> ServerStore::prune(std::size_t budget) {
     const auto space = static_cast<Space>(prune_space_);
     auto page = scan_page(prune_cursor_, begins_with(root(space)), std::min(kLooks, std::max<std::size_t>(budget, 16)));
     if (!page.ok()) return placed(std::move(page.error()), "prune");
-    auto went = reclaim(space, *page, Now(clock_));
+    auto went = reclaim_page(space, *page, Now(clock_));
     if (!went.ok()) return placed(std::move(went.error()), "prune");
     gone += *went;
     if (prune_cursor_ != "0") continue;
@@ -138,7 +151,7 @@ void ServerStore::reclaim_later(std::string cursor, const Now& now) {
     if (!store) return;
     std::string next = cursor;
     auto page = store->scan_page(next, begins_with(store->root(Space::values)), kLooks);
-    if (page.ok() && store->reclaim(Space::values, *page, now).ok() && next != "0")
+    if (page.ok() && store->reclaim_page(Space::values, *page, now).ok() && next != "0")
       store->reclaim_later(std::move(next), now);
     else
       store->reclaiming_.store(false, std::memory_order_release);

@@ -31,9 +31,10 @@ std::string Message::encode() const {
   add(out, origin), add(out, cache), add(out, wall);
   add(out, static_cast<std::uint8_t>(kind)), add(out, static_cast<std::uint8_t>(any));
   add(out, static_cast<std::uint16_t>(names.size()));
-  for (const std::string_view name : names) {
-    add(out, static_cast<std::uint32_t>(name.size()));
-    out += name;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    add(out, static_cast<std::uint32_t>(names[i].size()));
+    out += names[i];
+    if (kind == Kind::keys) add(out, walls[i]);
   }
   add(out, detail::stable_hash64(out));
   return out;
@@ -52,13 +53,16 @@ std::optional<Message> Message::decode(std::string_view bytes) {
   message.kind = static_cast<Kind>(take<std::uint8_t>(bytes));
   message.any = take<std::uint8_t>(bytes) != 0;
   const auto count = take<std::uint16_t>(bytes);
-  if (message.kind < Kind::keys || message.kind > Kind::flush_tags || count > kMostNames) return std::nullopt;
+  if (message.kind < Kind::keys || message.kind > Kind::hello || count > kMostNames) return std::nullopt;
   for (std::uint16_t i = 0; i < count; ++i) {
     if (bytes.size() < 4) return std::nullopt;
     const auto size = take<std::uint32_t>(bytes);
     if (bytes.size() < size) return std::nullopt;
     message.names.push_back(bytes.substr(0, size));
     bytes.remove_prefix(size);
+    if (message.kind != Kind::keys) continue;
+    if (bytes.size() < 8) return std::nullopt;
+    message.walls.push_back(take<std::int64_t>(bytes));
   }
   return bytes.empty() ? std::optional(std::move(message)) : std::nullopt;
 }

@@ -47,9 +47,9 @@ std::vector<StorePtr> guarded(std::vector<StorePtr> stores, const TieredOptions&
     RecoveryOptions log{.max_keys = options.max_pending, .delay = options.recovery_delay, .clock = options.clock};
     const bool is_far = i + 1 == stores.size();
     if (is_far)
-      log.on_caught_up = [link](std::string_view key) {
+      log.on_caught_up = [link](const CaughtUp& done) {
         const std::scoped_lock guard(link->mutex);
-        if (link->store != nullptr) link->store->caught_up(key);
+        if (link->store != nullptr) link->store->caught_up(done);
       };
     auto recovering = make_recovering(std::move(stores[i]), log);
     if (is_far) recovery = recovering;
@@ -79,7 +79,7 @@ TieredStore::TieredStore(std::vector<StorePtr> stores, const TieredOptions& opti
   if (!options.backplane) return;
   informed_ = false;
   herald_ = std::make_unique<Herald>(
-      options.backplane, options.name, clock(), options.max_pending,
+      options.backplane, options.name, clock(), Herald::Limits{options.max_pending, options.recovery_delay},
       Herald::Duties{[this](const Message& message) { heard(message); }, [this](bool now) { connection(now); }});
   herald_->begin();
 }
@@ -90,12 +90,21 @@ TieredStore::~TieredStore() {
   link_->store = nullptr;
 }
 
-void TieredStore::caught_up(std::string_view key) {
-  if (!key.empty()) return invalidate(Key(key));
-  if (herald_) herald_->flush();
-  stripes_.invalidate_all([&] {
-    for (std::size_t tier = 0; tier < last(); ++tier) (void)parts_[tier]->flush({});
-  });
+void TieredStore::caught_up(const CaughtUp& done) {
+  // The time of the change, and not of its coming late: what others did since is newer.
+  if (!done.key.empty()) {
+    const Key key(done.key);
+    drop(Tiers::shared, key);
+    const Change change{done.key, done.wall};
+    if (herald_) herald_->keys({&change, 1});
+    stripes_.invalidate(key, [&] { drop(Tiers::own, key); });
+    return;
+  }
+  const std::vector<std::string_view> tags(done.tags.begin(), done.tags.end());
+  const Scope scope{tags, done.any};
+  (void)flush_tiers(Tiers::shared, scope);
+  if (herald_) tell_flush(scope, done.wall);
+  (void)flush_tiers(Tiers::own, scope);
 }
 
 // --- reading
@@ -114,8 +123,29 @@ Result<bool> TieredStore::get(const Key& key, const Read& how, Receiver found) {
   return get_farther(key, how, found);
 }
 
+Result<Got> TieredStore::get_value(const Key& key, const Type& as, std::span<const std::string> tags, Take take) {
+  if (key.space() != Space::values || parts_.size() == 1 || !is_informed()) [[unlikely]]
+    return Store::get_value(key, as, tags, take);
+  auto near = parts_.front()->get_value(key, as, tags, take);
+  if (near.ok() && *near != Got::nothing) [[likely]]
+    return near;
+  Got got = Got::nothing;
+  auto there = get_farther(key, {.as = &as}, [&](const Entry& entry) {
+    const auto is_carried = [&](const std::string& tag) {
+      return std::any_of(entry.tags.begin(), entry.tags.end(), [&](const TagStamp& has) { return has.name == tag; });
+    };
+    if (!std::all_of(tags.begin(), tags.end(), is_carried))
+      got = Got::other_tags;
+    else
+      got = take(entry.value) ? Got::value : Got::another_type;
+  });
+  return there.ok() ? Result<Got>(got) : Result<Got>(there.take_error());
+}
+
 /// What the first tier has not; the first that has it fills the nearer ones.
 Result<bool> TieredStore::get_farther(const Key& key, const Read& how, Receiver found) {
+  if (!is_informed()) [[unlikely]]
+    herald_->revive();
   const std::uint64_t ticket = stripes_.look(key);
   for (std::size_t tier = 1; tier <= last(); ++tier) {
     if (parts_[tier].is_private() && tier != last() && !is_informed()) continue;
@@ -159,6 +189,8 @@ void TieredStore::promote(const Key& key, const Read& how, const Entry& entry, s
   for (std::size_t tier = from; tier > 0; --tier) {
     const std::size_t to = tier - 1;
     if (!parts_[to].is_private()) {
+      // A private tier may not yet have heard of what another process took from the shared one.
+      if (parts_[from].is_private() && from != last()) continue;
       (void)composite::fill_under_ticket(*parts_[to], key, clock(), caps_[to], [&](Receiver found) {
         auto there = parts_[from]->get(key, {.as = how.as}, found);
         return there.ok() && *there;
@@ -225,39 +257,73 @@ Result<void> TieredStore::get_many(std::span<const Key> keys, const Read& how, B
 
 // --- writing
 
-void TieredStore::fill_all(const Key& key, const Entry& entry) {
-  for (std::size_t tier = last(); tier > 0; --tier) {
-    const std::size_t to = tier - 1;
-    if (!parts_[to].is_private()) {
-      // Another process may have written the far tier after us: the next read fills this one, under a ticket.
-      (void)parts_[to]->forget(key, {});
-      continue;
-    }
-    if (!is_informed()) continue;
-    std::vector<TagStamp> room;
-    fill(to, key, book_.for_part(entry, to, room));
-  }
+template <class Work>
+void TieredStore::each_near(Tiers which, Work&& work) {
+  for (std::size_t tier = last(); tier > 0; --tier)
+    if (parts_[tier - 1].is_private() == (which == Tiers::own)) work(tier - 1);
 }
 
-void TieredStore::drop_all(const Key& key) {
-  for (std::size_t tier = last(); tier > 0; --tier) (void)parts_[tier - 1]->forget(key, {});
+bool TieredStore::drop(Tiers which, const Key& key) {
+  bool was_there = false;
+  each_near(which, [&](std::size_t tier) {
+    auto dropped = parts_[tier]->forget(key, {});
+    was_there = was_there || (dropped.ok() && *dropped);
+  });
+  return was_there;
 }
 
 void TieredStore::tell(const Key& key) {
   if (!herald_) return;
-  const std::string_view name = key.text();
-  herald_->keys({&name, 1});
+  const Change change{key.text(), herald_->now()};
+  herald_->keys({&change, 1});
+}
+
+template <class Range, class NameOf>
+void TieredStore::tell(const Range& range, NameOf name_of) {
+  if (!herald_) return;
+  const std::int64_t wall = herald_->now();
+  std::vector<Change> changes;
+  for (const auto& one : range) changes.push_back({name_of(one), wall});
+  herald_->keys(changes);
+}
+
+void TieredStore::tell_flush(const Scope& scope, std::int64_t wall) {
+  scope.tags.empty() ? herald_->flush(wall) : herald_->flush_tags(scope.tags, scope.any, wall);
 }
 
 void TieredStore::wrote(const Key& key, const Entry& entry, std::uint64_t ticket) {
+  // A shared tier is filled by the next read, under a ticket: another process may have written the far one after us.
+  drop(Tiers::shared, key);
   tell(key);
-  stripes_.write(
-      key, ticket, [&] { fill_all(key, entry); }, [&] { drop_all(key); });
+  fill_own(key, entry, ticket);
 }
 
-void TieredStore::invalidate(const Key& key) {
+void TieredStore::fill_own(const Key& key, const Entry& entry, std::uint64_t ticket) {
+  const auto fill_each = [&] {
+    each_near(Tiers::own, [&](std::size_t tier) {
+      if (!is_informed()) return;
+      std::vector<TagStamp> room;
+      fill(tier, key, book_.for_part(entry, tier, room));
+    });
+  };
+  stripes_.write(key, ticket, fill_each, [&] { drop(Tiers::own, key); });
+}
+
+bool TieredStore::invalidate(const Key& key) {
+  bool was_near = drop(Tiers::shared, key);
   tell(key);
-  stripes_.invalidate(key, [&] { drop_all(key); });
+  stripes_.invalidate(key, [&] { was_near = drop(Tiers::own, key) || was_near; });
+  return was_near;
+}
+
+Result<void> TieredStore::flush_tiers(Tiers which, const Scope& scope) {
+  Result<void> done;
+  each_near(which, [&](std::size_t tier) {
+    stripes_.end_fills();
+    auto also = parts_[tier]->flush(scope);
+    if (!also.ok() && done.ok()) done = std::move(also);
+  });
+  return done;
 }
 
 Result<bool> TieredStore::put(const Key& key, const Entry& entry, const Write& how) {
@@ -300,15 +366,11 @@ Result<BatchWritten> TieredStore::put_many(std::span<const Item> items) {
     for (std::size_t i = 0; i < items.size(); ++i) outcome.failed.push_back(i);
   std::vector<bool> failed(items.size());
   for (const std::size_t i : outcome.failed) failed[i] = !is_kept(items[i].key);
-  std::vector<std::string_view> names;
-  for (const Item& item : items) names.push_back(item.key.text());
-  if (herald_) herald_->keys(names);
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    // A repeated key is filled by none of its items: which of them the far tier holds is its own affair.
-    const auto drop = [&] { drop_all(items[i].key); };
-    stripes_.write(
-        items[i].key, failed[i] ? ~tickets[i] : tickets[i], [&] { fill_all(items[i].key, items[i].entry); }, drop);
-  }
+  for (const Item& item : items) drop(Tiers::shared, item.key);
+  tell(items, [](const Item& item) { return item.key.text(); });
+  // A repeated key is filled by none of its items: which of them the far tier holds is its own affair.
+  for (std::size_t i = 0; i < items.size(); ++i)
+    fill_own(items[i].key, items[i].entry, failed[i] ? ~tickets[i] : tickets[i]);
   std::erase_if(outcome.failed, [&](std::size_t i) { return !failed[i]; });
   if (outcome.failed.empty()) {
     outcome.error.reset();
@@ -338,14 +400,7 @@ Result<std::int64_t> TieredStore::increment(const Key& key, std::int64_t by, con
 Result<bool> TieredStore::forget(const Key& key, const Forget& how) {
   if (key.space() != Space::values) return authority().forget(key, how);
   auto gone = far().forget(key, how);
-  bool was_near = false;
-  tell(key);
-  stripes_.invalidate(key, [&] {
-    for (std::size_t tier = last(); tier > 0; --tier) {
-      auto dropped = parts_[tier - 1]->forget(key, {});
-      was_near = was_near || (dropped.ok() && *dropped);
-    }
-  });
+  const bool was_near = invalidate(key);
   if (how.version != 0) return gone;
   if (!gone.ok() && is_kept(key)) return was_near;
   return gone;
@@ -362,19 +417,12 @@ Result<std::size_t> TieredStore::forget_many(std::span<const Key> keys) {
   if (keys.empty()) return std::size_t{0};
   if (has_other_spaces(keys)) return Store::forget_many(keys);
   auto gone = far().forget_many(keys);
-  std::vector<std::string_view> names;
-  for (const Key& key : keys) names.push_back(key.text());
-  if (herald_) herald_->keys(names);
+  std::vector<std::uint8_t> was_near;
+  for (const Key& key : keys) was_near.push_back(drop(Tiers::shared, key));
+  tell(keys, [](const Key& key) { return key.text(); });
   std::size_t near = 0;
-  for (const Key& key : keys)
-    stripes_.invalidate(key, [&] {
-      bool was_near = false;
-      for (std::size_t tier = last(); tier > 0; --tier) {
-        auto dropped = parts_[tier - 1]->forget(key, {});
-        was_near = was_near || (dropped.ok() && *dropped);
-      }
-      near += was_near;
-    });
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    stripes_.invalidate(keys[i], [&] { near += drop(Tiers::own, keys[i]) || was_near[i] != 0; });
   if (!gone.ok() && recovery_ && std::all_of(keys.begin(), keys.end(), [&](const Key& key) { return is_kept(key); }))
     return near;
   return gone;
@@ -382,13 +430,11 @@ Result<std::size_t> TieredStore::forget_many(std::span<const Key> keys) {
 
 Result<void> TieredStore::flush(const Scope& scope) {
   auto done = far().flush(scope);
-  if (herald_) scope.tags.empty() ? herald_->flush() : herald_->flush_tags(scope.tags, scope.any);
-  stripes_.invalidate_all([&] {
-    for (std::size_t tier = last(); tier > 0; --tier) {
-      auto also = parts_[tier - 1]->flush(scope);
-      if (!also.ok() && done.ok()) done = std::move(also);
-    }
-  });
+  for (const Tiers which : {Tiers::shared, Tiers::own}) {
+    auto near = flush_tiers(which, scope);
+    if (done.ok()) done = std::move(near);
+    if (which == Tiers::shared && herald_) tell_flush(scope, herald_->now());
+  }
   const bool is_promised = !done.ok() && is_transient(done.error().code) && recovery_ && recovery_->waiting() != 0;
   return is_promised ? Result<void>() : std::move(done);
 }
@@ -400,26 +446,20 @@ Result<void> TieredStore::scan(Space space, Visitor visit) {
 // --- what others changed
 
 void TieredStore::heard(const Message& message) {
-  const auto each_private = [&](auto&& work) {
-    for (std::size_t tier = last(); tier > 0; --tier)
-      if (parts_[tier - 1].is_private()) work(*parts_[tier - 1]);
-  };
   switch (message.kind) {
     case Message::Kind::keys:
-      for (const std::string_view name : message.names) {
-        const Key key(name);
-        if (recovery_) recovery_->overtaken(name, message.wall);
-        stripes_.invalidate(key, [&] { each_private([&](Store& tier) { (void)tier.forget(key, {}); }); });
+      for (std::size_t i = 0; i < message.names.size(); ++i) {
+        const Key key(message.names[i]);
+        if (recovery_) recovery_->overtaken(message.names[i], message.walls[i]);
+        stripes_.invalidate(key, [&] { drop(Tiers::own, key); });
       }
       break;
     case Message::Kind::flush:
-      stripes_.invalidate_all([&] { each_private([&](Store& tier) { (void)tier.flush({}); }); });
-      break;
     case Message::Kind::flush_tags:
-      stripes_.invalidate_all([&] {
-        each_private([&](Store& tier) { (void)tier.flush({message.names, message.any}); });
-      });
+      if (recovery_) recovery_->overtaken_by_flush(message.names, message.any, message.wall);
+      (void)flush_tiers(Tiers::own, {message.names, message.any});
       break;
+    case Message::Kind::hello: break;
   }
 }
 
@@ -429,10 +469,7 @@ void TieredStore::connection(bool connected) {
     return;
   }
   // Whatever was missed: nothing that was near before is served again.
-  stripes_.invalidate_all([&] {
-    for (std::size_t tier = 0; tier < last(); ++tier)
-      if (parts_[tier].is_private()) (void)parts_[tier]->flush({});
-  });
+  (void)flush_tiers(Tiers::own, {});
   informed_.store(true, std::memory_order_release);
 }
 

@@ -31,10 +31,11 @@ class TieredStore final : public composite::CompositeStore {
  public:
   TieredStore(std::vector<StorePtr> stores, const TieredOptions& options, Beginning beginning);
   ~TieredStore() override;
-  /// The far tier has done what waited for the key; empty: for all.
-  void caught_up(std::string_view key);
+  /// The far tier has done what waited for it.
+  void caught_up(const CaughtUp& done);
 
   Result<bool> get(const Key& key, const Read& how, Receiver found) override;
+  Result<Got> get_value(const Key& key, const Type& as, std::span<const std::string> tags, Take take) override;
   Result<bool> put(const Key& key, const Entry& entry, const Write& how) override;
   Result<bool> forget(const Key& key, const Forget& how) override;
   Result<void> flush(const Scope& scope) override;
@@ -60,12 +61,22 @@ class TieredStore final : public composite::CompositeStore {
   void promote(const Key& key, const Read& how, const Entry& entry, std::size_t from, std::uint64_t ticket);
   Entry with_own_life(const Entry& entry, std::size_t tier) const;
   void fill(std::size_t tier, const Key& key, const Entry& entry);
-  void fill_all(const Key& key, const Entry& entry);
-  void drop_all(const Key& key);
+  /// The near tiers that this process has for itself, or those that others see too. The latter are emptied before the
+  /// others are told, so that nobody who was told fills his own from them; the former after it.
+  enum class Tiers : std::uint8_t { own, shared };
+  template <class Work>
+  void each_near(Tiers which, Work&& work);
+  /// True: something fresh was there.
+  bool drop(Tiers which, const Key& key);
+  void fill_own(const Key& key, const Entry& entry, std::uint64_t ticket);
   /// After a write that went well at the far tier.
   void wrote(const Key& key, const Entry& entry, std::uint64_t ticket);
-  void invalidate(const Key& key);
+  bool invalidate(const Key& key);
+  Result<void> flush_tiers(Tiers which, const Scope& scope);
   void tell(const Key& key);
+  template <class Range, class NameOf>
+  void tell(const Range& range, NameOf name_of);
+  void tell_flush(const Scope& scope, std::int64_t wall);
   void heard(const Message& message);
   void connection(bool connected);
 

@@ -176,6 +176,24 @@ TEST_P(RepositoryContract, RememberManyLoadsWhatIsMissingInOneRun) {
   EXPECT_FALSE(cache().has("c"));
 }
 
+TEST_P(RepositoryContract, WhatALoaderOfManyAddsHidesNoPutAndSurvivesNoFlushOfItsTag) {
+  const TagSet red = cache().tags({"red"});
+  const auto meanwhile = [&](const auto& work) {
+    return [&, work](const std::vector<std::string>&) {
+      work();
+      return std::map<std::string, int>{{"asked", 1}, {"added", 2}};
+    };
+  };
+  (void)red.remember_many<int>({"asked"}, 60s, meanwhile([&] { red.put("added", 20, 60s); }));
+  EXPECT_EQ(red.get<int>("added"), 20);
+  red.flush();
+  (void)red.remember_many<int>({"asked"}, 60s, meanwhile([&] { red.flush(); }));
+  EXPECT_FALSE(cache().has("asked"));
+  EXPECT_FALSE(cache().has("added"));
+  (void)red.remember_many<int>({"asked"}, 60s, meanwhile([] {}));
+  EXPECT_EQ(red.get<int>("added"), 2);
+}
+
 TEST_P(RepositoryContract, WhereEveryKeyIsThereNoLoaderRuns) {
   cache().put_many({{"a", 1}, {"b", 2}});
   const auto found = cache().remember_many<int>({"a", "b"}, 60s, [](const std::vector<std::string>&) {

@@ -283,6 +283,34 @@ TEST_P(RepositoryContract, AReadLateInTheLifeStartsOneRefresh) {
   EXPECT_EQ(source->runs.load(), 2);
 }
 
+TEST_P(RepositoryContract, ReadsAreEagerByTheLifeThatTheLoaderSet) {
+  const auto source = std::make_shared<Source>();
+  const Options options{.ttl = Ttl(3600s), .eager = 0.5};
+  const auto load = [source](Load<int>& load) { return load.ttl(20s), ++source->runs; };
+  const auto read = [&] { return cache().remember("k", options, load); };
+  EXPECT_EQ(read(), 1);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(read(), 1) << "early in the life nothing is loaded";
+  if (GetParam().real_time) return;
+  advance(11s);
+  EXPECT_EQ(read(), 1);
+  EXPECT_TRUE(eventually([&] { return cache().get<int>("k") == 2; }));
+  EXPECT_EQ(source->runs.load(), 2);
+}
+
+TEST_P(RepositoryContract, ARefreshThatReadsItsOwnKeyIsServedTheFreshValue) {
+  const Options options{.ttl = Ttl(20s), .eager = 0.1};
+  cache().put("k", 1, 20s);
+  advance(3s);
+  const auto seen = std::make_shared<std::atomic<int>>(0);
+  const auto curious = [seen, options, cache = cache()] {
+    *seen = cache.remember("k", options, [] { return 2; });
+    return 3;
+  };
+  EXPECT_EQ(cache().remember("k", options, curious), 1);
+  EXPECT_TRUE(eventually([&] { return cache().get<int>("k") == 3; }));
+  EXPECT_EQ(seen->load(), 1);
+}
+
 TEST_P(RepositoryContract, AnEagernessOutOfRangeIsIgnored) {
   for (const double eager : {-1.0, 0.0, 1.0, 7.0, std::numeric_limits<double>::quiet_NaN()}) {
     const auto source = std::make_shared<Source>();

@@ -1,5 +1,8 @@
 // Tags as a program uses them.
+#include <flux/cache/testing/recorder.hpp>
 #include <flux/cache/testing/repository_contract.hpp>
+
+#include <algorithm>
 
 #include "anchors.hpp"
 
@@ -121,6 +124,71 @@ TEST_P(RepositoryContract, TagsThatTheLoaderNamesCountAsMuch) {
   EXPECT_EQ(cache().tags({"a"}).get<int>("k"), 1);
   cache().tags({"a"}).flush();
   EXPECT_FALSE(cache().has("k"));
+}
+
+TEST_P(RepositoryContract, TagsBeyondAllMeasureAreRefused) {
+  Tags ten_thousand;
+  for (int i = 0; i < 10'000; ++i) ten_thousand.push_back(std::to_string(i));
+  EXPECT_THROW(cache().tags(ten_thousand).put("k", 1), InvalidTag);
+  EXPECT_THROW(cache().tags({std::string(1 << 20, 't')}).put("k", 1), InvalidTag);
+  EXPECT_FALSE(cache().has("k"));
+  const auto name_them_all = [&](Load<int>& load) {
+    for (const std::string& tag : ten_thousand) load.tag(tag);
+    return 1;
+  };
+  EXPECT_THROW(cache().remember("k", 1h, name_them_all), InvalidTag);
+  EXPECT_FALSE(cache().has("k"));
+  EXPECT_EQ(cache().remember("k", 1h, [] { return 2; }), 2) << "and what failed holds nobody up";
+}
+
+TEST_P(RepositoryContract, AFlushOfATagNobodyCarriesSucceeds) {
+  cache().tags({"a"}).put("k", 1);
+  EXPECT_TRUE(cache().tags({"unknown"}).flush());
+  EXPECT_TRUE(cache().tags({"unknown", "too"}).flush());
+  EXPECT_TRUE(cache().tags({"unknown"}).flush_any());
+  EXPECT_EQ(cache().tags({"a"}).get<int>("k"), 1);
+}
+
+TEST_P(RepositoryContract, ForgetWithoutTagsRemovesWhatCarriesSome) {
+  cache().tags({"a", "b"}).put("k", 1);
+  EXPECT_TRUE(cache().forget("k"));
+  EXPECT_FALSE(cache().tags({"a"}).has("k"));
+}
+
+TEST_P(RepositoryContract, AFlushOfTagsLeavesLocksAndLimitsAlone) {
+  Lock lock = cache().lock("a", 60s);
+  ASSERT_TRUE(lock.try_lock());
+  RateLimiter limiter = cache().rate_limiter("a", {.max_attempts = 2, .per = 60s});
+  EXPECT_TRUE(limiter.attempt());
+  cache().tags({"a"}).flush();
+  cache().tags({"a", "b"}).flush_any();
+  EXPECT_FALSE(cache().lock("a", 60s).try_lock());
+  EXPECT_EQ(limiter.remaining(), 1);
+}
+
+TEST_P(RepositoryContract, TheKeysOfATagAreThoseThatLive) {
+  cache().tags({"a"}).put("lives", 1), cache().tags({"a", "b"}).put("both", 2);
+  cache().tags({"a"}).put("dies", 3, 1s), cache().tags({"a"}).put("goes", 4), cache().put("plain", 5);
+  cache().tags({"a"}).put("relabelled", 6), cache().tags({"b"}).put("relabelled", 7);
+  cache().forget("goes");
+  advance(1s);
+  auto keys = cache().keys_of("a");
+  std::sort(keys.begin(), keys.end());
+  EXPECT_EQ(keys, (std::vector<std::string>{"both", "lives"}));
+  cache().tags({"b"}).flush();
+  EXPECT_EQ(cache().keys_of("a"), (std::vector<std::string>{"lives"}));
+  cache().tags({"a"}).flush();
+  EXPECT_TRUE(cache().keys_of("a").empty());
+}
+
+TEST_P(RepositoryContract, ManyUnderTagsIsOneCallOfTheStore) {
+  const auto recorder = std::make_shared<Recorder>(cache().store());
+  const Repository mine(recorder, {.clock = &clock()}, "contract");
+  mine.tags({"a", "b"}).put_many({{"x", 1}, {"y", 2}, {"z", 3}});
+  recorder->clear();
+  const auto found = mine.tags({"a", "b"}).many<int>({"x", "y", "z", "absent"});
+  EXPECT_EQ(found.at("z"), 3);
+  EXPECT_EQ(recorder->story(), "get_many");
 }
 
 }  // namespace testing

@@ -35,6 +35,7 @@ struct RepositoryOptions {
   std::size_t max_tag_bytes = 256;                 ///< longer tags are an InvalidTag
   Duration load_lease = std::chrono::seconds(30);  ///< how long other processes trust a load before they take over
   bool prohibit_flush = false;                     ///< `flush` is refused
+  bool hash_keys = false;                          ///< events and errors show a hash where the key would stand
   const Clock* clock = nullptr;                    ///< null: the machine's
 };
 
@@ -110,6 +111,9 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
     return otherwise;
   }
 
+  /// The key as events and errors may show it: as it is, or, with `hash_keys`, 16 digits that are the same for the same
+  /// key in this process alone.
+  std::string shown(std::string_view key) const;
   /// No load is in progress.
   bool idle() const;
   Stats stats() const;
@@ -131,7 +135,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   Result<bool> no_plain_hit(Result<Got>& got, const Tags* tags, std::string_view key, const char* operation,
                             const Type& as);
   Result<bool> lives_under(const Tags& tags, const Key& key);
-  void tell(const Event& event);
+  void tell(const Event& raw);
   std::unique_ptr<Error> check(std::string_view key, const char* operation) const;
   std::unique_ptr<Error> check(const Tags& tags) const;
   /// Names the error's place, counts it and tells the listeners.

@@ -91,12 +91,12 @@ class Engine final : private Registered {
     ThreadRecord& thread = this_thread();
     ReadSection section(thread);
     Shard& shard = shard_of(hash);
-    const Slot slot = shard.find_live(key, hash);
-    if (slot == 0) {
+    Entry* const entry = shard.find_live(key, hash);
+    if (entry == nullptr) {
       missed(thread);
       return false;
     }
-    return look(shard, slot, thread, std::forward<F>(f));
+    return look(shard, *entry, thread, std::forward<F>(f));
   }
 
   /// `visit` for many: `f(index, const View&)` for each probe that hits. Lines are fetched ahead, so that the waits for
@@ -130,12 +130,12 @@ class Engine final : private Registered {
       }
       for (std::size_t index = 0; index < many; ++index) {
         Shard& shard = shard_of(batch[index].hash);
-        const Slot slot = shard.find_live(batch[index].key, batch[index].hash);
-        if (slot == 0) {
+        Entry* const entry = shard.find_live(batch[index].key, batch[index].hash);
+        if (entry == nullptr) {
           missed(thread);
           continue;
         }
-        hits += look(shard, slot, thread, [&](const View& view) { return f(from + index, view); });
+        hits += look(shard, *entry, thread, [&](const View& view) { return f(from + index, view); });
       }
     }
     return hits;
@@ -335,8 +335,7 @@ class Engine final : private Registered {
   }
 
   template <class F>
-  [[gnu::always_inline]] bool look(Shard& shard, Slot slot, ThreadRecord& thread, F&& f) {
-    Entry& entry = shard.at(slot);
+  [[gnu::always_inline]] bool look(Shard& shard, Entry& entry, ThreadRecord& thread, F&& f) {
     if (entry.has_deadline() && now_.reached(entry.keep())) [[unlikely]] {
       missed(thread);
       return false;
@@ -356,7 +355,7 @@ class Engine final : private Registered {
     const std::uint64_t count = tally_->hit(thread.number);
     if (options_.policy == Policy::lru) [[unlikely]] {
       Held held(shard.lock);
-      shard.used(slot);
+      shard.used(entry);
     }
     if (study_.samples(place)) [[unlikely]]
       seen(place);

@@ -68,18 +68,17 @@ class alignas(64) Shard {
   [[gnu::always_inline]] Entry& at(Slot slot) const noexcept { return *reinterpret_cast<Entry*>(arena_.at(slot)); }
   const Table& table() const noexcept { return tables_.current(); }
 
-  /// The slot of a key that no flush has passed; 0 if none. In a read section or under the lock.
-  [[gnu::always_inline]] Slot find_live(std::string_view key, std::uint64_t hash) const noexcept {
-    const Slot slot = table()
-                          .find(
-                              place_of(hash), tag_of(hash),
-                              [&](Slot one) __attribute__((always_inline)) {
-                                const Entry& entry = at(one);
-                                __builtin_prefetch(entry.bytes() + 64);  // the text comes while the key is compared
-                                return entry.has_key(key);
-                              })
-                          .slot;
-    return slot != 0 && !is_flushed(at(slot)) ? slot : 0;
+  /// The entry of a key that no flush has passed; null if none. In a read section or under the lock.
+  [[gnu::always_inline]] Entry* find_live(std::string_view key, std::uint64_t hash) const noexcept {
+    Entry* found = nullptr;
+    const auto same = [&](Slot slot) __attribute__((always_inline)) {
+      Entry& entry = at(slot);
+      __builtin_prefetch(entry.bytes() + 64);  // the text comes while the key is compared
+      found = &entry;
+      return entry.has_key(key);
+    };
+    const Slot slot = table().find(place_of(hash), tag_of(hash), same).slot;
+    return slot != 0 && !is_flushed(*found) ? found : nullptr;
   }
   Table::Place find(std::string_view key, std::uint64_t hash) const noexcept {
     return table().find(place_of(hash), tag_of(hash), [&](Slot slot) { return at(slot).has_key(key); });
@@ -211,8 +210,7 @@ class alignas(64) Shard {
     return waits;
   }
 
-  void used(Slot slot) noexcept {
-    const Entry& entry = at(slot);
+  void used(const Entry& entry) noexcept {
     if (entry.position < Entry::kRetired) order_.used(entry.position);
   }
 

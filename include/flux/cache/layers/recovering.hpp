@@ -14,10 +14,22 @@
 #include <flux/cache/decorator.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <span>
+#include <string>
+#include <string_view>
 
 namespace flux::cache {
 inline namespace v1 {
+
+/// What a store that was away was told after all, or spared because somebody else was later.
+struct CaughtUp {
+  std::string_view key{};               ///< empty: a flush
+  std::span<const std::string> tags{};  ///< of a flush; empty: of all
+  bool any = false;                     ///< of what carries at least one of the tags, instead of all
+  std::int64_t wall = 0;                ///< when it was asked for, in microseconds of wall time
+};
 
 struct RecoveryOptions {
   /// Keys and tag flushes that wait at the most; when there are more, the store is emptied on return instead: too much
@@ -25,9 +37,9 @@ struct RecoveryOptions {
   std::size_t max_keys = 10'000;
   Duration delay = std::chrono::seconds(1);  ///< between two attempts to catch up; above 0
   const Clock* clock = nullptr;              ///< whose time deadlines go by; null: the machine's
-  /// Hears, in the thread that catches up, of each key done or dropped; empty: all. For nearer tiers to drop theirs. It
-  /// must not end the store.
-  std::function<void(std::string_view key)> on_caught_up{};
+  /// Hears, in the thread that catches up, of each operation done or dropped. For nearer tiers to drop theirs. It must
+  /// not end the store.
+  std::function<void(const CaughtUp&)> on_caught_up{};
 };
 
 /// The layer, with what a composite asks of it.
@@ -39,8 +51,11 @@ class FLUX_CACHE_TYPE Recovering : public Decorator {
   virtual std::size_t waiting() const = 0;
   /// Is there something waiting that decides what the key holds?
   virtual bool is_waiting(const Key& key) const = 0;
-  /// Somebody else wrote or removed the key at that wall time, in microseconds: what waited longer is dropped.
+  /// Somebody else wrote or removed the key at that wall time, in microseconds: what waited longer is dropped, and
+  /// taken back if it was done in the last minute.
   virtual void overtaken(std::string_view key, std::int64_t wall) = 0;
+  /// Likewise of a flush; `tags` empty: of all.
+  virtual void overtaken_by_flush(std::span<const std::string_view> tags, bool any, std::int64_t wall) = 0;
   /// Tries to do what waits, now; true: nothing does any more.
   virtual bool catch_up() = 0;
 };

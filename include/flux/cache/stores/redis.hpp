@@ -21,10 +21,10 @@ inline namespace v1 {
 
 class Fields;
 
-/// One of the sentinels.
+/// One of the sentinels, or a node of a cluster.
 struct RedisNode {
   std::string host = "127.0.0.1";  ///< name or address
-  int port = 26379;                ///< 1 to 65535
+  int port = 0;                    ///< 1 to 65535; 0: the usual one, 26379 of sentinels and 6379 of nodes
 };
 
 /// The sentinels that know where the primary is. The connection's TLS holds for them as well.
@@ -55,6 +55,9 @@ struct RedisConnection {
   std::string server_name{};  ///< sent as SNI and looked for in the server's certificate; empty: the host
   bool verify = true;         ///< false: believe whoever answers
   RedisSentinel sentinel{};   ///< where to ask for the primary, instead of host, port and socket
+  bool cluster = false;       ///< it is a Redis Cluster: keys are spread over its nodes
+  std::vector<RedisNode> seeds{};  ///< nodes that are asked first who else there is; empty: host and port
+  bool replica_reads = false;      ///< `get` and `many` ask replicas, which may be behind: what they answer may be old
 
   /// Errc::bad_config, with the field's name as the error's key.
   FLUX_CACHE_API Result<void> validate() const;
@@ -95,9 +98,10 @@ class FLUX_CACHE_TYPE RedisStore : public Store {
  public:
   /// The server's INFO, one section of it or the usual ones: "redis_version" -> "7.0.15". One round trip.
   virtual Result<std::map<std::string, std::string>> info(std::string_view section = {}) = 0;
-  /// Sends a command as it is: its keys are the server's, with no prefix put before them. What the server refuses comes
-  /// as a reply of kind error. Never sent twice. Not for commands that turn the connection into something else
-  /// (SUBSCRIBE, MONITOR, MULTI, SELECT): those are Errc::unsupported.
+  /// Sends a command as it is, on a cluster to the node that has the slot of its first key: its keys are the server's,
+  /// with no prefix put before them. What the server refuses comes as a reply of kind error. Never sent twice. Not for
+  /// commands that turn the connection into something else (SUBSCRIBE, MONITOR, MULTI, SELECT): those are
+  /// Errc::unsupported.
   virtual Result<RedisReply> command(const std::vector<std::string>& words) = 0;
   /// The name under which the server keeps an entry.
   virtual std::string stored_key(const Key& key) const = 0;

@@ -1,0 +1,109 @@
+#include "server_client.hpp"
+
+#include "sentinel.hpp"
+#include "url.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail::redis {
+
+namespace {
+
+/// The server has become a replica: the primary is somewhere else, or will be.
+bool is_demoted(const Error& error) { return error.message.find("READONLY") != error.message.npos; }
+
+net::PoolOptions pool_options(const RedisConnection& connection) {
+  net::PoolOptions options;
+  options.most = static_cast<std::size_t>(connection.pool_size);
+  options.longest_wait = connection.pool_wait;
+  return options;
+}
+
+}  // namespace
+
+ServerClient::ServerClient(const RedisConnection& connection, Duration timeout, Role role)
+    : Client(timeout),
+      endpoint_(endpoint_of(connection)),
+      greeting_{connection.username,
+                connection.password,
+                connection.client_name,
+                connection.database,
+                !connection.sentinel.nodes.empty(),
+                role == Role::replica},
+      tls_options_{connection.tls, connection.ca,          connection.certificate,
+                   connection.key, connection.server_name, connection.verify},
+      sentinel_(connection.sentinel),
+      pool_(pool_options(connection), [this](const net::Deadline& deadline) { return dial(deadline); }) {}
+
+Result<std::unique_ptr<net::Pooled>> ServerClient::dial(const net::Deadline& deadline) {
+  std::shared_ptr<const net::TlsContext> tls;
+  if (tls_options_.enabled) {
+    const std::scoped_lock lock(tls_mutex_);
+    if (!tls_) {
+      auto made = net::make_tls(tls_options_);
+      if (!made.ok()) return Result<std::unique_ptr<net::Pooled>>(made.take_error());
+      tls_ = *made;
+    }
+    tls = tls_;
+  }
+  if (sentinel_.nodes.empty()) return Connection::dial(endpoint_, tls.get(), greeting_, timeout_, deadline);
+  auto primary = find_primary(sentinel_, tls.get(), timeout_, deadline, first_sentinel_);
+  if (!primary.ok()) return Result<std::unique_ptr<net::Pooled>>(primary.take_error());
+  return Connection::dial(*primary, tls.get(), greeting_, timeout_, deadline);
+}
+
+Result<ServerClient::Flight> ServerClient::begin(Commands& commands, const net::Deadline& deadline, Trouble& trouble) {
+  trouble = {};
+  auto lease = pool_.take(deadline);
+  if (!lease.ok()) return Result<Flight>(lease.take_error());
+  Flight flight(std::move(*lease));
+  trouble.was_sent = true;
+  auto sent = flight.connection().send(commands, deadline);
+  if (sent.ok()) return Result<Flight>(std::move(flight));
+  broke(flight, sent.error(), trouble);
+  return Result<Flight>(sent.take_error());
+}
+
+// What broke this connection has likely broken its neighbours.
+void ServerClient::broke(Flight& flight, const Error& why, Trouble& trouble) {
+  pool_.drop_idle();
+  trouble.may_retry = !flight.lease.is_fresh() && flight.connection().is_unanswered() && why.code == Errc::unavailable;
+}
+
+void ServerClient::end(Flight& flight, const Error* refusal, const net::Deadline& deadline, Trouble& trouble) {
+  if (refusal != nullptr && is_demoted(*refusal)) {
+    pool_.drop_idle();
+    trouble = {.was_sent = false, .may_retry = !flight.lease.is_fresh()};
+    return;
+  }
+  if (flight.connection().is_clean()) flight.lease.hand_back(deadline.begun());
+}
+
+Result<void> ServerClient::attempt(Commands& commands, Reading read, const net::Deadline& deadline, Trouble& trouble) {
+  auto flight = begin(commands, deadline, trouble);
+  if (!flight.ok()) return Result<void>(flight.take_error());
+  Replies replies(flight->connection(), deadline);
+  auto done = read(replies);
+  if (!done.ok()) {
+    broke(*flight, done.error(), trouble);
+    return done;
+  }
+  end(*flight, replies.refusal().get(), deadline, trouble);
+  return replies.refusal() ? Result<void>(replies.take_refusal()) : Result<void>();
+}
+
+Result<void> ServerClient::call(Where, Commands& commands, Again again, Reading read, const net::Deadline& deadline) {
+  Trouble trouble;
+  auto done = attempt(commands, read, deadline, trouble);
+  if (done.ok()) [[likely]]
+    return done;
+  if (trouble.may_retry && (again == Again::yes || !trouble.was_sent))
+    done = attempt(commands, read, deadline, trouble);
+  for (Pauses pauses; !done.ok() && is_passing(done.error()) && pauses.wait(deadline);)
+    done = attempt(commands, read, deadline, trouble);
+  return done;
+}
+
+}  // namespace detail::redis
+}  // namespace v1
+}  // namespace flux::cache

@@ -1,0 +1,129 @@
+// Holders that die: what they held is free for others when its lease ends, and not before.
+#include <flux/cache/testing/crowd.hpp>
+#include <flux/cache/testing/repository_contract.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <utility>
+
+#include "anchors.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace testing {
+
+void detail::link_takeover() {}
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A child that says when it is where the test wants it, and then stays there until it is killed.
+class Victim {
+ public:
+  /// `work` gets what it calls once it is there; that call never returns.
+  template <class Work>
+  explicit Victim(Work work) {
+    if (::pipe(ends_) != 0) return;
+    pid_ = ::fork();
+    if (pid_ != 0) return;
+    ::alarm(120);
+    work([this] {
+      (void)!::write(ends_[1], "x", 1);
+      for (;;) ::pause();
+    });
+    ::_exit(1);
+  }
+  ~Victim() {
+    kill();
+    ::close(ends_[0]), ::close(ends_[1]);
+  }
+  Victim(const Victim&) = delete;
+  Victim& operator=(const Victim&) = delete;
+
+  /// False: it never got there.
+  bool is_there() {
+    ::close(std::exchange(ends_[1], -1));
+    char byte = 0;
+    return pid_ > 0 && ::read(ends_[0], &byte, 1) == 1;
+  }
+  void kill() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(std::exchange(pid_, -1), nullptr, 0);
+  }
+
+ private:
+  int ends_[2]{-1, -1};
+  pid_t pid_ = -1;
+};
+
+constexpr Duration kLease = 3s;
+
+}  // namespace
+
+TEST_P(RepositoryContract, ALoadWhoseProcessIsKilledIsTakenOverWhenItsLeaseEnds) {
+  if (!cache().store()->traits().shared) GTEST_SKIP() << "other processes do not see the entries of this store";
+  const Repository leased = with({.load_lease = kLease});
+  Victim victim([&](auto here) { leased.remember("k", 60s, [&] { return here(), 1; }); });
+  ASSERT_TRUE(victim.is_there());
+  victim.kill();
+  int runs = 0;
+  const auto load = [&runs] { return ++runs + 10; };
+  if (!GetParam().real_time) {
+    advance(kLease - 1ms);
+    EXPECT_THROW(leased.remember("k", {.ttl = Ttl(60s), .hard_timeout = 20ms}, load), LoadTimeout);
+    EXPECT_EQ(runs, 0) << "the lease is trusted to its end";
+    advance(1ms);
+  }
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(leased.remember("k", 60s, load), 11);
+  const auto took = std::chrono::steady_clock::now() - begun;
+  EXPECT_LT(took, kLease + 2s) << "what is left of the lease, and a pause of 50 ms at most";
+  EXPECT_EQ(leased.get<int>("k"), 11);
+}
+
+TEST_P(RepositoryContract, ARefreshWhoseProcessIsKilledIsTakenOverWhenItsLeaseEnds) {
+  if (!cache().store()->traits().shared) GTEST_SKIP() << "other processes do not see the entries of this store";
+  if (GetParam().real_time) GTEST_SKIP() << "this store cannot take a clock, and leases here take minutes";
+  const Repository leased = with({.load_lease = 30s});
+  const Options options{.ttl = Ttl(5s), .fail_safe = 3600s};
+  leased.put("k", 1, options);
+  advance(5s);
+  Victim victim([&](auto here) { leased.remember("k", options, [&] { return here(), 2; }); });
+  ASSERT_TRUE(victim.is_there());
+  victim.kill();
+  int runs = 0;
+  const auto load = [&runs] { return ++runs + 10; };
+  EXPECT_EQ(leased.remember("k", {.ttl = Ttl(5s), .stale = 3600s}, load), 1) << "the old value, while somebody loads";
+  EXPECT_EQ(runs, 0);
+  advance(30s);
+  EXPECT_EQ(leased.remember("k", options, load), 11);
+}
+
+TEST_P(RepositoryContract, ALockGuardsWhatManyProcessesReadAndWrite) {
+  if (!cache().store()->traits().shared) GTEST_SKIP() << "other processes do not see the entries of this store";
+  constexpr int kProcesses = 8, kTurns = 25;
+  cache().put("sum", 0);
+  const long ran = run_in_processes(kProcesses, [&] {
+    long turns = 0;
+    for (int i = 0; i < kTurns; ++i)
+      turns += cache()
+                   .lock("guard", 60s)
+                   .run(
+                       [&] {
+                         const int seen = cache().get("sum", -1'000'000);
+                         return cache().put("sum", seen + 1) ? 1 : 0;
+                       },
+                       100s);
+    return turns;
+  });
+  EXPECT_EQ(ran, kProcesses * kTurns);
+  EXPECT_EQ(cache().get<int>("sum"), kProcesses * kTurns);
+}
+
+}  // namespace testing
+}  // namespace v1
+}  // namespace flux::cache

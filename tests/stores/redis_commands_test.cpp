@@ -1,0 +1,105 @@
+// What the redis store says to its server, as the server counts it.
+#include <gtest/gtest.h>
+#include <flux/cache/manager.hpp>
+#include <flux/cache/repository.hpp>
+
+#include <cstdlib>
+#include <functional>
+#include <map>
+
+#include "support/redis_cache.hpp"
+
+namespace flux::cache::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How often a server was sent each command, those that scripts ran included.
+std::map<std::string, int> counts(const SharedServer& server) {
+  const auto probe = make_redis({}, {.host = server.host, .port = server.port});
+  std::map<std::string, int> all;
+  const auto facts = probe->info("commandstats");
+  if (!facts.ok()) return all;
+  for (const auto& [name, value] : *facts)
+    if (name.starts_with("cmdstat_")) all[name.substr(8)] = std::atoi(value.c_str() + value.find('=') + 1);
+  return all;
+}
+
+/// Over all that this program ran on the shared server, the contract suites included.
+class NeverSent : public ::testing::Environment {
+ public:
+  void TearDown() override {
+    const SharedServer* const server = redis_server() ? shared_redis() : nullptr;
+    if (server == nullptr) return;
+    for (const auto& [name, count] : counts(*server))
+      for (const std::string never : {"keys", "flushall", "flushdb", "config", "debug", "save", "bgsave"})
+        EXPECT_FALSE(name == never || name.starts_with(never + "|")) << name << " " << count << " times";
+  }
+};
+[[maybe_unused]] const auto* const kNeverSent = ::testing::AddGlobalTestEnvironment(new NeverSent);
+
+class RedisCommands : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    server_ = Server::redis();
+    if (server_ == nullptr) GTEST_SKIP() << "no redis: " << Server::why_not();
+    Config config;
+    config.default_store = "redis";
+    config.stores = {{"redis", RedisConfig{.connection = "main", .prefix = "app:"}}};
+    config.connections = {{"main", RedisConnection{.port = server_->port(), .timeout = 10s}}};
+    cache_ = std::make_unique<Repository>(StoreManager(config).store());
+  }
+  /// How many commands of its own `work` sends, twice over, so that what is sent once only does not count.
+  std::map<std::string, int> sent(const std::function<void()>& work) const {
+    work();
+    const SharedServer server{server_->host(), server_->port()};
+    const auto before = counts(server);
+    work();
+    auto after = counts(server);
+    for (const auto& [name, count] : before) after[name] -= count;
+    std::erase_if(after, [](const auto& one) { return one.second == 0 || one.first == "info" || one.first == "ping"; });
+    return after;
+  }
+
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<Repository> cache_;
+};
+
+using Sent = std::map<std::string, int>;
+
+TEST_F(RedisCommands, ReadsAreOneCommandHoweverManyKeys) {
+  EXPECT_EQ(sent([&] { (void)cache_->get<int>("none"); }), (Sent{{"mget", 1}}));
+  ASSERT_TRUE(cache_->put("k", 1, 1h));
+  EXPECT_EQ(sent([&] { EXPECT_EQ(cache_->get<int>("k"), 1); }), (Sent{{"mget", 1}}));
+  ASSERT_TRUE(cache_->tags({"a", "b"}).put("t", 1, 1h));
+  EXPECT_EQ(sent([&] { EXPECT_EQ(cache_->get<int>("t"), 1); }), (Sent{{"mget", 1}}));
+  std::vector<std::string> keys;
+  for (int i = 0; i < 1'000; ++i) keys.push_back("many" + std::to_string(i));
+  EXPECT_EQ(sent([&] { (void)cache_->many<int>(keys); }), (Sent{{"mget", 1}}));
+}
+
+TEST_F(RedisCommands, WritesAreOneBurst) {
+  EXPECT_EQ(sent([&] { EXPECT_TRUE(cache_->put("k", 1, 1h)); }), (Sent{{"set", 1}, {"get", 1}}));
+  EXPECT_EQ(sent([&] {
+              (void)cache_->put_many(std::map<std::string, int>{{"a", 1}, {"b", 2}}, 1h);
+            }),
+            (Sent{{"multi", 1}, {"set", 2}, {"get", 1}, {"exec", 1}}));
+  EXPECT_EQ(sent([&] { (void)cache_->increment("n"); })["evalsha"], 1);
+  EXPECT_EQ(sent([&] { (void)cache_->forget("k"); })["evalsha"], 1);
+  EXPECT_EQ(sent([&] { (void)cache_->pull<int>("k"); })["evalsha"], 1);
+  EXPECT_EQ(sent([&] { (void)cache_->add("n", 1, 1h); })["evalsha"], 1);
+}
+
+TEST_F(RedisCommands, LockingAndUnlockingAreTwoRoundTripsEach) {
+  ASSERT_TRUE(cache_->lock("other", 10s).try_lock());
+  auto lock = cache_->lock("l", 10s);
+  const auto both = sent([&] {
+    EXPECT_TRUE(lock.try_lock());
+    lock.unlock();
+  });
+  // A read and a swap; the script reads no more than the head.
+  EXPECT_EQ(both, (Sent{{"get", 2}, {"evalsha", 2}, {"getrange", 2}, {"set", 2}}));
+}
+
+}  // namespace
+}  // namespace flux::cache::testing

@@ -1,0 +1,167 @@
+// A real cluster of a test's own: three primaries, a replica of each, on free loopback ports; gone when the test
+// program is, however it ends.
+#pragma once
+#include <flux/cache/stores/redis.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/server.hpp"
+
+namespace flux::cache::testing {
+
+class RedisCluster {
+ public:
+  static constexpr int kPrimaries = 3;
+  static constexpr int kSlots = 16'384;
+
+  /// Null, and Server::why_not() says why, where there is no server; also where the cluster does not come up.
+  static std::unique_ptr<RedisCluster> start() {
+    std::unique_ptr<RedisCluster> cluster(new RedisCluster);
+    for (auto& node : cluster->nodes_) {
+      node.server = Server::redis({"--cluster-enabled", "yes", "--cluster-port", "@SECOND_PORT@",
+                                   "--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0",
+                                   "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"});
+      if (node.server == nullptr) return nullptr;
+      node.store = make_redis({}, {.port = node.server->port(), .timeout = std::chrono::seconds(10)});
+    }
+    return cluster->form() ? std::move(cluster) : nullptr;
+  }
+
+  /// One for the whole program.
+  static RedisCluster* shared() {
+    static const std::unique_ptr<RedisCluster> one = start();
+    return one.get();
+  }
+
+  RedisConnection connection() const {
+    RedisConnection connection;
+    connection.cluster = true;
+    for (const int i : {0, 1, 2}) connection.seeds.push_back({"127.0.0.1", server(i).port()});
+    return connection;
+  }
+  /// The first three began as primaries; node 3 is the replica of 0, and so on.
+  Server& server(int node) const { return *nodes_[static_cast<std::size_t>(node)].server; }
+  RedisReply tell(int node, const std::vector<std::string>& words) const {
+    auto reply = nodes_[static_cast<std::size_t>(node)].store->command(words);
+    return reply.ok() ? *reply : RedisReply{.kind = RedisReply::Kind::error, .text = reply.error().to_string()};
+  }
+  std::string id(int node) const { return nodes_[static_cast<std::size_t>(node)].id; }
+  bool is_primary(int node) const {
+    const RedisReply role = tell(node, {"ROLE"});
+    return !role.elements.empty() && role.elements[0].text == "master";
+  }
+  /// Does every node that runs say that all is well?
+  bool is_well() const {
+    for (int i = 0; i < static_cast<int>(nodes_.size()); ++i) {
+      if (server(i).pid() == 0) continue;
+      if (tell(i, {"CLUSTER", "INFO"}).text.find("cluster_state:ok") == std::string::npos) return false;
+    }
+    return true;
+  }
+  /// The primary that has a slot, in its own view: others may be behind. -1: none has it now.
+  int owner_of(int slot) const {
+    for (int node = 0; node < kPrimaries; ++node)
+      for (const RedisReply& range : tell(node, {"CLUSTER", "SLOTS"}).elements)
+        if (range.elements[0].integer <= slot && slot <= range.elements[1].integer &&
+            range.elements[2].elements[2].text == id(node))
+          return node;
+    return -1;
+  }
+  /// Do all primaries say the same of who has what, and since when? After slots moved that takes a moment; before they
+  /// move to yet another node it is to be waited for, or two nodes claim a slot with the same right, for long.
+  bool is_agreed() const {
+    std::set<std::string> views;
+    for (int node = 0; node < kPrimaries; ++node) {
+      std::set<std::string> ranges;
+      for (const RedisReply& range : tell(node, {"CLUSTER", "SLOTS"}).elements)
+        ranges.insert(std::to_string(range.elements[0].integer) + "-" + std::to_string(range.elements[1].integer) +
+                      "=" + range.elements[2].elements[2].text);
+      const std::string info = tell(node, {"CLUSTER", "INFO"}).text;
+      std::string view = info.substr(std::min(info.find("cluster_current_epoch:"), info.size()), 26);
+      for (const std::string& range : ranges) view += range + " ";
+      views.insert(view);
+    }
+    return views.size() == 1;
+  }
+  /// Moves a slot from one primary to another, as redis-cli does. Empty, or what went wrong.
+  std::string move_slot(int slot, int from, int to) const {
+    const std::string number = std::to_string(slot), port = std::to_string(server(to).port());
+    std::string wrong;
+    const auto check = [&](const RedisReply& reply) {
+      if (reply.kind == RedisReply::Kind::error && wrong.empty()) wrong = reply.text;
+      return reply;
+    };
+    check(tell(to, {"CLUSTER", "SETSLOT", number, "IMPORTING", id(from)}));
+    check(tell(from, {"CLUSTER", "SETSLOT", number, "MIGRATING", id(to)}));
+    for (;;) {
+      const RedisReply keys = check(tell(from, {"CLUSTER", "GETKEYSINSLOT", number, "10"}));
+      if (keys.elements.empty()) break;
+      std::vector<std::string> words{"MIGRATE", "127.0.0.1", port, "", "0", "5000", "KEYS"};
+      for (const RedisReply& key : keys.elements) words.push_back(key.text);
+      check(tell(from, words));
+      if (!wrong.empty()) break;
+    }
+    for (const int node : {to, from}) check(tell(node, {"CLUSTER", "SETSLOT", number, "NODE", id(to)}));
+    for (int node = 0; node < kPrimaries; ++node)
+      if (node != to && node != from) (void)tell(node, {"CLUSTER", "SETSLOT", number, "NODE", id(to)});
+    return wrong;
+  }
+
+  static bool comes_true(const std::function<bool()>& holds, std::chrono::seconds within = std::chrono::seconds(30)) {
+    for (const auto end = std::chrono::steady_clock::now() + within; std::chrono::steady_clock::now() < end;) {
+      if (holds()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  }
+
+ private:
+  struct Node {
+    std::unique_ptr<Server> server;
+    std::shared_ptr<RedisStore> store;
+    std::string id;
+  };
+
+  RedisCluster() = default;
+
+  bool form() {
+    const auto bus = [&](int i) { return std::to_string(server(i).second_port()); };
+    for (int i = 0; i < 2 * kPrimaries; ++i) {
+      nodes_[static_cast<std::size_t>(i)].id = tell(i, {"CLUSTER", "MYID"}).text;
+      (void)tell(i, {"CLUSTER", "SET-CONFIG-EPOCH", std::to_string(i + 1)});
+      if (i < kPrimaries)
+        (void)tell(i, {"CLUSTER", "ADDSLOTSRANGE", std::to_string(i * kSlots / kPrimaries),
+                       std::to_string((i + 1) * kSlots / kPrimaries - 1)});
+      if (i > 0) (void)tell(i, {"CLUSTER", "MEET", "127.0.0.1", std::to_string(server(0).port()), bus(0)});
+    }
+    for (int i = kPrimaries; i < 2 * kPrimaries; ++i)
+      if (!comes_true([&] {
+            return tell(i, {"CLUSTER", "REPLICATE", id(i - kPrimaries)}).kind != RedisReply::Kind::error;
+          }))
+        return false;
+    return comes_true([&] {
+      if (!is_well()) return false;
+      for (int i = 0; i < 2 * kPrimaries; ++i) {
+        const RedisReply slots = tell(i, {"CLUSTER", "SLOTS"});
+        if (slots.elements.size() != kPrimaries) return false;
+        for (const RedisReply& range : slots.elements)
+          if (range.elements.size() != 4) return false;
+        if (i >= kPrimaries && tell(i, {"INFO", "replication"}).text.find("master_link_status:up") == std::string::npos)
+          return false;
+      }
+      return true;
+    });
+  }
+
+  std::array<Node, 2 * kPrimaries> nodes_;
+};
+
+}  // namespace flux::cache::testing
