@@ -94,6 +94,25 @@ int main() {
       "rate", {.minutes = 5}, []() -> double { throw std::runtime_error("down"); }, 1.0);
   // [/fallback]
 
+  // [stop]
+  // A caller that may be called away, such as one whose own client has gone. The loader is copied: it may outlive the
+  // call.
+  std::jthread request([](std::stop_token gone) {
+    try {
+      Cache::remember("long_report", {.hours = 1, .stop = gone}, [](cache::Load<double>& load) {
+        double sum = 0;
+        for (int year = 0; year < 2029; ++year) {
+          if (load.stop_requested()) throw std::runtime_error("nobody waits any more");
+          sum += year;
+        }
+        return sum;
+      });
+    } catch (const cache::LoadCancelled&) {
+    }
+  });
+  // [/stop]
+  request.join();
+
   // [many]
   // Several keys: one call of the loader, with those that are missing.
   Cache::put("price_1", 10, 1h);

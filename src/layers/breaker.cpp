@@ -1,5 +1,7 @@
 #include <flux/cache/layers/breaker.hpp>
 
+#include <atomic>
+
 namespace flux::cache {
 inline namespace v1 {
 
@@ -51,13 +53,22 @@ class BreakerStore final : public Decorator {
   template <class Call>
   auto guarded(const char* operation, Call call) -> decltype(call()) {
     if (!breaker_.enter())
-      return Error{Errc::rejected, "the circuit breaker is open", std::string(inner().traits().kind), operation};
+      return Error{refusal_.load(std::memory_order_relaxed), "the circuit breaker is open",
+                   std::string(inner().traits().kind), operation};
     auto answer = call();
-    answer.ok() || !is_transient(answer.error().code) ? breaker_.succeed() : breaker_.fail();
+    if (answer.ok() || !is_transient(answer.error().code)) {
+      breaker_.succeed();
+    } else {
+      // A timeout would say that a write may have happened: nothing is sent while the breaker is open.
+      const bool is_away = answer.error().code == Errc::unavailable;
+      refusal_.store(is_away ? Errc::unavailable : Errc::rejected, std::memory_order_relaxed);
+      breaker_.fail();
+    }
     return answer;
   }
 
   CircuitBreaker breaker_;
+  std::atomic<Errc> refusal_{Errc::rejected};
 };
 
 }  // namespace

@@ -57,6 +57,7 @@ TEST_F(Manager, PutsABreakerWhereTheConfigurationSaysSo) {
   patient_->down = true;
   for (int i = 0; i < 10; ++i) EXPECT_EQ(cache.get<int>("k"), std::nullopt);
   EXPECT_EQ(patient_->calls, 3);
+  EXPECT_EQ(cache.try_get<int>("k").error().code, Errc::unavailable) << "as the store said last";
 
   patient_->down = false;
   clock_.travel(59s);

@@ -33,6 +33,9 @@ void link_scopes();
 void link_chance();
 void link_events();
 void link_takeover();
+void link_cancel();
+void link_keep_alive();
+void link_growth();
 
 }  // namespace detail
 }  // namespace testing

@@ -8,7 +8,7 @@
 namespace flux::cache {
 inline namespace v1 {
 
-/// Fails fast with Errc::rejected while open.
+/// Fails fast while open: with Errc::unavailable where that is how the store failed last, else Errc::rejected.
 FLUX_CACHE_API StorePtr make_breaker(StorePtr inner, const BreakerOptions& options = {});
 
 }  // namespace v1
