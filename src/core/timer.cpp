@@ -17,11 +17,21 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
+/// A full executor empties, so its refusal is not the end of a lease; one that is closed stays so, and is asked no more
+/// after a while.
+constexpr auto kPause = std::chrono::milliseconds(20);
+constexpr int kPatience = 500;
+
+struct Due {
+  std::function<void()> task;
+  int refused = 0;
+};
+
 /// Never destroyed: its thread may outlive main.
 struct Timer {
   std::mutex mutex;
   std::condition_variable earlier;
-  std::multimap<Steady::time_point, std::function<void()>> due;
+  std::multimap<Steady::time_point, Due> due;
   bool running = false;
   ::pid_t process = ::getpid();
 };
@@ -34,11 +44,12 @@ void serve(Timer& timer) {
       timer.earlier.wait_until(lock, first->first);
       continue;
     }
-    auto task = std::move(first->second);
+    Due now = std::move(first->second);
     timer.due.erase(first);
     lock.unlock();
-    executor()->submit(std::move(task));
+    const bool taken = executor()->submit(now.task);
     lock.lock();
+    if (!taken && ++now.refused < kPatience) timer.due.emplace(Steady::now() + kPause, std::move(now));
   }
   timer.running = false;
 }
@@ -56,7 +67,7 @@ Timer& timer() {
 void run_later(Duration delay, std::function<void()> task) {
   Timer& here = timer();
   const std::scoped_lock guard(here.mutex);
-  here.due.emplace(Steady::now() + delay, std::move(task));
+  here.due.emplace(Steady::now() + delay, Due{std::move(task)});
   if (!here.running) {
     here.running = true;
     std::thread([&here] { serve(here); }).detach();
