@@ -195,7 +195,7 @@ class Verbs {
     return remembered(key, life(options), std::forward<F>(load));
   }
   /// Several keys, and one call of the loader with those that are missing. The loader answers pairs of key and value:
-  /// what it leaves out stays missing, what it adds is stored.
+  /// what it leaves out stays missing, what it adds is stored where nothing lives.
   template <class T, class F>
   Many<detail::stored_t<T>> remember_many(const Keys& keys, const Options& options, F&& load) const {
     using U = detail::stored_t<T>;
