@@ -185,10 +185,10 @@ Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags*
   return false;
 }
 
-Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, Take take) {
+Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, const Take& take) {
   if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
     return Result<bool>(check(text, "get"));
-  auto got = store_->get_value(Key(text), as, wanted(tags), take);
+  auto got = store_->get_value(Key(text), {as, wanted(tags), take});
   if (got.ok() && *got == Got::value && !outage_.load(std::memory_order_relaxed)) [[likely]] {
     count_hit(text, tags);
     return true;
@@ -196,10 +196,10 @@ Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, 
   return no_plain_hit(got, tags, text, "get", as);
 }
 
-bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, Take take) {
+bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, const Take& take) {
   if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
     return escalate(*check(text, "get")), false;
-  auto got = store_->get_value(Key(text), as, wanted(tags), take);
+  auto got = store_->get_value(Key(text), {as, wanted(tags), take});
   if (got.ok() && *got == Got::value && !outage_.load(std::memory_order_relaxed)) [[likely]] {
     count_hit(text, tags);
     return true;

@@ -282,7 +282,7 @@ LoadStatus Core::load(const LoadRequest& request) {
     if (!early) {
       const auto tags =
           request.tags != nullptr ? std::span<const std::string>(*request.tags) : std::span<const std::string>();
-      auto got = store_->get_value(key, request.as, tags, request.take);
+      auto got = store_->get_value(key, {request.as, tags, request.take});
       if (!got.ok()) return Result<bool>(got.take_error());
       fits = *got == Got::value;
       tagged = *got != Got::other_tags;

@@ -37,13 +37,13 @@ Result<bool> Store::has(const Key& key) {
   return get(key, {}, [](const Entry&) {});
 }
 
-Result<Got> Store::get_value(const Key& key, const Type& as, std::span<const std::string> tags, Take take) {
+Result<Got> Store::get_value(const Key& key, const ValueRead& how) {
   Got got = Got::nothing;
-  auto there = get(key, {.as = &as}, [&](const Entry& entry) {
-    if (!tags.empty() && !detail::carries(entry, tags))
+  auto there = get(key, {.as = &how.as}, [&](const Entry& entry) {
+    if (!how.tags.empty() && !detail::carries(entry, how.tags))
       got = Got::other_tags;
     else
-      got = take(entry.value) ? Got::value : Got::another_type;
+      got = how.take(entry.value) ? Got::value : Got::another_type;
   });
   return there.ok() ? Result<Got>(got) : Result<Got>(there.take_error());
 }

@@ -108,7 +108,7 @@ FLUX_CACHE_API Value opened(const Value& value, const Type& as);
 
 /// The value as a `T`: an integer of any width that fits, text that is an integer, or the very type. False: another.
 template <class T>
-bool take(const ValueView& value, std::optional<T>& out) {
+[[gnu::always_inline]] inline bool take(const ValueView& value, std::optional<T>& out) {
   if constexpr (is_integer<T>) {
     ValueView number = value;
     if (value.kind == Kind::text) {
@@ -138,7 +138,9 @@ template <class T>
 bool share(const ValueView& value, std::shared_ptr<const T>& out) {
   if constexpr (!is_integer<T>) {
     if (value.kind == Kind::object && same_type(*value.type, type_of<T>())) {
-      out = std::static_pointer_cast<const T>(*value.object);
+      // In place: a temporary's two halves, read back as one word, would cost more than the count.
+      std::destroy_at(&out);
+      std::construct_at(&out, *value.object, static_cast<const T*>(value.object->get()));
       return true;
     }
   }

@@ -85,6 +85,13 @@ using Take = detail::FunctionRef<bool(const ValueView&)>;
 /// Likewise for a walk over a space. False ends the walk.
 using Visitor = detail::FunctionRef<bool(std::string_view key, const Entry&)>;
 
+/// What `get_value` is asked. Passed on as it is: a layer whose reads change nothing costs one indirect call.
+struct ValueRead {
+  const Type& as;                     ///< the wanted type
+  std::span<const std::string> tags;  ///< what it must carry, all of them; none: whatever it carries
+  const Take& take;
+};
+
 /// How `get_value` ended.
 enum class Got : std::uint8_t {
   nothing,       ///< a miss
@@ -119,9 +126,9 @@ class FLUX_CACHE_TYPE Store {
   virtual Result<void> flush(const Scope& scope) = 0;
 
   virtual Result<bool> has(const Key& key);
-  /// The value alone, wanted as `as`, of what is fresh and carries all of the tags: what most readers want, and what
-  /// costs a store of live objects less than a whole entry.
-  virtual Result<Got> get_value(const Key& key, const Type& as, std::span<const std::string> tags, Take take);
+  /// The value alone of what is fresh and carries all of the tags: what most readers want, and what costs a store of
+  /// live objects less than a whole entry. Runs through `get` unless it is overridden.
+  virtual Result<Got> get_value(const Key& key, const ValueRead& how);
   /// Reads and removes in one atomic step: of many callers one gets the value. What is kept past its life is removed as
   /// well, and answers false.
   virtual Result<bool> pull(const Key& key, const Read& how, Receiver found);

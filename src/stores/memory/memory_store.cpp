@@ -188,34 +188,34 @@ Result<bool> MemoryStore::get(const Key& key, const Read& how, Receiver found) {
   return there;
 }
 
-Result<Got> MemoryStore::get_value(const Key& key, const Type& as, std::span<const std::string> tags, Take take) {
+Result<Got> MemoryStore::get_value(const Key& key, const ValueRead& how) {
   if (decodes_.load(std::memory_order_relaxed)) [[unlikely]]
-    return Store::get_value(key, as, tags, take);
+    return Store::get_value(key, how);
   Got got = Got::nothing;
   engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
     if (!view.is_fresh()) return;
-    if (view.has_labels() || !tags.empty()) {
-      got = judge(view, tags);
+    if (view.has_labels() || !how.tags.empty()) {
+      got = judge(view.labels(), how.tags);
       if (got != Got::value) return;
     }
-    got = take(value_of(view)) ? Got::value : Got::another_type;
+    got = how.take(value_of(view)) ? Got::value : Got::another_type;
   });
   return got;
 }
 
 /// Does a fresh entry live, and carry the tags? One walk over the labels, for the usual few tags that nothing has
 /// flushed.
-Got MemoryStore::judge(const engine::View& view, std::span<const std::string> tags) const {
-  if (!view.has_labels()) return tags.empty() ? Got::value : Got::other_tags;
+Got MemoryStore::judge(std::string_view block, std::span<const std::string> tags) const {
+  if (block.empty()) return tags.empty() ? Got::value : Got::other_tags;
   std::uint64_t carried = 0;
   std::string_view notes;
-  const bool current = Labels::walk(view.labels(), notes, [&](const TagMark& mark) {
+  const bool current = Labels::walk(block, notes, [&](const TagMark& mark) {
     for (std::size_t i = 0; i < tags.size(); ++i)
       if (same_text(tags[i], mark.name)) carried |= std::uint64_t{1} << (i & 63);
     return tags_.is_current(mark);
   });
   if (!current || tags.size() > 63) [[unlikely]] {
-    const Labels labels(view.labels());
+    const Labels labels(block);
     if (!tags_.spares(labels.marks(), labels.count())) return Got::nothing;
     const auto has = [&](std::string_view wanted) {
       return std::any_of(labels.marks(), labels.marks() + labels.count(),

@@ -18,7 +18,7 @@ class MemoryStore final : public Store, public std::enable_shared_from_this<Memo
 
   Traits traits() const noexcept override;
   Result<bool> get(const Key& key, const Read& how, Receiver found) override;
-  Result<Got> get_value(const Key& key, const Type& as, std::span<const std::string> tags, Take take) override;
+  Result<Got> get_value(const Key& key, const ValueRead& how) override;
   Result<bool> put(const Key& key, const Entry& entry, const Write& how) override;
   Result<bool> forget(const Key& key, const Forget& how) override;
   Result<void> flush(const Scope& scope) override;
@@ -49,7 +49,7 @@ class MemoryStore final : public Store, public std::enable_shared_from_this<Memo
   bool is_alive(const engine::View& view) const;
   static ValueView value_of(const engine::View& view) noexcept;
   static Entry plain(const engine::View& view) noexcept;
-  Got judge(const engine::View& view, std::span<const std::string> tags) const;
+  Got judge(std::string_view labels, std::span<const std::string> tags) const;
   bool hand_over_alive(const engine::View& view, Receiver found) const;
   template <class F>
   static void hand_over(const engine::View& view, F&& found);

@@ -123,21 +123,21 @@ Result<bool> TieredStore::get(const Key& key, const Read& how, Receiver found) {
   return get_farther(key, how, found);
 }
 
-Result<Got> TieredStore::get_value(const Key& key, const Type& as, std::span<const std::string> tags, Take take) {
+Result<Got> TieredStore::get_value(const Key& key, const ValueRead& how) {
   if (key.space() != Space::values || parts_.size() == 1 || !is_informed()) [[unlikely]]
-    return Store::get_value(key, as, tags, take);
-  auto near = parts_.front()->get_value(key, as, tags, take);
+    return Store::get_value(key, how);
+  auto near = parts_.front()->get_value(key, how);
   if (near.ok() && *near != Got::nothing) [[likely]]
     return near;
   Got got = Got::nothing;
-  auto there = get_farther(key, {.as = &as}, [&](const Entry& entry) {
+  auto there = get_farther(key, {.as = &how.as}, [&](const Entry& entry) {
     const auto is_carried = [&](const std::string& tag) {
       return std::any_of(entry.tags.begin(), entry.tags.end(), [&](const TagStamp& has) { return has.name == tag; });
     };
-    if (!std::all_of(tags.begin(), tags.end(), is_carried))
+    if (!std::all_of(how.tags.begin(), how.tags.end(), is_carried))
       got = Got::other_tags;
     else
-      got = take(entry.value) ? Got::value : Got::another_type;
+      got = how.take(entry.value) ? Got::value : Got::another_type;
   });
   return there.ok() ? Result<Got>(got) : Result<Got>(there.take_error());
 }

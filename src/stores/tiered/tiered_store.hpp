@@ -35,7 +35,7 @@ class TieredStore final : public composite::CompositeStore {
   void caught_up(const CaughtUp& done);
 
   Result<bool> get(const Key& key, const Read& how, Receiver found) override;
-  Result<Got> get_value(const Key& key, const Type& as, std::span<const std::string> tags, Take take) override;
+  Result<Got> get_value(const Key& key, const ValueRead& how) override;
   Result<bool> put(const Key& key, const Entry& entry, const Write& how) override;
   Result<bool> forget(const Key& key, const Forget& how) override;
   Result<void> flush(const Scope& scope) override;

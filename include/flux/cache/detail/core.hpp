@@ -75,9 +75,9 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   const RepositoryOptions& options() const noexcept { return options_; }
   Flights& flights() const noexcept { return *flights_; }
 
-  Result<bool> get(const Tags* tags, std::string_view key, const Type& as, Take take);
+  Result<bool> get(const Tags* tags, std::string_view key, const Type& as, const Take& take);
   /// `get` as the plain verbs have it, settled already: a hit, or none.
-  bool fetch(const Tags* tags, std::string_view key, const Type& as, Take take);
+  bool fetch(const Tags* tags, std::string_view key, const Type& as, const Take& take);
   Result<bool> pull(const Tags* tags, std::string_view key, const Type& as, Take take);
   Result<bool> has(const Tags* tags, std::string_view key);
   Result<bool> put(const Tags* tags, std::string_view key, const ValueView& value, const Lifetime& life, When when);

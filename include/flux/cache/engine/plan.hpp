@@ -90,9 +90,17 @@ struct Plan {
                        std::memory_order_relaxed);
   }
 
-  /// What an entry that stands in its slot is charged with: the same number as when it was planned.
-  [[gnu::always_inline]] static std::uint64_t charge_of(const Entry& entry) noexcept {
-    return SizeClasses::bytes_of(class_of(entry)) + entry.outside_bytes() + kOverhead;
+  /// What an entry that stands in its slot takes: the same as when it was planned.
+  struct Taken {
+    std::uint8_t size_class;
+    bool rich;              ///< with an object, or with a block outside of the slot
+    std::uint64_t outside;  ///< bytes outside of the slot
+
+    std::uint64_t charge() const noexcept { return SizeClasses::bytes_of(size_class) + outside + kOverhead; }
+  };
+  [[gnu::always_inline]] static Taken taken_by(const Entry& entry) noexcept {
+    const bool rich = entry.kind() == Kind::object || (entry.shape & Entry::kOutside) != 0;
+    return {class_of(entry), rich, rich ? entry.outside_bytes() : 0};
   }
   /// The class of the slot that an entry stands in.
   [[gnu::always_inline]] static std::uint8_t class_of(const Entry& entry) noexcept {

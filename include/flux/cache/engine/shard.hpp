@@ -112,7 +112,8 @@ class alignas(64) Shard {
     const Tick tick = tick_of(draft);
     if (old.slot != 0) {
       Entry& before = at(old.slot);
-      const std::uint64_t freed = Plan::charge_of(before);
+      const Plan::Taken taken = Plan::taken_by(before);
+      const std::uint64_t freed = taken.charge();
       if (bytes_ - freed + charge <= setup_.max_bytes) {
         Entry& entry = at(slot);
         const std::uint8_t recency = before.recency.load(std::memory_order_relaxed);
@@ -125,7 +126,7 @@ class alignas(64) Shard {
         const bool flushed = is_flushed(before);
         flushed_ -= flushed;
         note(before, flushed ? Cause::flushed : old_cause, aftermath);
-        retire(old.slot, aftermath);
+        retire(old.slot, before, taken, aftermath);
         return true;
       }
       drop(old, hash, old_cause, aftermath);
@@ -140,9 +141,10 @@ class alignas(64) Shard {
   /// Takes an entry out of everything; `cause` goes to the listener and the books.
   void drop(const Table::Place& place, std::uint64_t hash_low, Cause cause, Aftermath& aftermath) {
     Entry& entry = at(place.slot);
-    unlink(place, static_cast<std::uint32_t>(hash_low), entry, cause, aftermath);
+    const Plan::Taken taken = Plan::taken_by(entry);
+    unlink(place, static_cast<std::uint32_t>(hash_low), entry, taken, cause, aftermath);
     order_.remove(entry.position);
-    retire(place.slot, aftermath);
+    retire(place.slot, entry, taken, aftermath);
   }
 
   /// A new life for an entry that stays as it is otherwise.
@@ -355,8 +357,9 @@ class alignas(64) Shard {
     if (slot == 0) return false;
     Entry& entry = at(slot);
     const Table::Place place = table().find_slot(entry.hash, slot);
-    unlink(place, entry.hash, entry, Cause::size, aftermath);
-    retire(slot, aftermath);
+    const Plan::Taken taken = Plan::taken_by(entry);
+    unlink(place, entry.hash, entry, taken, Cause::size, aftermath);
+    retire(slot, entry, taken, aftermath);
     return true;
   }
   /// For hashes that crowd one place of a table that is nearly empty otherwise: one of the crowd leaves.
@@ -371,25 +374,31 @@ class alignas(64) Shard {
     drop(table().find_slot(entry.hash, slot), entry.hash, cause, aftermath);
   }
 
-  void unlink(const Table::Place& place, std::uint32_t hash, Entry& entry, Cause cause, Aftermath& aftermath) {
+  void unlink(const Table::Place& place, std::uint32_t hash, const Entry& entry, const Plan::Taken& taken, Cause cause,
+              Aftermath& aftermath) {
     tables_.writable().erase(hash, place);
     --count_;
-    bytes_ -= Plan::charge_of(entry);
+    bytes_ -= taken.charge();
     if (is_flushed(entry)) {
       --flushed_;
       cause = Cause::flushed;
     }
     note(entry, cause, aftermath);
   }
-  void note(const Entry& entry, Cause cause, Aftermath& aftermath) {
+  [[gnu::always_inline]] void note(const Entry& entry, Cause cause, Aftermath& aftermath) {
     switch (cause) {
-      case Cause::replaced: ++figures_.replaced; break;
+      [[likely]] case Cause::replaced : ++figures_.replaced;
+      break;
       case Cause::expired: ++figures_.expired; break;
       case Cause::size: ++figures_.evicted; break;
       case Cause::forgotten: ++figures_.forgotten; break;
       case Cause::flushed: ++figures_.flushed; break;
     }
-    if (setup_.notes) aftermath.notes.push_back({std::string(entry.key()), cause});
+    if (setup_.notes) [[unlikely]]
+      take_note(entry, cause, aftermath);
+  }
+  [[gnu::noinline]] static void take_note(const Entry& entry, Cause cause, Aftermath& aftermath) {
+    aftermath.notes.push_back({std::string(entry.key()), cause});
   }
   /// The same entry with other deadline fields: a new slot that takes over what lay outside of the old one.
   bool reshape(const Table::Place& place, std::uint64_t hash, const Draft& times, Aftermath& aftermath) {
@@ -437,11 +446,9 @@ class alignas(64) Shard {
     return flushed_ == 0;
   }
 
-  void retire(Slot slot, Aftermath& aftermath) {
-    Entry& entry = at(slot);
+  void retire(Slot slot, Entry& entry, const Plan::Taken& taken, Aftermath& aftermath) {
     entry.position = Entry::kRetired;
-    const bool rich = entry.kind() == Kind::object || (entry.shape & Entry::kOutside) != 0;
-    retired_.add({slot, Plan::class_of(entry), rich}, rich ? entry.outside_bytes() : 0);
+    retired_.add({slot, taken.size_class, taken.rich}, taken.outside);
     reclaim(3, aftermath);
   }
   void strip(Slot slot, Aftermath& aftermath) {

@@ -15,7 +15,7 @@ inline std::string Shard::check() const {
   for_each_slot([&](Slot slot) {
     ++members;
     const Entry& entry = at(slot);
-    charged += Plan::charge_of(entry);
+    charged += Plan::taken_by(entry).charge();
     if (SizeClasses::bytes_of(Plan::class_of(entry)) != slots_.size_of(slot)) wrong = "a slot of another class";
     flushed += is_flushed(entry);
     const std::uint32_t position = entry.position;
