@@ -22,15 +22,38 @@ class RedisCluster {
   static constexpr int kPrimaries = 3;
   static constexpr int kSlots = 16'384;
 
+  /// How a test's own cluster differs.
+  struct Setup {
+    std::string host = "127.0.0.1";    ///< under which the nodes know each other
+    std::vector<std::string> words{};  ///< further ones of each node's command line
+    RedisConnection own{};             ///< how the test itself reaches a node: TLS, user
+  };
+
   /// Null, and Server::why_not() says why, where there is no server; also where the cluster does not come up.
-  static std::unique_ptr<RedisCluster> start() {
-    std::unique_ptr<RedisCluster> cluster(new RedisCluster);
+  static std::unique_ptr<RedisCluster> start() { return start({}); }
+  static std::unique_ptr<RedisCluster> start(const Setup& setup) {
+    std::unique_ptr<RedisCluster> cluster(new RedisCluster(setup.host));
     for (auto& node : cluster->nodes_) {
-      node.server = Server::redis({"--cluster-enabled", "yes", "--cluster-port", "@SECOND_PORT@",
-                                   "--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0",
-                                   "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"});
+      std::vector<std::string> words{"--cluster-enabled",
+                                     "yes",
+                                     "--cluster-port",
+                                     "@SECOND_PORT@",
+                                     "--cluster-node-timeout",
+                                     "1000",
+                                     "--cluster-replica-validity-factor",
+                                     "0",
+                                     "--repl-diskless-sync-delay",
+                                     "0",
+                                     "--repl-ping-replica-period",
+                                     "1"};
+      words.insert(words.end(), setup.words.begin(), setup.words.end());
+      node.server = Server::redis(std::move(words));
       if (node.server == nullptr) return nullptr;
-      node.store = make_redis({}, {.port = node.server->port(), .timeout = std::chrono::seconds(10)});
+      RedisConnection own = setup.own;
+      own.host = setup.host;
+      own.port = node.server->port();
+      own.timeout = std::chrono::seconds(10);
+      node.store = make_redis({}, own);
     }
     return cluster->form() ? std::move(cluster) : nullptr;
   }
@@ -44,7 +67,7 @@ class RedisCluster {
   RedisConnection connection() const {
     RedisConnection connection;
     connection.cluster = true;
-    for (const int i : {0, 1, 2}) connection.seeds.push_back({"127.0.0.1", server(i).port()});
+    for (const int i : {0, 1, 2}) connection.seeds.push_back({host_, server(i).port()});
     return connection;
   }
   /// The first three began as primaries; node 3 is the replica of 0, and so on.
@@ -104,7 +127,7 @@ class RedisCluster {
     for (;;) {
       const RedisReply keys = check(tell(from, {"CLUSTER", "GETKEYSINSLOT", number, "10"}));
       if (keys.elements.empty()) break;
-      std::vector<std::string> words{"MIGRATE", "127.0.0.1", port, "", "0", "5000", "KEYS"};
+      std::vector<std::string> words{"MIGRATE", host_, port, "", "0", "5000", "KEYS"};
       for (const RedisReply& key : keys.elements) words.push_back(key.text);
       check(tell(from, words));
       if (!wrong.empty()) break;
@@ -130,7 +153,7 @@ class RedisCluster {
     std::string id;
   };
 
-  RedisCluster() = default;
+  explicit RedisCluster(std::string host) : host_(std::move(host)) {}
 
   bool form() {
     const auto bus = [&](int i) { return std::to_string(server(i).second_port()); };
@@ -140,7 +163,7 @@ class RedisCluster {
       if (i < kPrimaries)
         (void)tell(i, {"CLUSTER", "ADDSLOTSRANGE", std::to_string(i * kSlots / kPrimaries),
                        std::to_string((i + 1) * kSlots / kPrimaries - 1)});
-      if (i > 0) (void)tell(i, {"CLUSTER", "MEET", "127.0.0.1", std::to_string(server(0).port()), bus(0)});
+      if (i > 0) (void)tell(i, {"CLUSTER", "MEET", host_, std::to_string(server(0).port()), bus(0)});
     }
     for (int i = kPrimaries; i < 2 * kPrimaries; ++i)
       if (!comes_true([&] {
@@ -161,6 +184,7 @@ class RedisCluster {
     });
   }
 
+  const std::string host_;
   std::array<Node, 2 * kPrimaries> nodes_;
 };
 
