@@ -47,12 +47,18 @@ std::vector<Words> acl_lines_with(const std::string& word) {
   return all;
 }
 
+/// Without a layer above, a document comes back as bytes, whatever went in.
+enum class Shown { text, document };
+
 /// All that a store does, one after the other.
-void do_everything(const StoreProbe& cache, bool lists) {
+void do_everything(const StoreProbe& cache, bool lists, Shown shown = Shown::text) {
+  const auto seen = [&](const char* value) {
+    return std::string(shown == Shown::text ? "text \"" : "bytes \"") + value + '"';
+  };
   const TagStamp tags[] = {{"t", 0}, {"u", 0}};
   const Instant soon = after(system_clock().now(), 1h);
   EXPECT_TRUE(cache.put("k", text("v"), Expiry::at(soon)));
-  EXPECT_EQ(cache.got("k"), R"(text "v")");
+  EXPECT_EQ(cache.got("k"), seen("v"));
   EXPECT_FALSE(cache.add("k", text("w")));
   EXPECT_TRUE(cache.has("k"));
   EXPECT_TRUE(cache.touch("k", {}));
@@ -65,9 +71,9 @@ void do_everything(const StoreProbe& cache, bool lists) {
   cache.flush_tags({"t"});
   EXPECT_EQ(cache.got("tagged"), kMiss);
   cache.put_many({{Key("a"), {.value = text("1")}}, {Key("b"), {.value = text("2")}}});
-  EXPECT_EQ(cache.got_many({"a", "b"}), (std::vector<std::string>{R"(text "1")", R"(text "2")"}));
+  EXPECT_EQ(cache.got_many({"a", "b"}), (std::vector<std::string>{seen("1"), seen("2")}));
   EXPECT_EQ(cache.forget_many({"a", "b"}), 2u);
-  EXPECT_EQ(cache.pulled("k"), R"(text "v")");
+  EXPECT_EQ(cache.pulled("k"), seen("v"));
   if (lists) {
     ASSERT_TRUE(cache.list());
   }
@@ -94,6 +100,13 @@ TEST(RedisProduction, TheUserOfThePageCanDoEverythingUnderItsPrefixAndNothingEls
   EXPECT_EQ(RedisCache(named, {.prefix = "shop:"}).say("k", "v"), "denied");
   for (const Words& line : acl_lines_with("+select")) ASSERT_EQ(admin.tell(line), "OK");
   do_everything(RedisCache(named, {.prefix = "shop:"}), true);
+
+  const RedisCache plain(user, {.prefix = "shop:", .frame = false});
+  EXPECT_EQ(plain.increment("n", 1), 1);
+  EXPECT_EQ(plain.redis().increment(Key("n"), 1, {}).error().code, Errc::denied);
+  for (const Words& line : acl_lines_with("+incrby")) ASSERT_EQ(admin.tell(line), "OK");
+  EXPECT_TRUE(plain.store().forget(Key("n"), {}).ok());
+  do_everything(plain, true, Shown::document);
 
   for (const Words& line : acl_lines_with("+info")) ASSERT_EQ(admin.tell(line), "OK");
   EXPECT_TRUE(RedisCache(user).redis().info("server").ok());
