@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <set>
@@ -98,8 +99,7 @@ class RedisCluster {
           return node;
     return -1;
   }
-  /// Do all primaries say the same of who has what, and since when? After slots moved that takes a moment; before they
-  /// move to yet another node it is to be waited for, or two nodes claim a slot with the same right, for long.
+  /// Do all primaries say the same of who has what, and since when? After slots moved that takes a moment.
   bool is_agreed() const {
     std::set<std::string> views;
     for (int node = 0; node < kPrimaries; ++node) {
@@ -114,8 +114,21 @@ class RedisCluster {
     }
     return views.size() == 1;
   }
+  /// A node's config epoch, as `viewer` knows it; -1: it does not know the node.
+  long long epoch_of(int node, int viewer) const {
+    const std::string all = "\n" + tell(viewer, {"CLUSTER", "NODES"}).text;
+    std::size_t at = all.find("\n" + id(node) + " ");
+    // Of a line's words the seventh: id, address, flags, primary, ping, pong, epoch.
+    for (int word = 0; word < 6 && at != all.npos; ++word) at = all.find(' ', at + 1);
+    return at == all.npos ? -1 : std::atoll(all.c_str() + at + 1);
+  }
   /// Moves a slot from one primary to another, as redis-cli does. Empty, or what went wrong.
+  ///
+  /// The new owner takes a config epoch above all that it knows. If it does not know the old one's yet, which may have
+  /// got it a moment ago, its claim is the weaker one, and the nodes may disagree for long. So that is waited for.
   std::string move_slot(int slot, int from, int to) const {
+    if (!comes_true([&] { return epoch_of(from, to) == epoch_of(from, from); }))
+      return "the nodes do not hear each other";
     const std::string number = std::to_string(slot), port = std::to_string(server(to).port());
     std::string wrong;
     const auto check = [&](const RedisReply& reply) {
