@@ -1,4 +1,5 @@
-// "frame": false on redis: what others write is read, what is written others read, and what the contract promises holds.
+// "frame": false on redis: what others write is read, what is written others read, and what the contract promises
+// holds.
 #include <gtest/gtest.h>
 #include <flux/cache/manager.hpp>
 

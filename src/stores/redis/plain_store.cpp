@@ -1,7 +1,7 @@
 // A value that is nothing but a document and a lifetime is kept as the document, with the server's own lifetime. What
-// needs more (tags, notes, a life past its freshness: the placeholder of a load, a stale value) is kept as a record like
-// everywhere else. Reads tell one from the other by its first bytes; writers that want to know what stands there do so
-// by script.
+// needs more (tags, notes, a life past its freshness: the placeholder of a load, a stale value) is kept as a record
+// like everywhere else. Reads tell one from the other by its first bytes; writers that want to know what stands there
+// do so by script.
 #include "plain_store.hpp"
 
 #include <flux/cache/detail/stable_hash.hpp>
@@ -21,7 +21,7 @@ namespace detail::redis {
 namespace {
 
 constexpr std::int64_t kLongestLife = 100'000'000'000'000;  // milliseconds, as of records
-constexpr std::size_t kSweep = 512;                          // keys that a flush looks at in one step
+constexpr std::size_t kSweep = 512;                         // keys that a flush looks at in one step
 
 bool is_record(std::string_view text) { return text.size() >= kHeadBytes && text.starts_with("\xf1\x01"); }
 
@@ -31,7 +31,9 @@ struct Document {
     const std::int64_t value = entry.value.number;
     char* const end = number + sizeof number;
     switch (entry.value.kind) {
-      case Kind::integer: text = {number, static_cast<std::size_t>(std::to_chars(number, end, value).ptr - number)}; break;
+      case Kind::integer:
+        text = {number, static_cast<std::size_t>(std::to_chars(number, end, value).ptr - number)};
+        break;
       case Kind::unsigned_integer:
         text = {number,
                 static_cast<std::size_t>(std::to_chars(number, end, static_cast<std::uint64_t>(value)).ptr - number)};
@@ -50,8 +52,7 @@ struct Document {
   /// Milliseconds, rounded up; 0: for ever.
   static std::int64_t life_until(Instant end, Instant now) {
     std::int64_t left = 0;
-    if (end == kNever ||
-        __builtin_sub_overflow(end.time_since_epoch().count(), now.time_since_epoch().count(), &left))
+    if (end == kNever || __builtin_sub_overflow(end.time_since_epoch().count(), now.time_since_epoch().count(), &left))
       return 0;
     const std::int64_t whole = std::max<std::int64_t>((left + 999) / 1000, 1);
     return whole > kLongestLife ? 0 : whole;
@@ -137,7 +138,9 @@ class PlainStore final : public Base {
     typename Base::Fit seen = Base::Fit::miss;
     auto done = this->client_->eval(
         this->layout_.where(key), Script::plain_pull, Base::script_words(key.space(), 1), Again::no,
-        [&](Commands& commands) { this->script_opening(commands, {&key, 1}, now); },
+        [&](Commands& commands) {
+          this->script_opening(commands, {&key, 1}, now);
+        },
         [&](Replies& replies) -> Result<void> {
           auto element = replies.next();
           if (!element.ok()) return Result<void>(element.take_error());
@@ -155,8 +158,7 @@ class PlainStore final : public Base {
           return {};
         });
     if (!done.ok()) return this->placed(std::move(done.error()), "pull", &key);
-    if (seen == Base::Fit::foreign)
-      return this->placed({Errc::corrupt, "the entry does not check out"}, "pull", &key);
+    if (seen == Base::Fit::foreign) return this->placed({Errc::corrupt, "the entry does not check out"}, "pull", &key);
     return seen == Base::Fit::hit;
   }
 
@@ -344,9 +346,8 @@ class PlainStore final : public Base {
         ThreadCommands commands;
         commands->begin(1 + names.size()).word("UNLINK");
         for (const std::string_view name : names) commands->word(name);
-        auto gone = this->client_->call({this->layout_.slot(group)}, *commands, Again::yes, [](Replies& replies) {
-          return Result<void>(replies.next().take_error());
-        });
+        auto gone = this->client_->call({this->layout_.slot(group)}, *commands, Again::yes,
+                                        [](Replies& replies) { return Result<void>(replies.next().take_error()); });
         if (!gone.ok()) return this->placed(std::move(gone.error()), "flush");
       }
     } while (cursor != "0");
@@ -373,7 +374,8 @@ class PlainStore final : public Base {
     Entry entry;
     entry.value = {.kind = Kind::bytes, .text = text};
     entry.version = document_version(text);
-    if (left != kNoEnd) entry.expiry = Expiry::at(after(now.instant, std::chrono::milliseconds(std::max<std::int64_t>(left, 1))));
+    if (left != kNoEnd)
+      entry.expiry = Expiry::at(after(now.instant, std::chrono::milliseconds(std::max<std::int64_t>(left, 1))));
     return entry;
   }
 
