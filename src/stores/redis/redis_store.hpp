@@ -84,9 +84,6 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   void draft_words(Commands& commands, const Draft& draft, std::string_view epochs) const;
   Result<std::int64_t> run(Script script, const Key& key, const Now& now, std::size_t more, Again again,
                            detail::FunctionRef<void(Commands&)> arguments);
-  std::string fresh_epochs(std::size_t count) const;
-  /// A key's text from what it is called on the server; empty: it is none of ours.
-  std::string_view text_of(std::string_view stored, std::string_view before) const noexcept;
   Result<bool> put_by_script(const Key& key, const Entry& entry, const Write& how, const Now& now);
   /// Does it keep the tags' records itself? A cluster leaves tags to the layer: their records are on other nodes.
   bool has_own_tags() const noexcept { return !tag_root_.empty(); }
@@ -95,6 +92,9 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   /// Some of the keys that match, and in `cursor` where to go on; "0": this was all.
   virtual Result<std::vector<std::string>> scan_page(std::string& cursor, const std::string& pattern,
                                                      std::size_t count);
+  std::string fresh_epochs(std::size_t count) const;
+  /// A key's text from what it is called on the server; empty: it is none of ours.
+  std::string_view text_of(std::string_view stored, std::string_view before) const noexcept;
   /// A pattern of the server's that matches what begins so.
   static std::string begins_with(std::string_view text);
   static void scan_command(Commands& commands, std::string_view cursor, const std::string& pattern, std::size_t count);
