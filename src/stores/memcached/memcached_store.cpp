@@ -1,5 +1,7 @@
 #include "memcached_store.hpp"
 
+#include <flux/cache/detail/stable_hash.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <limits>
@@ -32,6 +34,9 @@ std::vector<Continuum::Server> places_of(const std::vector<MemcachedServer>& ser
   return places;
 }
 
+/// No document of JSON or MessagePack that is as long begins so.
+bool begins_record(std::string_view item) { return item.size() >= 12 && item.starts_with("\xfc\x01"); }
+
 }  // namespace
 
 void step_back(int attempt) {
@@ -46,6 +51,7 @@ ServersStore::ServersStore(const MemcachedConfig& config, std::shared_ptr<const 
     : max_value_(config.max_value),
       timeout_(config.timeout > Duration::zero() ? config.timeout : kUsualTimeout),
       lists_(config.listing),
+      plain_(!config.frame),
       clock_(config.clock != nullptr ? *config.clock : system_clock()),
       codec_(config.prefix),
       continuum_(places_of(config.servers)),
@@ -59,6 +65,7 @@ ServersStore::ServersStore(const MemcachedConfig& config, std::shared_ptr<const 
   rules.username = config.username;
   rules.password = config.password;
   rules.tls = std::move(tls);
+  rules.keeps_documents = plain_;
   rules.generation_key = codec_.generation().text();
   for (const MemcachedServer& server : config.servers) servers_.push_back(std::make_unique<Server>(server, rules));
   if (servers_.empty()) servers_.push_back(std::make_unique<Server>(MemcachedServer{}, rules));
@@ -112,7 +119,7 @@ bool ServersStore::is_current(Server& server, const Reply& reply, std::uint64_t 
   const std::uint64_t seen = generation_in(reply);
   if (seen == stamp && seen != 0) return true;
   server.set_generation(seen);
-  return false;
+  return stamp == 0;
 }
 
 Result<std::uint64_t> ServersStore::generation_of(Server& server, const net::Deadline& deadline) {
@@ -139,6 +146,9 @@ Result<void> ServersStore::flush(const Scope& scope) {
   if (why_not_) return placed(*why_not_, "flush");
   if (!scope.tags.empty())
     return placed({Errc::unsupported, "memcached knows no tags; a layer above keeps them"}, "flush");
+  if (plain_)
+    return placed({Errc::unsupported, "plain documents carry nothing that a flush could end; forget them by key"},
+                  "flush");
   const net::Deadline end = deadline();
   const std::string begun = encode_generation(random_bits());
   const Command command{.verb = Verb::set, .key = codec_.generation(), .body = begun};
@@ -177,7 +187,7 @@ void ServersStore::owe(const Target& target, const Error& why) {
 
 ServersStore::Target ServersStore::target_of(const Key& key) {
   const WireKey wire = codec_.encode(key);
-  return {key, wire, *servers_[continuum_.server_of(wire)], key.space() == Space::values};
+  return {key, wire, *servers_[continuum_.server_of(wire)], key.space() == Space::values, is_plain(key.space())};
 }
 
 Result<void> ServersStore::check(const Key& key) const {
@@ -193,6 +203,12 @@ ServersStore::Seen ServersStore::look(const Asked& asked, const Reply& item, std
   seen.cas = item.cas;
   if (item.value.empty()) {
     seen.state = Seen::gone;  // what the library leaves in the place of an item that was removed by its number
+  } else if (asked.is_plain && !asked.is_digest && !begins_record(item.value)) {
+    seen.state = Seen::fresh;  // while the server has it
+    seen.record.is_document = true;
+    seen.record.kind = Kind::bytes;
+    seen.record.text = item.value;
+    seen.record.version = std::max<std::uint64_t>(stable_hash64(item.value), 1);
   } else if (!decode_record(item.value, asked.wire, seen.record)) {
     seen.state = Seen::foreign;
   } else if (asked.is_digest ? seen.record.key != asked.key : !seen.record.key.empty()) {
@@ -216,6 +232,8 @@ bool ServersStore::hand_over(const Record& record, Receiver found) const {
   entry.tags = tags;
   entry.notes = record.notes;
   entry.version = record.version;
+  // How long the server keeps a document it does not tell: so the answer is good for a moment.
+  if (record.is_document) entry.expiry = Expiry::at(after(clock_.now(), std::chrono::seconds(1)));
   found(entry);
   return true;
 }
@@ -313,6 +331,11 @@ Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Recor
   }
   if (target.wire.is_digest()) record.key = target.key.text();
   Packed item;
+  if (target.is_plain && write_document(target, record, item)) {
+    auto fits = check_size(target, item);
+    if (!fits.ok()) return Result<Packed>(fits.take_error());
+    return item;
+  }
   encode_head(record, target.wire, item.head);
   item.body = record.text;
   item.expires = expires_of(record.keep_until);
@@ -338,6 +361,25 @@ Result<ServersStore::Packed> ServersStore::make_item(const Target& target, const
   record.notes = entry.notes;
   record.text = entry.value.text;
   return make_item(target, record, deadline);
+}
+
+bool ServersStore::write_document(const Target& target, const Record& record, Packed& item) const {
+  if (target.wire.is_digest() || record.tag_count != 0 || !record.notes.empty() ||
+      record.fresh_until != record.keep_until || record.keep_until <= wall())
+    return false;
+  switch (record.kind) {
+    case Kind::integer: item.head = std::to_string(record.number); break;
+    case Kind::unsigned_integer: item.head = std::to_string(static_cast<std::uint64_t>(record.number)); break;
+    case Kind::text:
+    case Kind::bytes:
+      if (record.text.empty() || begins_record(record.text)) return false;
+      item.body = record.text;
+      break;
+    default: return false;
+  }
+  item.expires = expires_of(record.keep_until);
+  item.version = std::max<std::uint64_t>(stable_hash64(item.body.empty() ? item.head : item.body), 1);
+  return true;
 }
 
 Result<bool> ServersStore::put(const Key& key, const Entry& entry, const Write& how) {

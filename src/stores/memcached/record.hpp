@@ -33,7 +33,8 @@ struct Record {
   std::int64_t number = 0;
   Kind kind = Kind::none;
   std::uint16_t tag_count = 0;
-  std::string_view key{};  ///< where the wire key is a digest
+  bool is_document = false;  ///< all of the item is the value, and nothing was decoded
+  std::string_view key{};    ///< where the wire key is a digest
   std::string_view tags{};
   std::string_view notes{};
   std::string_view text{};
