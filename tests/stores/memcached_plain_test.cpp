@@ -36,9 +36,9 @@ class Stranger {
   Stranger& operator=(const Stranger&) = delete;
 
   std::string set(const std::string& key, const std::string& value, int seconds = 0) const {
-    return ask("set " + key + " 0 " + std::to_string(seconds) + " " + std::to_string(value.size()) + "\r\n" + value +
-                   "\r\n",
-               "\r\n");
+    return ask(
+        "set " + key + " 0 " + std::to_string(seconds) + " " + std::to_string(value.size()) + "\r\n" + value + "\r\n",
+        "\r\n");
   }
   /// The value; empty: a miss.
   std::string get(const std::string& key) const {

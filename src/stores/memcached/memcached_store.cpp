@@ -21,9 +21,6 @@ constexpr std::size_t kLongestKey = std::size_t{1} << 20;
 constexpr std::uint64_t kItemOverhead = 80;
 /// Leaves room for the head, a key of usual length and the server's overhead.
 constexpr std::uint64_t kValueOverhead = 1024;
-constexpr std::int64_t kSecond = 1'000'000;
-constexpr std::int64_t kLongestRelative = std::int64_t{30} * 24 * 3600;  // seconds; above, servers take it for a date
-constexpr std::int64_t kDay = 24 * 3600;
 
 std::vector<Continuum::Server> places_of(const std::vector<MemcachedServer>& servers) {
   std::vector<Continuum::Server> places;
@@ -33,9 +30,6 @@ std::vector<Continuum::Server> places_of(const std::vector<MemcachedServer>& ser
   }
   return places;
 }
-
-/// No document of JSON or MessagePack that is as long begins so.
-bool begins_record(std::string_view item) { return item.size() >= 12 && item.starts_with("\xfc\x01"); }
 
 }  // namespace
 
@@ -76,41 +70,6 @@ Traits ServersStore::traits() const noexcept {
   for (const auto& server : servers_)
     least = std::min(least, std::max(server->item_bytes(), 2 * kValueOverhead) - kValueOverhead);
   return {.kind = "memcached", .shared = true, .remote = true, .max_value_bytes = least};
-}
-
-// --- time
-
-// Deadlines outlive the process, so they stand as wall time; sums that leave 64 bits mean for ever.
-std::int64_t ServersStore::to_stored(Instant moment) const noexcept {
-  if (moment == kNever) return kForever;
-  std::int64_t left = 0, time = 0;
-  const bool fits =
-      !__builtin_sub_overflow(moment.time_since_epoch().count(), clock_.now().time_since_epoch().count(), &left);
-  if (!fits || __builtin_add_overflow(wall(), left, &time))
-    return moment.time_since_epoch().count() > 0 ? kForever : std::numeric_limits<std::int64_t>::min();
-  return time;
-}
-
-Instant ServersStore::from_stored(std::int64_t time) const noexcept {
-  if (time == kForever) return kNever;
-  std::int64_t left = 0, moment = 0;
-  if (__builtin_sub_overflow(time, wall(), &left) ||
-      __builtin_add_overflow(clock_.now().time_since_epoch().count(), left, &moment))
-    return time > 0 ? kNever : Instant::min();
-  return Instant(Duration(moment));
-}
-
-// The record's own deadline decides; the server's only gives the memory back, and so is never the earlier one: servers
-// count whole seconds from a tick that may just be over. Under a clock of somebody else's they are told none.
-std::int32_t ServersStore::expires_of(std::int64_t keep_until) const noexcept {
-  if (keep_until == kForever) return 0;
-  const std::int64_t now = wall();
-  if (keep_until <= now) return kGone;
-  if (&clock_ != &system_clock()) return 0;
-  const std::int64_t seconds = (keep_until - now) / kSecond + 2;
-  if (seconds <= kLongestRelative) return static_cast<std::int32_t>(seconds);
-  const std::int64_t date = now / kSecond + seconds + kDay;  // a day for clocks that differ
-  return date <= std::numeric_limits<std::int32_t>::max() ? static_cast<std::int32_t>(date) : 0;
 }
 
 // --- generations
@@ -361,25 +320,6 @@ Result<ServersStore::Packed> ServersStore::make_item(const Target& target, const
   record.notes = entry.notes;
   record.text = entry.value.text;
   return make_item(target, record, deadline);
-}
-
-bool ServersStore::write_document(const Target& target, const Record& record, Packed& item) const {
-  if (target.wire.is_digest() || record.tag_count != 0 || !record.notes.empty() ||
-      record.fresh_until != record.keep_until || record.keep_until <= wall())
-    return false;
-  switch (record.kind) {
-    case Kind::integer: item.head = std::to_string(record.number); break;
-    case Kind::unsigned_integer: item.head = std::to_string(static_cast<std::uint64_t>(record.number)); break;
-    case Kind::text:
-    case Kind::bytes:
-      if (record.text.empty() || begins_record(record.text)) return false;
-      item.body = record.text;
-      break;
-    default: return false;
-  }
-  item.expires = expires_of(record.keep_until);
-  item.version = std::max<std::uint64_t>(stable_hash64(item.body.empty() ? item.head : item.body), 1);
-  return true;
 }
 
 Result<bool> ServersStore::put(const Key& key, const Entry& entry, const Write& how) {

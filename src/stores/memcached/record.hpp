@@ -40,6 +40,9 @@ struct Record {
   std::string_view text{};
 };
 
+/// Is it a record, whole or damaged? No document of JSON or MessagePack that is as long begins so.
+inline bool begins_record(std::string_view item) noexcept { return item.size() >= 12 && item.starts_with("\xfc\x01"); }
+
 /// The most bytes that stand before key, tags, notes and text.
 inline constexpr std::size_t kMostHeadBytes = 66;
 
