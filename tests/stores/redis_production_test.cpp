@@ -112,6 +112,31 @@ TEST(RedisProduction, TheUserOfThePageCanDoEverythingUnderItsPrefixAndNothingEls
   EXPECT_TRUE(RedisCache(user).redis().info("server").ok());
 }
 
+TEST(RedisProduction, TheUsersOfThePageFindThePrimaryBySentinels) {
+  const auto server = Server::redis();
+  FLUX_NEEDS(server);
+  const ScratchDirectory scratch;
+  const std::string file = scratch / "sentinel.conf";
+  std::ofstream(file) << "sentinel monitor main 127.0.0.1 " << server->port() << " 1\n";
+  const auto sentinel = Server::start(
+      {"sentinel",
+       {"redis-server", file, "--sentinel", "--bind", "127.0.0.1", "--port", "@PORT@", "--dir", "@DIRECTORY@"}});
+  FLUX_NEEDS(sentinel);
+  const RedisCache admin({.port = server->port()}), over_sentinels({.port = sentinel->port()});
+  ASSERT_EQ(admin.tell(acl_lines().front()), "OK");
+  for (const Words& line : acl_lines_with("+sentinel|get-master-addr-by-name"))
+    ASSERT_EQ(over_sentinels.tell(line), "OK");
+  const RedisConnection user{.username = "shop",
+                             .password = "change-me",
+                             .sentinel = {.name = "main",
+                                          .nodes = {{"127.0.0.1", sentinel->port()}},
+                                          .username = "watcher",
+                                          .password = "change-me-too"}};
+  EXPECT_EQ(RedisCache(user, {.prefix = "shop:"}).say("k", "v"), "denied");
+  for (const Words& line : acl_lines_with("+role")) ASSERT_EQ(admin.tell(line), "OK");
+  do_everything(RedisCache(user, {.prefix = "shop:"}), true);
+}
+
 TEST(RedisProduction, TheUserOfThePageHearsTheBackplane) {
   const auto server = Server::redis();
   FLUX_NEEDS(server);
