@@ -3,6 +3,8 @@
 #include <hiredis/hiredis.h>
 #include <unistd.h>
 #include <flux/cache.hpp>
+#include <flux/cache/compressor.hpp>
+#include <flux/cache/format.hpp>
 #include <flux/cache/stores/redis.hpp>
 
 #include <cstdlib>
