@@ -30,16 +30,32 @@ constexpr std::uint64_t kSeed = 2029;
 /// The caches of one server: memory, and behind it what `far` says.
 struct Caches {
   Caches(const std::string& far, const Options& options)
-      : manager(cache::Config{
-            .default_store = "near",
-            .stores = {{"near", cache::MemoryConfig{.max_size = 100'000}},
-                       {"none", cache::NullConfig{}},
-                       {"file", cache::FileConfig{.path = options.data + "/cache"}},
-                       {"database", cache::DatabaseConfig{}}},
-            .connections = {{"default", cache::SqliteConnection{.database = options.data + "/cache.sqlite"}}},
-        }),
-        near(manager.store(far == "none" ? "none" : "near")) {
-    if (far == "file" || far == "database") this->far = manager.store(far);
+      : manager(configuration(options)), near(manager.store(far == "none" ? "none" : "near")) {
+    if (far != "none" && far != "memory") this->far = manager.store(far);
+  }
+
+  static cache::Config configuration(const Options& options) {
+    cache::Config config{
+        .default_store = "near",
+        .stores = {{"near", cache::MemoryConfig{.max_size = 100'000}},
+                   {"none", cache::NullConfig{}},
+                   {"file", cache::FileConfig{.path = options.data + "/cache"}},
+                   {"database", cache::DatabaseConfig{}}},
+        .connections = {{"default", cache::SqliteConnection{.database = options.data + "/cache.sqlite"}}},
+    };
+#if SHOP_HAS_REDIS
+    if (has_server(options, "redis")) {
+      config.stores["redis"] = cache::RedisConfig{.connection = "redis", .prefix = "shop:"};
+      config.connections["redis"] =
+          cache::RedisConnection{.host = host_of(options.redis), .port = port_of(options.redis)};
+    }
+#endif
+#if SHOP_HAS_MEMCACHED
+    if (has_server(options, "memcached"))
+      config.stores["memcached"] = cache::MemcachedConfig{
+          .servers = {{.host = host_of(options.memcached), .port = port_of(options.memcached)}}, .prefix = "shop:"};
+#endif
+    return config;
   }
 
   cache::StoreManager manager;
@@ -64,6 +80,8 @@ class Demonstration {
     without_ = measured("every time", none);
     for (const char* store : {"memory", "file", "database"})
       if (options_.store == "all" || options_.store == store) show(store);
+    for (const char* store : {"redis", "memcached"})
+      if (has_server(options_, store) && (options_.store == "all" || options_.store == store)) show(store);
     if (held_) say("\nEvery run gave the same answers, and no old price was seen after a change.");
     return held_;
   }
@@ -207,7 +225,7 @@ int run(const Options& options) {
   show_catalogue(catalogue, database.categories().size());
   if (!Demonstration(database, catalogue, options).run()) return 1;
 #if SHOP_HAS_REDIS
-  if (!options.redis.empty()) {
+  if (!options.redis.empty() && (options.store == "all" || options.store == "redis")) {
     heading("Two processes: memory in each, redis behind");
     if (!show_two_processes(database, options)) {
       say("  DOES NOT HOLD: a price changed in another process was not seen, or the old one was seen again");

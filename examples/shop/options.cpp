@@ -1,23 +1,27 @@
 #include "options.hpp"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <string_view>
 
 namespace shop {
 
 const char* const kHelp =
-    R"(shop [--store NAME] [--products N] [--requests N] [--data DIR] [--redis HOST:PORT] [--quick]
+    R"(shop [--store NAME] [--products N] [--requests N] [--data DIR] [--redis HOST:PORT]
+     [--memcached HOST:PORT] [--quick]
 
 A shop with the packages of this Debian machine as its goods. It serves the same customers without a cache, with a cold
 one and with a warm one, shows what that saved, and changes a price under their eyes.
 
-  --store NAME    what stands between the memory cache and the database: memory (nothing), file, database, or all of
-                  them one after another (default)
+  --store NAME    what stands between the memory cache and the database: memory (nothing), file, database, redis,
+                  memcached, or all of them that are there, one after another (default)
   --products N    at most N products, the most popular ones (1 to 1000000; default: all)
   --requests N    how many requests the customers make (100 to 10000000; default 40000)
   --data DIR      where database and caches are kept (default: shop_data, here)
-  --redis H:P     a redis server: then the shop also runs in two processes, memory in each and the server behind, and
+  --redis H:P     a redis server. The shop then also runs in two processes, memory in each and the server behind, and
                   one of them changes a price
+  --memcached H:P a memcached server
   --office        be the other process: read lines "PRODUCT CENTS", and change the price
   --quick         2000 products and 3000 requests, unless said otherwise: over in a few seconds
   --help          this
@@ -34,7 +38,21 @@ std::size_t number(std::string_view option, std::string_view text, std::size_t l
   return value;
 }
 
+void check_address(const std::string& option, std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == text.npos || colon == 0) throw UsageError(option + " wants HOST:PORT, not \"" + std::string(text) + '"');
+  number(option, text.substr(colon + 1), 1, 65'535);
+}
+
 }  // namespace
+
+bool has_server(const Options& options, const std::string& store) {
+  if (store == "redis") return SHOP_HAS_REDIS && !options.redis.empty();
+  return SHOP_HAS_MEMCACHED && !options.memcached.empty();
+}
+
+std::string host_of(const std::string& address) { return address.substr(0, address.rfind(':')); }
+int port_of(const std::string& address) { return std::stoi(address.substr(address.rfind(':') + 1)); }
 
 Options read_options(int argc, char** argv) {
   Options options;
@@ -59,8 +77,10 @@ Options read_options(int argc, char** argv) {
       options.quick = true;
     } else if (name.starts_with("--store")) {
       take_value();
-      if (value != "memory" && value != "file" && value != "database" && value != "all")
-        throw UsageError("--store is one of memory, file, database and all, not \"" + std::string(value) + '"');
+      constexpr std::array kStores{"memory", "file", "database", "redis", "memcached", "all"};
+      if (std::find(kStores.begin(), kStores.end(), value) == kStores.end())
+        throw UsageError("--store is one of memory, file, database, redis, memcached and all, not \"" +
+                         std::string(value) + '"');
       options.store = value;
     } else if (name.starts_with("--products")) {
       take_value();
@@ -74,11 +94,12 @@ Options read_options(int argc, char** argv) {
       options.office = true;
     } else if (name.starts_with("--redis")) {
       take_value();
-      const std::size_t colon = value.rfind(':');
-      if (colon == value.npos || colon == 0)
-        throw UsageError("--redis wants HOST:PORT, not \"" + std::string(value) + '"');
-      number("--redis", value.substr(colon + 1), 1, 65'535);
+      check_address("--redis", value);
       options.redis = value;
+    } else if (name.starts_with("--memcached")) {
+      take_value();
+      check_address("--memcached", value);
+      options.memcached = value;
     } else if (name.starts_with("--data")) {
       take_value();
       if (value.empty()) throw UsageError("--data wants the name of a directory");
@@ -87,6 +108,9 @@ Options read_options(int argc, char** argv) {
       throw UsageError("no option \"" + std::string(name) + '"');
     }
   }
+  for (const char* const store : {"redis", "memcached"})
+    if (options.store == store && !has_server(options, store))
+      throw UsageError("--store " + options.store + " wants a server: --" + options.store + " HOST:PORT");
   if (options.quick && !products_said) options.products = 2000;
   if (options.quick && !requests_said) options.requests = 3000;
   return options;

@@ -27,14 +27,13 @@ namespace {
 
 /// Memory in front of redis; what one process changes, the others' memory forgets.
 cache::StoreManager tiered_over_redis(const Options& options) {
-  const std::size_t colon = options.redis.rfind(':');
   return cache::StoreManager(cache::Config{
       .default_store = "shop",
       .stores = {{"near", cache::MemoryConfig{.max_size = 100'000}},
                  {"far", cache::RedisConfig{.connection = "server", .prefix = "shop:"}},
                  {"shop", cache::TieredConfig{.stores = {"near", "far"}, .backplane = {.connection = "server"}}}},
-      .connections = {{"server", cache::RedisConnection{.host = options.redis.substr(0, colon),
-                                                        .port = std::stoi(options.redis.substr(colon + 1))}}},
+      .connections = {{"server",
+                       cache::RedisConnection{.host = host_of(options.redis), .port = port_of(options.redis)}}},
   });
 }
 

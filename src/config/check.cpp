@@ -245,6 +245,7 @@ StoreRules rules_of(const Config& config, std::string_view store) {
   if (said.compression.empty()) said.compression = config.serialize.compress ? "default" : "none";
   rules.compression = said.compression == "default" ? config.serialize.algorithm : said.compression;
   rules.compress_from = config.serialize.threshold;
+  if (rules.compression == "zstd") rules.dictionary = config.serialize.dictionary;
   rules.frame = said.frame;
   rules.max_value = said.max_value;
   rules.timeout = said.timeout;

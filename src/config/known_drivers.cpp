@@ -42,6 +42,8 @@ void describe(Fields& fields, SerializeConfig& config) {
   if (config.algorithm == "default") fields.mistake("algorithm", "this is where the default is named");
   fields.serializer("serializer", config.serializer);
   fields.size("threshold", config.threshold);
+  fields.path("dictionary", config.dictionary);
+  if (!config.dictionary.empty() && config.algorithm != "zstd") fields.mistake("dictionary", "only zstd has such");
 }
 
 void describe(Fields& fields, LimitsConfig& config) {
@@ -177,6 +179,7 @@ void describe(Fields& fields, MemcachedConfig& config) {
   fields.integer("failure_limit", config.failure_limit, 1, 1'000);
   fields.duration("retry_after", config.retry_after, 1ms);
   fields.flag("listing", config.listing);
+  fields.flag("chunks", config.chunks);
 }
 
 void describe(Fields& fields, DistributedConfig& config) {

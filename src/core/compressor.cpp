@@ -6,6 +6,14 @@ inline namespace v1 {
 
 Compressor::~Compressor() = default;
 
+Result<const Compressor*> Compressor::with_dictionary(std::string_view) const {
+  return Error{Errc::unsupported, std::string(name()) + " knows no dictionaries"};
+}
+
+Result<std::string> Compressor::train(std::span<const std::string_view>, std::size_t) const {
+  return Error{Errc::unsupported, std::string(name()) + " knows no dictionaries"};
+}
+
 bool CompressorRegistry::add(const Compressor& compressor) {
   if (compressor.id() == 0 || compressor.name().empty()) return false;
   const Compressor* holder = find(compressor.name());

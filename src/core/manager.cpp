@@ -4,6 +4,7 @@
 #include <flux/cache/layers/tagged.hpp>
 #include <flux/cache/manager.hpp>
 
+#include <fstream>
 #include <map>
 #include <mutex>
 
@@ -84,7 +85,25 @@ struct StoreManager::State : std::enable_shared_from_this<StoreManager::State> {
     options.format = there(formats().find(rules.serializer), "serializer", rules.serializer);
     if (rules.frame && rules.compression != "none")
       options.compressor = there(compressors().find(rules.compression), "compressor", rules.compression);
+    if (options.compressor != nullptr && !rules.dictionary.empty())
+      options.compressor = with_dictionary(*options.compressor, rules.dictionary);
     return options;
+  }
+
+  static const Compressor* with_dictionary(const Compressor& compressor, const std::string& path) {
+    const auto wrong = [&](const std::string& why) {
+      return ConfigError(Error{Errc::bad_config, "/serialize/dictionary: \"" + path + "\" " + why});
+    };
+    constexpr std::size_t kMost = 16 * 1024 * 1024;
+    std::ifstream file(path, std::ios::binary);
+    std::string bytes(kMost + 1, '\0');
+    file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    bytes.resize(static_cast<std::size_t>(file.gcount()));
+    if (file.bad() || bytes.empty()) throw wrong("cannot be read, or is empty");
+    if (bytes.size() > kMost) throw wrong("is larger than 16 MiB");
+    auto made = compressor.with_dictionary(bytes);
+    if (!made.ok()) throw wrong("does not do: " + made.error().message);
+    return *made;
   }
 
   const Config config;

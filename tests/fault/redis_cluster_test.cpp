@@ -209,13 +209,11 @@ TEST_F(RedisClusters, SlotsMoveUnderLoadAndNothingIsLostOrWrong) {
   std::vector<int> moving;
   for (std::size_t i = 0; i < slots::kGroups; ++i)
     if (slots::group(i).slot < RedisCluster::kSlots / RedisCluster::kPrimaries) moving.push_back(slots::group(i).slot);
-  const auto settles = [&] { return RedisCluster::comes_true([&] { return cluster_->is_agreed(); }); };
   for (const int target : {1, 2}) {
     for (const int slot : moving)
       if (1 + slot % 2 == target) {
         ASSERT_EQ(cluster_->move_slot(slot, 0, target), "");
       }
-    ASSERT_TRUE(settles());
   }
   for (std::size_t i = 0; i < moving.size(); i += 8)
     ASSERT_EQ(cluster_->move_slot(moving[i], 1 + moving[i] % 2, 0), "");
@@ -225,6 +223,37 @@ TEST_F(RedisClusters, SlotsMoveUnderLoadAndNothingIsLostOrWrong) {
   EXPECT_EQ(load.lost, 0);
   EXPECT_EQ(load.failed, 0);
   EXPECT_GT(load.reads, 1'000);
+}
+
+// Where slots have moved back at once a third node may believe for long what its old owner said last.
+TEST_F(RedisClusters, ANodeThatIsWrongAboutASlotCostsAHopAndNothingElse) {
+  const RedisCache writer(connection());
+  const auto slot =
+      static_cast<int>(cluster_->tell(0, {"CLUSTER", "KEYSLOT", writer.redis().stored_key(Key("k"))}).integer);
+  const int owner = cluster_->owner_of(slot), other = (owner + 1) % 3, wrong = (owner + 2) % 3;
+  ASSERT_GE(owner, 0);
+  // The other's epoch is above the owner's, so that its claim counts for more.
+  ASSERT_TRUE(cluster_->tell(other, {"CLUSTER", "BUMPEPOCH"}).text.starts_with("BUMPED"));
+  for (const int viewer : {owner, wrong}) {
+    ASSERT_TRUE(RedisCluster::comes_true(
+        [&] { return cluster_->epoch_of(other, viewer) == cluster_->epoch_of(other, other); }));
+  }
+  RedisConnection misled = connection();
+  misled.seeds = {misled.seeds[static_cast<std::size_t>(wrong)]};
+  const RedisCache cache(misled);
+  for (int i = 0; i < 100; ++i) {
+    // The nodes' own talk puts it right again, sooner or later.
+    const RedisReply told =
+        cluster_->tell(wrong, {"CLUSTER", "SETSLOT", std::to_string(slot), "NODE", cluster_->id(other)});
+    ASSERT_EQ(told.text, "OK");
+    const std::string value = "v" + std::to_string(i);
+    ASSERT_EQ(cache.say("k", value), "true");
+    ASSERT_EQ(cache.ask("k"), value);
+    const RedisCache anew(misled);
+    ASSERT_EQ(anew.say("k", value), "true");
+    ASSERT_EQ(anew.ask("k"), value);
+  }
+  ASSERT_TRUE(RedisCluster::comes_true([&] { return cluster_->is_agreed(); }));
 }
 
 TEST_F(RedisClusters, CountersAreExactWhileTheirSlotsMove) {
@@ -254,7 +283,6 @@ TEST_F(RedisClusters, CountersAreExactWhileTheirSlotsMove) {
       }
     });
   for (const int target : {0, 1, 2, 0}) {
-    ASSERT_TRUE(RedisCluster::comes_true([&] { return cluster_->is_agreed(); }));
     for (int i = 0; i < kCounters; ++i) {
       const int slot = slots::group(slots::group_of("counter" + std::to_string(i))).slot;
       const int from = cluster_->owner_of(slot);

@@ -1,11 +1,10 @@
-// Who may use a redis server, and how it is reached: users of the ACL, URLs, unix sockets, TLS.
+// Who may use a redis server, and how it is reached: URLs, unix sockets, TLS.
 #include <gtest/gtest.h>
 #include <flux/cache/manager.hpp>
 
-#include <cstdlib>
-#include <fstream>
 #include <thread>
 
+#include "support/certificates.hpp"
 #include "support/redis_cache.hpp"
 
 namespace flux::cache::testing {
@@ -15,48 +14,6 @@ using namespace std::chrono_literals;
 
 #define FLUX_NEEDS(server) \
   if ((server) == nullptr) GTEST_SKIP() << "no redis: " << Server::why_not()
-
-TEST(RedisAccess, AUserWithTheDocumentedCommandsAndThePrefixCanDoEverything) {
-  const auto server = Server::redis({"--user",  "app",      "on",       ">secret", "resetchannels", "~app:*",
-                                     "-@all",   "+mget",    "+get",     "+set",    "+multi",        "+exec",
-                                     "+scan",   "+eval",    "+evalsha", "+ping",   "+getrange",     "+setrange",
-                                     "+unlink", "+pexpire", "+persist", "+pttl",   "+select",       "+client|setname"});
-  FLUX_NEEDS(server);
-  const RedisCache cache({.host = server->host(),
-                          .port = server->port(),
-                          .database = 1,
-                          .username = "app",
-                          .password = "secret",
-                          .client_name = "test"},
-                         {.prefix = "app:"});
-  const TagStamp tags[] = {{"t", 0}, {"u", 0}};
-  const Instant soon = after(system_clock().now(), 1h);
-  EXPECT_TRUE(cache.put("k", text("v"), Expiry::at(soon)));
-  EXPECT_EQ(cache.got("k"), R"(text "v")");
-  EXPECT_FALSE(cache.add("k", text("w")));
-  EXPECT_TRUE(cache.has("k"));
-  EXPECT_TRUE(cache.touch("k", {}));
-  EXPECT_EQ(cache.increment("n", 2), 2);
-  EXPECT_TRUE(cache.put("tagged", {.value = text("v"), .tags = tags}));
-  EXPECT_TRUE(cache.touch("tagged", Expiry::at(soon)));
-  cache.flush_tags({"t", "u"});
-  EXPECT_EQ(cache.got("tagged"), kMiss);
-  EXPECT_TRUE(cache.put("tagged", {.value = text("v"), .tags = tags}));
-  cache.flush_tags({"t"});
-  EXPECT_EQ(cache.got("tagged"), kMiss);
-  cache.put_many({{Key("a"), {.value = text("1")}}, {Key("b"), {.value = text("2")}}});
-  EXPECT_EQ(cache.got_many({"a", "b"}), (std::vector<std::string>{R"(text "1")", R"(text "2")"}));
-  EXPECT_EQ(cache.forget_many({"a", "b"}), 2u);
-  EXPECT_EQ(cache.pulled("k"), R"(text "v")");
-  ASSERT_TRUE(cache.list());
-  cache.flush();
-  cache.prune();
-  EXPECT_FALSE(cache.has("n"));
-
-  const RedisCache stranger({.host = server->host(), .port = server->port(), .username = "app", .password = "secret"},
-                            {.prefix = "other:"});
-  EXPECT_EQ(stranger.say("k", "v"), "denied");
-}
 
 TEST(RedisAccess, NothingThatDisturbsOthersIsEverSent) {
   const auto server = Server::redis();
@@ -153,51 +110,22 @@ TEST(RedisAccess, TheStoreBeneathTheVerbsTellsOfItsServer) {
 class RedisTls : public ::testing::Test {
  protected:
   void SetUp() override {
-    const bool made = shell("command -v openssl >/dev/null") && authority("ca") && authority("other") &&
-                      certificate("server", "IP:127.0.0.1,DNS:redis.test", 30) &&
-                      certificate("client", "DNS:client", 30);
+    const bool made = files_.authority("ca") && files_.authority("other") &&
+                      files_.certificate("server", "IP:127.0.0.1,DNS:redis.test") &&
+                      files_.certificate("client", "DNS:client");
     if (!made) GTEST_SKIP() << "no certificates: openssl is not in PATH";
     server_ = serve("server");
     if (server_ == nullptr) GTEST_SKIP() << "no redis with TLS: " << Server::why_not();
   }
-  bool shell(const std::string& line) const {
-    return std::system(("cd '" + scratch_.path() + "' && { " + line + "; } >/dev/null 2>&1").c_str()) == 0;
-  }
-  bool authority(const std::string& name) const {
-    return shell("openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=" + name + " -keyout " + name +
-                 ".key -out " + name + ".crt");
-  }
-  bool certificate(const std::string& name, const std::string& names, int days) const {
-    std::ofstream(scratch_ / (name + ".ext")) << "subjectAltName=" << names << "\n";
-    return shell("openssl req -newkey rsa:2048 -nodes -subj /CN=" + name + " -keyout " + name + ".key -out " + name +
-                 ".csr && openssl x509 -req -in " + name + ".csr -CA ca.crt -CAkey ca.key -CAcreateserial -days " +
-                 std::to_string(days) + " -extfile " + name + ".ext -out " + name + ".crt");
-  }
-  std::unique_ptr<Server> serve(const std::string& name, std::vector<std::string> more = {}) const {
-    std::vector<std::string> words{"--port",
-                                   "0",
-                                   "--tls-port",
-                                   "@PORT@",
-                                   "--tls-cert-file",
-                                   scratch_ / (name + ".crt"),
-                                   "--tls-key-file",
-                                   scratch_ / (name + ".key"),
-                                   "--tls-ca-cert-file",
-                                   scratch_ / "ca.crt"};
-    words.insert(words.end(), more.begin(), more.end());
-    return Server::redis(std::move(words));
-  }
+  std::unique_ptr<Server> serve(const std::string& name) const { return Server::redis(files_.server_words(name)); }
   RedisConnection trusted() const {
-    return {.host = "127.0.0.1",
-            .port = server_->port(),
-            .timeout = 10s,
-            .ca = scratch_ / "ca.crt",
-            .certificate = scratch_ / "client.crt",
-            .key = scratch_ / "client.key"};
+    RedisConnection connection = files_.connection("client");
+    connection.port = server_->port();
+    return connection;
   }
   static std::string answer(const RedisConnection& connection) { return RedisCache(connection).say("k", "v"); }
 
-  ScratchDirectory scratch_;
+  Certificates files_;
   std::unique_ptr<Server> server_;
 };
 
@@ -220,7 +148,7 @@ TEST_F(RedisTls, AServerAndAClientThatTrustEachOtherTalk) {
 
 TEST_F(RedisTls, WhoeverCannotBeTrustedIsRefused) {
   RedisConnection other = trusted();
-  other.ca = scratch_ / "other.crt";
+  other.ca = files_.path("other.crt");
   EXPECT_EQ(answer(other), "denied");
   RedisConnection wrong_name = trusted();
   wrong_name.server_name = "else.test";
@@ -232,7 +160,7 @@ TEST_F(RedisTls, WhoeverCannotBeTrustedIsRefused) {
   without.certificate.clear(), without.key.clear();
   EXPECT_NE(answer(without), "true");
   RedisConnection missing = trusted();
-  missing.ca = scratch_ / "missing.crt";
+  missing.ca = files_.path("missing.crt");
   EXPECT_EQ(answer(missing), "bad_config");
 }
 
@@ -242,7 +170,7 @@ TEST_F(RedisTls, AServerThatSpeaksPlainlyOrAnOldProtocolIsRefused) {
   RedisConnection connection = trusted();
   connection.port = plain->port();
   EXPECT_NE(answer(connection), "true");
-  const auto expired = certificate("expired", "IP:127.0.0.1", 0) ? serve("expired") : nullptr;
+  const auto expired = files_.certificate("expired", "IP:127.0.0.1", 0) ? serve("expired") : nullptr;
   if (expired != nullptr) {
     connection.port = expired->port();
     EXPECT_EQ(answer(connection), "denied");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <set>
@@ -22,15 +23,38 @@ class RedisCluster {
   static constexpr int kPrimaries = 3;
   static constexpr int kSlots = 16'384;
 
+  /// How a test's own cluster differs.
+  struct Setup {
+    std::string host = "127.0.0.1";    ///< under which the nodes know each other
+    std::vector<std::string> words{};  ///< further ones of each node's command line
+    RedisConnection own{};             ///< how the test itself reaches a node: TLS, user
+  };
+
   /// Null, and Server::why_not() says why, where there is no server; also where the cluster does not come up.
-  static std::unique_ptr<RedisCluster> start() {
-    std::unique_ptr<RedisCluster> cluster(new RedisCluster);
+  static std::unique_ptr<RedisCluster> start() { return start({}); }
+  static std::unique_ptr<RedisCluster> start(const Setup& setup) {
+    std::unique_ptr<RedisCluster> cluster(new RedisCluster(setup.host));
     for (auto& node : cluster->nodes_) {
-      node.server = Server::redis({"--cluster-enabled", "yes", "--cluster-port", "@SECOND_PORT@",
-                                   "--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0",
-                                   "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"});
+      std::vector<std::string> words{"--cluster-enabled",
+                                     "yes",
+                                     "--cluster-port",
+                                     "@SECOND_PORT@",
+                                     "--cluster-node-timeout",
+                                     "1000",
+                                     "--cluster-replica-validity-factor",
+                                     "0",
+                                     "--repl-diskless-sync-delay",
+                                     "0",
+                                     "--repl-ping-replica-period",
+                                     "1"};
+      words.insert(words.end(), setup.words.begin(), setup.words.end());
+      node.server = Server::redis(std::move(words));
       if (node.server == nullptr) return nullptr;
-      node.store = make_redis({}, {.port = node.server->port(), .timeout = std::chrono::seconds(10)});
+      RedisConnection own = setup.own;
+      own.host = setup.host;
+      own.port = node.server->port();
+      own.timeout = std::chrono::seconds(10);
+      node.store = make_redis({}, own);
     }
     return cluster->form() ? std::move(cluster) : nullptr;
   }
@@ -44,7 +68,7 @@ class RedisCluster {
   RedisConnection connection() const {
     RedisConnection connection;
     connection.cluster = true;
-    for (const int i : {0, 1, 2}) connection.seeds.push_back({"127.0.0.1", server(i).port()});
+    for (const int i : {0, 1, 2}) connection.seeds.push_back({host_, server(i).port()});
     return connection;
   }
   /// The first three began as primaries; node 3 is the replica of 0, and so on.
@@ -75,8 +99,7 @@ class RedisCluster {
           return node;
     return -1;
   }
-  /// Do all primaries say the same of who has what, and since when? After slots moved that takes a moment; before they
-  /// move to yet another node it is to be waited for, or two nodes claim a slot with the same right, for long.
+  /// Do all primaries say the same of who has what, and since when? After slots moved that takes a moment.
   bool is_agreed() const {
     std::set<std::string> views;
     for (int node = 0; node < kPrimaries; ++node) {
@@ -91,8 +114,21 @@ class RedisCluster {
     }
     return views.size() == 1;
   }
+  /// A node's config epoch, as `viewer` knows it; -1: it does not know the node.
+  long long epoch_of(int node, int viewer) const {
+    const std::string all = "\n" + tell(viewer, {"CLUSTER", "NODES"}).text;
+    std::size_t at = all.find("\n" + id(node) + " ");
+    // Of a line's words the seventh: id, address, flags, primary, ping, pong, epoch.
+    for (int word = 0; word < 6 && at != all.npos; ++word) at = all.find(' ', at + 1);
+    return at == all.npos ? -1 : std::atoll(all.c_str() + at + 1);
+  }
   /// Moves a slot from one primary to another, as redis-cli does. Empty, or what went wrong.
+  ///
+  /// The new owner takes a config epoch above all that it knows. If it does not know the old one's yet, which may have
+  /// got it a moment ago, its claim is the weaker one, and the nodes may disagree for long. So that is waited for.
   std::string move_slot(int slot, int from, int to) const {
+    if (!comes_true([&] { return epoch_of(from, to) == epoch_of(from, from); }))
+      return "the nodes do not hear each other";
     const std::string number = std::to_string(slot), port = std::to_string(server(to).port());
     std::string wrong;
     const auto check = [&](const RedisReply& reply) {
@@ -104,7 +140,7 @@ class RedisCluster {
     for (;;) {
       const RedisReply keys = check(tell(from, {"CLUSTER", "GETKEYSINSLOT", number, "10"}));
       if (keys.elements.empty()) break;
-      std::vector<std::string> words{"MIGRATE", "127.0.0.1", port, "", "0", "5000", "KEYS"};
+      std::vector<std::string> words{"MIGRATE", host_, port, "", "0", "5000", "KEYS"};
       for (const RedisReply& key : keys.elements) words.push_back(key.text);
       check(tell(from, words));
       if (!wrong.empty()) break;
@@ -130,7 +166,7 @@ class RedisCluster {
     std::string id;
   };
 
-  RedisCluster() = default;
+  explicit RedisCluster(std::string host) : host_(std::move(host)) {}
 
   bool form() {
     const auto bus = [&](int i) { return std::to_string(server(i).second_port()); };
@@ -140,7 +176,7 @@ class RedisCluster {
       if (i < kPrimaries)
         (void)tell(i, {"CLUSTER", "ADDSLOTSRANGE", std::to_string(i * kSlots / kPrimaries),
                        std::to_string((i + 1) * kSlots / kPrimaries - 1)});
-      if (i > 0) (void)tell(i, {"CLUSTER", "MEET", "127.0.0.1", std::to_string(server(0).port()), bus(0)});
+      if (i > 0) (void)tell(i, {"CLUSTER", "MEET", host_, std::to_string(server(0).port()), bus(0)});
     }
     for (int i = kPrimaries; i < 2 * kPrimaries; ++i)
       if (!comes_true([&] {
@@ -161,6 +197,7 @@ class RedisCluster {
     });
   }
 
+  const std::string host_;
   std::array<Node, 2 * kPrimaries> nodes_;
 };
 

@@ -9,6 +9,7 @@
 #include <array>
 #include <atomic>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,14 @@ class FLUX_CACHE_TYPE Compressor {
   /// Fills exactly `size` bytes at `to`; Errc::corrupt where the bytes do not hold exactly that many. Never writes
   /// more.
   virtual Result<void> decompress(std::string_view bytes, char* to, std::size_t size) const = 0;
+
+  /// This compressor with a dictionary, from now on known to `decompress` as well, in the whole process. The same bytes
+  /// answer the same compressor. Errc::unsupported where it knows no dictionaries, Errc::bad_config where these bytes
+  /// are none, or another one has its number.
+  virtual Result<const Compressor*> with_dictionary(std::string_view bytes) const;
+  /// A dictionary of at most `most` bytes from samples of what is to be compressed: some hundred, a hundred times the
+  /// dictionary's size together. Errc::unsupported where it knows none, Errc::bad_config where the samples do not do.
+  virtual Result<std::string> train(std::span<const std::string_view> samples, std::size_t most = 16 * 1024) const;
 };
 
 /// Compressors by name and by number. Lookups are lock-free.

@@ -126,6 +126,7 @@ struct SerializeConfig {
   std::string algorithm = "zstd";     ///< zstd or gzip
   std::string serializer = "native";  ///< native (alias pickle), msgpack or json
   std::uint64_t threshold = 1024;     ///< bytes; shorter values are left as they are
+  std::string dictionary{};           ///< of zstd: a file that it was trained into; empty: none
 };
 
 /// What callers may ask of any store; beyond is an InvalidKey or an InvalidTag.
@@ -173,6 +174,7 @@ struct StoreRules {
   std::string serializer = "native";   ///< never an alias
   std::string compression = "none";    ///< "none" or a compressor's name
   std::uint64_t compress_from = 1024;  ///< bytes; shorter values are left as they are
+  std::string dictionary{};            ///< the compressor's: a file; empty: none
   bool bytes = false;                  ///< the store itself names a serializer or a compressor: keep bytes, not objects
   bool frame = true;                   ///< false: the plain document, for other languages to read and write
   std::uint64_t max_value = 0;         ///< bytes; 0: what the store can

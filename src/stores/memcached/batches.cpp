@@ -104,7 +104,7 @@ void ServersStore::get_slice(std::span<const Key> keys, std::size_t first, const
     const WireKey wire = codec_.encode(keys[i]);
     wires += wire.text();
     asked.push_back({keys[i].text(), std::string_view(wires).substr(wires.size() - wire.text().size()),
-                     wire.is_digest(), keys[i].space() == Space::values});
+                     wire.is_digest(), keys[i].space() == Space::values, is_plain(keys[i].space())});
     const std::size_t server = continuum_.server_of(wire);
     Part& part = parts[server];
     if (part.server == nullptr) {
@@ -210,7 +210,8 @@ void ServersStore::put_slice(std::span<const Item> items, std::size_t first, con
         } else if (auto why = fault_of(*part.server, part.replies[i])) {
           fail(index, std::move(why));
           (void)remove(targets[index], 0, deadline);
-        } else if (targets[index].is_stamped && generation_in(part.generation()) != packed[index].generation) {
+        } else if (targets[index].is_stamped && packed[index].generation != 0 &&
+                   generation_in(part.generation()) != packed[index].generation) {
           again.push_back(index);
         }
       }

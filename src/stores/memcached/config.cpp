@@ -1,6 +1,7 @@
 // What the store is configured with: checked, and made into a store.
 #include <flux/cache/stores/memcached.hpp>
 
+#include "chunks.hpp"
 #include "memcached_store.hpp"
 
 namespace flux::cache {
@@ -9,6 +10,7 @@ inline namespace v1 {
 namespace {
 
 constexpr int kMostWeight = 1'000'000;
+constexpr std::uint64_t kMostChunked = std::uint64_t{64} * 1024 * 1024;
 
 Error bad(const char* field, std::string message) { return {Errc::bad_config, std::move(message), {}, {}, field}; }
 
@@ -40,7 +42,12 @@ Result<void> MemcachedConfig::validate() const {
 
 std::shared_ptr<MemcachedStore> make_memcached(const MemcachedConfig& config) {
   auto valid = config.validate();
-  return std::make_shared<detail::memcached::ServersStore>(config, nullptr, valid.take_error());
+  if (!config.chunks) return std::make_shared<detail::memcached::ServersStore>(config, nullptr, valid.take_error());
+  MemcachedConfig parts = config;
+  parts.max_value = 0;
+  return detail::memcached::make_chunked(
+      std::make_shared<detail::memcached::ServersStore>(parts, nullptr, valid.take_error()),
+      config.max_value != 0 ? config.max_value : kMostChunked);
 }
 
 }  // namespace v1

@@ -24,7 +24,8 @@ Result<std::int64_t> ServersStore::increment(const Key& key, std::int64_t by, co
       return fail({Errc::unavailable, "another key of the same digest is there"});
     std::int64_t number = by;
     if (seen.state == Seen::fresh) {
-      auto sum = add_to_counter({.kind = seen.record.kind, .number = seen.record.number, .text = seen.record.text}, by);
+      const Kind kind = seen.record.is_document ? Kind::text : seen.record.kind;
+      auto sum = add_to_counter({.kind = kind, .number = seen.record.number, .text = seen.record.text}, by);
       if (!sum.ok()) return fail(std::move(sum.error()));
       number = seen.record.number = *sum;
       seen.record.kind = Kind::integer;

@@ -1,5 +1,7 @@
 #include "memcached_store.hpp"
 
+#include <flux/cache/detail/stable_hash.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <limits>
@@ -19,9 +21,6 @@ constexpr std::size_t kLongestKey = std::size_t{1} << 20;
 constexpr std::uint64_t kItemOverhead = 80;
 /// Leaves room for the head, a key of usual length and the server's overhead.
 constexpr std::uint64_t kValueOverhead = 1024;
-constexpr std::int64_t kSecond = 1'000'000;
-constexpr std::int64_t kLongestRelative = std::int64_t{30} * 24 * 3600;  // seconds; above, servers take it for a date
-constexpr std::int64_t kDay = 24 * 3600;
 
 std::vector<Continuum::Server> places_of(const std::vector<MemcachedServer>& servers) {
   std::vector<Continuum::Server> places;
@@ -46,6 +45,7 @@ ServersStore::ServersStore(const MemcachedConfig& config, std::shared_ptr<const 
     : max_value_(config.max_value),
       timeout_(config.timeout > Duration::zero() ? config.timeout : kUsualTimeout),
       lists_(config.listing),
+      plain_(!config.frame),
       clock_(config.clock != nullptr ? *config.clock : system_clock()),
       codec_(config.prefix),
       continuum_(places_of(config.servers)),
@@ -59,6 +59,7 @@ ServersStore::ServersStore(const MemcachedConfig& config, std::shared_ptr<const 
   rules.username = config.username;
   rules.password = config.password;
   rules.tls = std::move(tls);
+  rules.keeps_documents = plain_;
   rules.generation_key = codec_.generation().text();
   for (const MemcachedServer& server : config.servers) servers_.push_back(std::make_unique<Server>(server, rules));
   if (servers_.empty()) servers_.push_back(std::make_unique<Server>(MemcachedServer{}, rules));
@@ -71,48 +72,13 @@ Traits ServersStore::traits() const noexcept {
   return {.kind = "memcached", .shared = true, .remote = true, .max_value_bytes = least};
 }
 
-// --- time
-
-// Deadlines outlive the process, so they stand as wall time; sums that leave 64 bits mean for ever.
-std::int64_t ServersStore::to_stored(Instant moment) const noexcept {
-  if (moment == kNever) return kForever;
-  std::int64_t left = 0, time = 0;
-  const bool fits =
-      !__builtin_sub_overflow(moment.time_since_epoch().count(), clock_.now().time_since_epoch().count(), &left);
-  if (!fits || __builtin_add_overflow(wall(), left, &time))
-    return moment.time_since_epoch().count() > 0 ? kForever : std::numeric_limits<std::int64_t>::min();
-  return time;
-}
-
-Instant ServersStore::from_stored(std::int64_t time) const noexcept {
-  if (time == kForever) return kNever;
-  std::int64_t left = 0, moment = 0;
-  if (__builtin_sub_overflow(time, wall(), &left) ||
-      __builtin_add_overflow(clock_.now().time_since_epoch().count(), left, &moment))
-    return time > 0 ? kNever : Instant::min();
-  return Instant(Duration(moment));
-}
-
-// The record's own deadline decides; the server's only gives the memory back, and so is never the earlier one: servers
-// count whole seconds from a tick that may just be over. Under a clock of somebody else's they are told none.
-std::int32_t ServersStore::expires_of(std::int64_t keep_until) const noexcept {
-  if (keep_until == kForever) return 0;
-  const std::int64_t now = wall();
-  if (keep_until <= now) return kGone;
-  if (&clock_ != &system_clock()) return 0;
-  const std::int64_t seconds = (keep_until - now) / kSecond + 2;
-  if (seconds <= kLongestRelative) return static_cast<std::int32_t>(seconds);
-  const std::int64_t date = now / kSecond + seconds + kDay;  // a day for clocks that differ
-  return date <= std::numeric_limits<std::int32_t>::max() ? static_cast<std::int32_t>(date) : 0;
-}
-
 // --- generations
 
 bool ServersStore::is_current(Server& server, const Reply& reply, std::uint64_t stamp) const noexcept {
   const std::uint64_t seen = generation_in(reply);
   if (seen == stamp && seen != 0) return true;
   server.set_generation(seen);
-  return false;
+  return stamp == 0;
 }
 
 Result<std::uint64_t> ServersStore::generation_of(Server& server, const net::Deadline& deadline) {
@@ -139,6 +105,9 @@ Result<void> ServersStore::flush(const Scope& scope) {
   if (why_not_) return placed(*why_not_, "flush");
   if (!scope.tags.empty())
     return placed({Errc::unsupported, "memcached knows no tags; a layer above keeps them"}, "flush");
+  if (plain_)
+    return placed({Errc::unsupported, "plain documents carry nothing that a flush could end; forget them by key"},
+                  "flush");
   const net::Deadline end = deadline();
   const std::string begun = encode_generation(random_bits());
   const Command command{.verb = Verb::set, .key = codec_.generation(), .body = begun};
@@ -177,7 +146,7 @@ void ServersStore::owe(const Target& target, const Error& why) {
 
 ServersStore::Target ServersStore::target_of(const Key& key) {
   const WireKey wire = codec_.encode(key);
-  return {key, wire, *servers_[continuum_.server_of(wire)], key.space() == Space::values};
+  return {key, wire, *servers_[continuum_.server_of(wire)], key.space() == Space::values, is_plain(key.space())};
 }
 
 Result<void> ServersStore::check(const Key& key) const {
@@ -193,6 +162,12 @@ ServersStore::Seen ServersStore::look(const Asked& asked, const Reply& item, std
   seen.cas = item.cas;
   if (item.value.empty()) {
     seen.state = Seen::gone;  // what the library leaves in the place of an item that was removed by its number
+  } else if (asked.is_plain && !asked.is_digest && !begins_record(item.value)) {
+    seen.state = Seen::fresh;  // while the server has it
+    seen.record.is_document = true;
+    seen.record.kind = Kind::bytes;
+    seen.record.text = item.value;
+    seen.record.version = std::max<std::uint64_t>(stable_hash64(item.value), 1);
   } else if (!decode_record(item.value, asked.wire, seen.record)) {
     seen.state = Seen::foreign;
   } else if (asked.is_digest ? seen.record.key != asked.key : !seen.record.key.empty()) {
@@ -216,6 +191,8 @@ bool ServersStore::hand_over(const Record& record, Receiver found) const {
   entry.tags = tags;
   entry.notes = record.notes;
   entry.version = record.version;
+  // How long the server keeps a document it does not tell: so the answer is good for a moment.
+  if (record.is_document) entry.expiry = Expiry::at(after(clock_.now(), std::chrono::seconds(1)));
   found(entry);
   return true;
 }
@@ -313,6 +290,11 @@ Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Recor
   }
   if (target.wire.is_digest()) record.key = target.key.text();
   Packed item;
+  if (target.is_plain && write_document(target, record, item)) {
+    auto fits = check_size(target, item);
+    if (!fits.ok()) return Result<Packed>(fits.take_error());
+    return item;
+  }
   encode_head(record, target.wire, item.head);
   item.body = record.text;
   item.expires = expires_of(record.keep_until);

@@ -77,13 +77,14 @@ class ServersStore final : public MemcachedStore {
     WireKey wire;
     Server& server;
     bool is_stamped;  ///< carries a generation: flushes reach it
+    bool is_plain;    ///< may be a document without a record around it
   };
   /// An item as it is sent, with what it borrows.
   struct Packed {
     std::string head;
     std::string_view body{};
     std::int32_t expires = 0;
-    std::uint64_t generation = 0;
+    std::uint64_t generation = 0;  ///< 0: of a document, which carries none
     std::uint64_t version = 0;
 
     Command command(Verb verb, const Target& target, std::uint64_t cas = 0) const {
@@ -110,12 +111,16 @@ class ServersStore final : public MemcachedStore {
     std::string_view wire;
     bool is_digest;
     bool is_stamped;
+    bool is_plain;
   };
   static Seen look(const Asked& asked, const Reply& item, std::uint64_t generation, std::int64_t now) noexcept;
   static Seen look(const Target& target, const Reply& item, const Reply& generation, std::int64_t now) noexcept {
-    return look({target.key.text(), target.wire, target.wire.is_digest(), target.is_stamped}, item,
+    return look({target.key.text(), target.wire, target.wire.is_digest(), target.is_stamped, target.is_plain}, item,
                 generation_in(generation), now);
   }
+  bool is_plain(Space space) const noexcept { return plain_ && space == Space::values; }
+  /// The record's value as a document, where it is nothing more.
+  bool write_document(const Target& target, const Record& record, Packed& item) const;
   /// Hands the entry to whoever asked. False: its tags do not decode.
   bool hand_over(const Record& record, Receiver found) const;
   /// Takes a damaged item away, unless it was replaced meanwhile.
@@ -148,6 +153,7 @@ class ServersStore final : public MemcachedStore {
   const std::uint64_t max_value_;
   const Duration timeout_;
   const bool lists_;
+  const bool plain_;
   const Clock& clock_;
   const KeyCodec codec_;
   const Continuum continuum_;

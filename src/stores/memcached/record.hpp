@@ -33,11 +33,15 @@ struct Record {
   std::int64_t number = 0;
   Kind kind = Kind::none;
   std::uint16_t tag_count = 0;
-  std::string_view key{};  ///< where the wire key is a digest
+  bool is_document = false;  ///< all of the item is the value, and nothing was decoded
+  std::string_view key{};    ///< where the wire key is a digest
   std::string_view tags{};
   std::string_view notes{};
   std::string_view text{};
 };
+
+/// Is it a record, whole or damaged? No document of JSON or MessagePack that is as long begins so.
+inline bool begins_record(std::string_view item) noexcept { return item.size() >= 12 && item.starts_with("\xfc\x01"); }
 
 /// The most bytes that stand before key, tags, notes and text.
 inline constexpr std::size_t kMostHeadBytes = 66;

@@ -116,7 +116,7 @@ void Server::failed(const Error& why) {
 
 void Server::owe(std::string_view wire_key) {
   const std::scoped_lock lock(mutex_);
-  if (debts_.size() < kMostDebts) {
+  if (debts_.size() < kMostDebts || rules_.keeps_documents) {
     debts_.emplace(wire_key);
   } else if (!debts_.contains(wire_key)) {
     owes_flush_ = true;

@@ -30,6 +30,7 @@ struct ServerRules {
   std::string password{};
   std::shared_ptr<const net::TlsContext> tls{};
   std::string generation_key{};  ///< on the wire
+  bool keeps_documents = false;  ///< which no flush reaches: then each removal is remembered, however many
 };
 
 /// Removals that a server could not be told. More than these, and all values of the store on it are given up.

@@ -8,7 +8,7 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::redis {
 
-class ClusterStore final : public ServerStore {
+class ClusterStore : public ServerStore {
  public:
   ClusterStore(const RedisConfig& config, std::unique_ptr<ClusterClient> client, std::unique_ptr<Error> wrong);
 
@@ -21,6 +21,10 @@ class ClusterStore final : public ServerStore {
   Result<std::size_t> forget_many(std::span<const Key> keys) override;
   Result<std::vector<std::uint64_t>> epochs(std::span<const std::string_view> tags) override;
   Result<RedisReply> command(const std::vector<std::string>& words) override;
+
+ protected:
+  Result<std::vector<std::string>> scan_page(std::string& cursor, const std::string& pattern,
+                                             std::size_t count) override;
 
  private:
   /// Keys by their groups and spaces: what one command may name.
@@ -37,8 +41,6 @@ class ClusterStore final : public ServerStore {
   Result<std::size_t> count_by(Script script, std::span<const Key> keys, Again again, const Now& now);
 
   Result<std::size_t> reclaim(Space space, std::span<const Key> keys, const Now& now) override;
-  Result<std::vector<std::string>> scan_page(std::string& cursor, const std::string& pattern,
-                                             std::size_t count) override;
 
   ClusterClient& cluster_;
 };

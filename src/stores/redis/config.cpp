@@ -1,6 +1,7 @@
 #include <charconv>
 
 #include "cluster_store.hpp"
+#include "plain_store.hpp"
 #include "url.hpp"
 
 namespace flux::cache {
@@ -140,6 +141,7 @@ std::shared_ptr<RedisStore> make_redis(const RedisConfig& config, const RedisCon
   auto plain = detail::redis::without_url(connection);
   const RedisConnection to = plain.ok() ? *plain : RedisConnection{};
   const Duration timeout = config.timeout > Duration::zero() ? config.timeout : to.timeout;
+  if (!config.frame) return detail::redis::make_plain(config, to, timeout, valid.take_error());
   if (to.cluster)
     return std::make_shared<detail::redis::ClusterStore>(
         config, std::make_unique<detail::redis::ClusterClient>(to, timeout), valid.take_error());

@@ -30,7 +30,7 @@ Error from_server(std::string_view text) {
   // What else the server quotes may be a part of a command, and so of a value.
   constexpr std::size_t kMostQuoted = 200;
   if (text.starts_with("ERR AUTH") || text.starts_with("ERR invalid password") ||
-      text.starts_with("ERR Client sent AUTH"))
+      text.starts_with("ERR Client sent AUTH") || text.find("user executing the script can't") != text.npos)
     code = Errc::denied;
   if (text.starts_with("ERR unknown command") || text.starts_with("ERR Protocol error"))
     text = text.substr(0, text.find('\''));

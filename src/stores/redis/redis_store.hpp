@@ -92,6 +92,11 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   /// Some of the keys that match, and in `cursor` where to go on; "0": this was all.
   virtual Result<std::vector<std::string>> scan_page(std::string& cursor, const std::string& pattern,
                                                      std::size_t count);
+  std::string fresh_epochs(std::size_t count) const;
+  /// A key's text from what it is called on the server; empty: it is none of ours.
+  std::string_view text_of(std::string_view stored, std::string_view before) const noexcept;
+  /// A pattern of the server's that matches what begins so.
+  static std::string begins_with(std::string_view text);
   static void scan_command(Commands& commands, std::string_view cursor, const std::string& pattern, std::size_t count);
   static Result<void> scanned(Replies& replies, std::string& cursor, std::vector<std::string>& keys);
   void reclaim_behind();
@@ -109,11 +114,8 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   Result<bool> are_spared(std::span<const TagStamp> tags);
   Result<void> flush_any(std::span<const std::string_view> tags);
   Result<void> flush_all_of(std::span<const std::string_view> tags);
-  std::string fresh_epochs(std::size_t count) const;
   void tag_word(Commands& commands, std::string_view tag) const;
 
-  /// A key's text from what it is called on the server; empty: it is none of ours.
-  std::string_view text_of(std::string_view stored, std::string_view before) const noexcept;
   Result<std::size_t> reclaim_page(Space space, const std::vector<std::string>& page, const Now& now);
   void reclaim_later(std::string cursor, const Now& now);
 

@@ -3,7 +3,9 @@
 // key; empty: tags are a layer's business.
 #include "scripts.hpp"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdint>
 
 namespace flux::cache {
@@ -234,6 +236,94 @@ end
 return gone
 )lua";
 
+// A value that does not begin as a record does is a document, ours or somebody else's. It has neither deadlines nor a
+// version of its own: while the server has it, it is fresh, and its content tells one from another.
+constexpr std::string_view kDocument = R"lua(
+local function document(key)
+  local text = redis.pcall('GET', key)
+  if type(text) ~= 'string' or (#text >= 48 and text:sub(1, 2) == '\241\1') then return nil end
+  return text
+end
+local function version_of(text)
+  local hex, bytes = redis.sha1hex(text), {}
+  for i = 15, 1, -2 do bytes[#bytes + 1] = string.char(tonumber(hex:sub(i, i + 1), 16)) end
+  return table.concat(bytes)
+end
+local function look(key, wants_version)
+  local head = kept(key)
+  if head then return head:sub(9, 16), fresh(head) end
+  local text = document(key)
+  if not text then return zero, false end
+  return wants_version and version_of(text) or zero, true
+end
+local function set(key, text, life)
+  if life == '0' then redis.call('SET', key, text) else redis.call('SET', key, text, 'PX', life) end
+end
+)lua";
+
+// As put; ARGV[14]: is the value a document?
+constexpr std::string_view kPlainPut = R"lua(
+local when = ARGV[12]
+local version, is_fresh = look(KEYS[1], when == 'unchanged')
+if when == 'absent' and is_fresh then return 0 end
+if when == 'present' and not is_fresh then return 0 end
+if when == 'unchanged' and version ~= ARGV[13] then return 0 end
+if ARGV[14] == '1' then set(KEYS[1], ARGV[8], ARGV[4]) else write(KEYS[1]) end
+return 1
+)lua";
+
+constexpr std::string_view kPlainForget = R"lua(
+local gone = 0
+for i = 1, count do
+  local version, is_fresh = look(KEYS[i], ARGV[4] ~= zero)
+  if ARGV[4] == zero or version == ARGV[4] then
+    redis.call('UNLINK', KEYS[i])
+    if is_fresh then gone = gone + 1 end
+  end
+end
+return gone
+)lua";
+
+constexpr std::string_view kPlainHas = R"lua(
+local version, is_fresh = look(KEYS[1], false)
+return is_fresh and 1 or 0
+)lua";
+
+// These go on as those for records where there is no document.
+constexpr std::string_view kPlainPull = R"lua(
+local text = document(KEYS[1])
+if text then
+  redis.call('UNLINK', KEYS[1])
+  return text
+end
+)lua";
+
+// ARGV[8]: milliseconds that a document is to live, or 0.
+constexpr std::string_view kPlainTouch = R"lua(
+if document(KEYS[1]) then
+  if ARGV[8] == '0' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[8]) end
+  return 1
+end
+)lua";
+
+// ARGV[14]: the amount; ARGV[15]: milliseconds that a new one is to live, 0, or empty where it is to be a record. A sum
+// goes by as text: Lua's numbers are exact to 53 bits only.
+constexpr std::string_view kPlainIncrement = R"lua(
+if document(KEYS[1]) then
+  local sum = redis.pcall('INCRBY', KEYS[1], ARGV[14])
+  if type(sum) == 'table' then
+    if sum.err:find('overflow') then return 'full' end
+    return sum.err:find('not an integer') and 'other' or sum
+  end
+  return '=' .. redis.call('GET', KEYS[1])
+end
+local there = kept(KEYS[1])
+if not (there and fresh(there)) and ARGV[15] ~= '' then
+  set(KEYS[1], ARGV[14], ARGV[15])
+  return '=' .. ARGV[14]
+end
+)lua";
+
 std::string sha1(std::string_view text) {
   std::array<std::uint32_t, 5> state{0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
   const auto turn = [](std::uint32_t word, int by) { return (word << by) | (word >> (32 - by)); };
@@ -282,8 +372,24 @@ const Compiled& compiled(Script script) {
       one.name = sha1(one.text);
       return one;
     };
-    return new std::array{make(kPut, kWrite),       make(kForget), make(kHas),      make(kPull),   make(kTouch),
-                          make(kIncrement, kWrite), make(kEpochs), make(kExchange), make(kReclaim)};
+    const auto plain = [&](std::string_view body, std::string_view with, std::string_view then = {}) {
+      return make(std::string(with).append(kDocument).append(body).append(then));
+    };
+    return new std::array{make(kPut, kWrite),
+                          make(kForget),
+                          make(kHas),
+                          make(kPull),
+                          make(kTouch),
+                          make(kIncrement, kWrite),
+                          make(kEpochs),
+                          make(kExchange),
+                          make(kReclaim),
+                          plain(kPlainPut, kWrite),
+                          plain(kPlainForget, {}),
+                          plain(kPlainHas, {}),
+                          plain(kPlainPull, {}, kPull),
+                          plain(kPlainTouch, {}, kTouch),
+                          plain(kPlainIncrement, kWrite, kIncrement)};
   }();
   return (*all)[static_cast<std::size_t>(script)];
 }
@@ -292,6 +398,13 @@ const Compiled& compiled(Script script) {
 
 const std::string& script_text(Script script) { return compiled(script).text; }
 const std::string& script_name(Script script) { return compiled(script).name; }
+
+std::uint64_t document_version(std::string_view document) {
+  std::uint64_t version = 0;
+  const std::string hex = sha1(document);
+  (void)std::from_chars(hex.data(), hex.data() + 16, version, 16);
+  return std::max<std::uint64_t>(version, 1);
+}
 
 }  // namespace detail::redis
 }  // namespace v1

@@ -16,8 +16,9 @@ constexpr std::size_t kPage = 256;
 /// Keys that the server looks at in one step. It answers nobody else meanwhile, so few.
 constexpr std::size_t kLooks = 512;
 
-/// A pattern of the server's that matches what begins so.
-std::string begins_with(std::string_view text) {
+}  // namespace
+
+std::string ServerStore::begins_with(std::string_view text) {
   std::string pattern;
   for (const char c : text) {
     if (c == '*' || c == '?' || c == '[' || c == ']' || c == '\\' || c == '^') pattern += '\\';
@@ -25,8 +26,6 @@ std::string begins_with(std::string_view text) {
   }
   return pattern + "*";
 }
-
-}  // namespace
 
 std::string_view ServerStore::text_of(std::string_view stored, std::string_view before) const noexcept {
   return stored.starts_with(before) ? layout_.text_behind(stored.substr(before.size())) : std::string_view();

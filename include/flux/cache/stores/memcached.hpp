@@ -59,6 +59,8 @@ struct MemcachedConfig {
   /// Walks over the store (`scan`, `keys_of`) ask the servers' crawlers, which tell most keys and not surely all, and
   /// read every key of the server for it. False: they answer `Errc::unsupported`.
   bool listing = true;
+  /// Values above the server's item limit are kept in parts, each where its own key belongs. False: they are refused.
+  bool chunks = false;
   const Clock* clock = nullptr;  ///< whose time lifetimes go by; null: the machine's
 
   /// `Errc::bad_config`, naming the field and what it got.
