@@ -42,6 +42,8 @@ class Connection final : public net::Pooled {
                                                    const net::Deadline& deadline);
 
   Result<void> send(Commands& commands, const net::Deadline& deadline);
+  /// Likewise, behind what was sent before and is not answered yet.
+  Result<void> send_more(Commands& commands, const net::Deadline& deadline);
   /// The next element. `largest` bounds the text, and the array: what claims to be more is a broken answer.
   Result<Element> read(std::size_t largest, const net::Deadline& deadline);
   /// Waits for something to read: false, and all is as before, where nothing has come by then.
@@ -62,6 +64,7 @@ class Connection final : public net::Pooled {
  private:
   Result<void> greet(const Greeting& greeting, const net::Deadline& deadline);
   Result<void> check_role(const net::Deadline& deadline);
+  bool whole_text(std::size_t largest, Element& element) noexcept;
   Result<std::string_view> line(const net::Deadline& deadline);
   Error broken(const char* why) const;
 
