@@ -166,7 +166,7 @@ Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
       };
       // The first part is put together before there is a connection, the others while the server takes in the last one.
       Part first, other;
-      first.commands->begin(1).word("MULTI");
+      first.commands->alone().begin(1).word("MULTI");
       const std::size_t begun = fill(first, 0);
       return client_->call({}, *first.commands, Again::yes, [&](Replies& replies) -> Result<void> {
         for (std::size_t from = begun; from < items.size();) {

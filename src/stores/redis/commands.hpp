@@ -97,6 +97,14 @@ class Commands {
   void ask_first(bool asking) noexcept { asking_ = asking; }
   bool asks_first() const noexcept { return asking_; }
 
+  /// Not to go out together with others': there is more to follow, or the wait may be a long one.
+  Commands& alone() noexcept {
+    is_alone_ = true;
+    return *this;
+  }
+  bool is_alone() const noexcept { return is_alone_ || asking_; }
+  bool borrows() const noexcept { return !borrowed_.empty(); }
+
   /// How many replies there will be.
   std::size_t count() const noexcept { return count_ + (asking_ ? 1 : 0); }
   void clear() noexcept {
@@ -104,6 +112,7 @@ class Commands {
     borrowed_.clear();
     count_ = 0;
     asking_ = false;
+    is_alone_ = false;
   }
   /// All of it, in order.
   std::span<iovec> parts() {
@@ -154,6 +163,7 @@ class Commands {
   std::vector<iovec> parts_;
   std::size_t count_ = 0;
   bool asking_ = false;
+  bool is_alone_ = false;
 };
 
 }  // namespace detail::redis

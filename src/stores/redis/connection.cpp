@@ -1,6 +1,7 @@
 #include "connection.hpp"
 
 #include <charconv>
+#include <cstring>
 #include <utility>
 
 namespace flux::cache {
@@ -43,6 +44,31 @@ Result<void> Connection::send(Commands& commands, const net::Deadline& deadline)
   awaited_ = static_cast<std::int64_t>(commands.count());
   answered_ = false;
   return stream_.send(commands.parts(), buffer_, deadline);
+}
+
+Connection::Connection(std::shared_ptr<const net::Endpoint> from, std::string_view received, std::size_t replies)
+    : stream_(net::Stream::closed(std::move(from))), awaited_(static_cast<std::int64_t>(replies)) {
+  buffer_.reserve(received.size());
+  if (!received.empty()) std::memcpy(buffer_.room(), received.data(), received.size());
+  buffer_.filled(received.size());
+}
+
+Result<void> Connection::send(std::string_view bytes, std::size_t replies, const net::Deadline& deadline) {
+  awaited_ = static_cast<std::int64_t>(replies);
+  answered_ = false;
+  return stream_.send(bytes, buffer_, deadline);
+}
+
+Result<void> Connection::receive(const net::Deadline& deadline) {
+  auto more = stream_.receive(buffer_, 0, deadline);
+  if (more.ok()) answered_ = true;
+  return more;
+}
+
+void Connection::settle() noexcept {
+  buffer_.clear();
+  buffer_.shrink(kKeptBuffer);
+  awaited_ = 0;
 }
 
 Result<void> Connection::send_more(Commands& commands, const net::Deadline& deadline) {
