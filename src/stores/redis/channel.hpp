@@ -22,10 +22,10 @@ class Channel final : net::ForkGuard {
  public:
   /// What became of a call.
   struct Answer {
-    std::string bytes{};              ///< the replies, whole
-    std::unique_ptr<Error> error{};   ///< none: the replies are there
-    bool was_sent = false;            ///< it may have been carried out
-    bool may_retry = false;           ///< the connection had died unseen: another one may do
+    std::string bytes{};             ///< the replies, whole
+    std::unique_ptr<Error> error{};  ///< none: the replies are there
+    bool was_sent = false;           ///< it may have been carried out
+    bool may_retry = false;          ///< the connection had died unseen: another one may do
   };
 
   /// The pool holds one connection, and has no other users.
@@ -55,7 +55,7 @@ class Channel final : net::ForkGuard {
   void before_fork() noexcept override { mutex_.lock(); }
   void after_fork(bool in_child) noexcept override;
 
-  static constexpr std::size_t kMostBytes = 16 * 1024;   // of one call
+  static constexpr std::size_t kMostBytes = 16 * 1024;     // of one call
   static constexpr std::size_t kMostInFlight = 64 * 1024;  // bytes
 
   /// A flight of reads of the largest values, and what stands around them.
@@ -64,6 +64,7 @@ class Channel final : net::ForkGuard {
   net::Pool& pool_;
   std::mutex mutex_;
   bool leading_ = false;
+  std::size_t last_size_ = 0;  // of the flight before
   std::deque<std::shared_ptr<Request>> waiting_;
   std::unique_ptr<Flight> flight_;
 };
