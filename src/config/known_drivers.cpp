@@ -127,6 +127,7 @@ void describe(Fields& fields, RedisConnection& connection) {
   fields.duration("timeout", connection.timeout, 1ms);
   fields.integer("pool_size", connection.pool_size, 1, 10'000);
   fields.duration("pool_wait", connection.pool_wait, 1ms);
+  fields.flag("shared", connection.shared);
   fields.flag("tls", connection.tls);
   fields.path("ca", connection.ca);
   fields.path("certificate", connection.certificate);

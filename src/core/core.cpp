@@ -272,9 +272,12 @@ Result<void> Core::get_many(const Tags* tags, std::span<const std::string_view> 
       rows[i] = take(i, entry.value) ? Row::hit : Row::wrong_type;
   });
   std::unique_ptr<Error> why = done.ok() ? nullptr : failed(done.take_error(), "many", {});
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    counters_.add(rows[i] == Row::hit ? Count::hit : Count::miss);
-    if (rows[i] == Row::wrong_type) counters_.add(Count::wrong_type);
+  const auto count = [&](Row row) { return static_cast<std::uint64_t>(std::count(rows.begin(), rows.end(), row)); };
+  const std::uint64_t hits = count(Row::hit), wrong = count(Row::wrong_type);
+  if (hits > 0) counters_.add(Count::hit, hits);
+  if (hits < keys.size()) counters_.add(Count::miss, keys.size() - hits);
+  if (wrong > 0) counters_.add(Count::wrong_type, wrong);
+  for (std::size_t i = 0; i < keys.size() && listening_.load(std::memory_order_relaxed) != 0; ++i) {
     if (rows[i] == Row::hit)
       emit(EventKind::hit, keys[i], tags);
     else

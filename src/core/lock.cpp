@@ -7,6 +7,9 @@
 #include <charconv>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "random.hpp"
 #include "timer.hpp"
@@ -23,13 +26,94 @@ using Steady = std::chrono::steady_clock;
 constexpr Duration kFenceMemory = std::chrono::hours(1);
 constexpr int kMaxSwapAttempts = 1'000;
 
+Key key_of(const std::string& name) { return Key(name, Space::locks); }
+
+/// What this process wrote last under the name of a lock.
+struct Known {
+  const detail::Core* core = nullptr;
+  std::string name{};
+  std::uint64_t version = 0;
+  std::uint64_t fence = 0;
+  std::string owner{};       // empty: nobody
+  Instant until{};           // of the owner's lease
+  bool serves_owner = true;  // to let go or extend without a look; a store that takes no proposals says otherwise
+  bool serves_free = true;   // to take it without a look; others who come between say otherwise
+};
+
+/// Where those wait whose holder may be in this process: woken by each release of a lock that falls here.
+struct Bench {
+  std::mutex mutex;
+  std::condition_variable freed;
+  std::uint64_t releases = 0;
+  std::vector<Known> known;  // a few, the oldest overwritten
+  std::size_t oldest = 0;
+
+  static constexpr std::size_t kMost = 32;
+
+  Known* find(const detail::Core& core, const Key& key) {
+    for (Known& each : known)
+      if (each.core == &core && each.name == key.text()) return &each;
+    return nullptr;
+  }
+};
+Bench& bench(const Key& key) {
+  static auto* const all = new std::array<Bench, 64>;
+  return (*all)[key.hash() % all->size()];
+}
+
+/// A look before a swap is a round trip, which is spared where the last one who wrote was this process: a swap against
+/// the version that it wrote finds out by itself. Worth it only where a round trip costs something, and where the store
+/// takes the version that a lock's record proposes; elsewhere the first guess fails, and no other is made.
+bool is_worth_guessing(detail::Core& core) { return core.store()->traits().remote; }
+
+std::optional<Known> recall(detail::Core& core, const Key& key) {
+  if (!is_worth_guessing(core)) return std::nullopt;
+  Bench& here = bench(key);
+  const std::scoped_lock guard(here.mutex);
+  const Known* const known = here.find(core, key);
+  return known != nullptr ? std::optional<Known>(*known) : std::nullopt;
+}
+
+void doubt(detail::Core& core, const Key& key, bool Known::*serves) {
+  Bench& here = bench(key);
+  const std::scoped_lock guard(here.mutex);
+  if (Known* const known = here.find(core, key)) known->*serves = false;
+}
+
+void note_written(detail::Core& core, const Key& key, Known now) {
+  if (!is_worth_guessing(core)) return;
+  Bench& here = bench(key);
+  const std::scoped_lock guard(here.mutex);
+  now.core = &core;
+  now.name = key.text();
+  if (Known* const known = here.find(core, key)) {
+    now.serves_owner = known->serves_owner;
+    now.serves_free = known->serves_free;
+    *known = std::move(now);
+  } else if (here.known.size() < Bench::kMost) {
+    here.known.push_back(std::move(now));
+  } else {
+    here.known[here.oldest++ % Bench::kMost] = std::move(now);
+  }
+}
+
+void note_read(detail::Core& core, const Key& key, std::uint64_t version) {
+  if (!is_worth_guessing(core)) return;
+  Bench& here = bench(key);
+  const std::scoped_lock guard(here.mutex);
+  Known* const known = here.find(core, key);
+  if (known == nullptr) return;
+  known->serves_free = known->version == version;
+  known->serves_owner = known->serves_owner || known->serves_free;
+}
+
 /// The record of a lock, as text: the fence, a space, the owner.
 struct Record {
   bool kept = false;
   bool held = false;
   std::uint64_t version = 0;
   std::uint64_t fence = 0;
-  std::string owner;
+  std::string owner{};
 };
 
 Record read(detail::Core& core, const Key& key, const char* operation) {
@@ -50,19 +134,25 @@ Record read(detail::Core& core, const Key& key, const char* operation) {
     why.operation = operation;
     raise(std::move(why));
   }
+  note_read(core, key, record.version);
   return record;
 }
 
 bool write(detail::Core& core, const Key& key, const Record& record, const Expiry& expiry, const char* operation) {
   const std::string text = std::to_string(record.fence) + ' ' + record.owner;
-  auto written = core.store()->put(key, {.value = {.kind = Kind::text, .text = text}, .expiry = expiry},
-                                   {When::unchanged, record.version});
+  const std::uint64_t version = detail::random_bits();
+  auto written =
+      core.store()->put(key, {.value = {.kind = Kind::text, .text = text}, .expiry = expiry, .version = version},
+                        {When::unchanged, record.version});
   if (!written.ok()) {
     Error why = written.error();
     why.store = core.name();
     why.operation = operation;
     raise(std::move(why));
   }
+  if (*written)
+    note_written(core, key,
+                 {.version = version, .fence = record.fence, .owner = record.owner, .until = expiry.fresh_until});
   return *written;
 }
 
@@ -93,27 +183,27 @@ std::string random_token() {
   return token;
 }
 
-/// Where those wait whose holder may be in this process: woken by each release of a lock that falls here.
-struct Bench {
-  std::mutex mutex;
-  std::condition_variable freed;
-  std::uint64_t releases = 0;
-};
-Bench& bench(const Key& key) {
-  static auto* const all = new std::array<Bench, 64>;
-  return (*all)[key.hash() % all->size()];
+/// What stands there as far as this process knows, where that is a lease of this owner's that still runs.
+std::optional<Record> guess_held(detail::Core& core, const Key& key, const std::string& owner) {
+  const auto known = recall(core, key);
+  if (!known || !known->serves_owner || known->owner != owner || core.clock().now() >= known->until)
+    return std::nullopt;
+  return Record{.kept = true, .held = true, .version = known->version, .fence = known->fence, .owner = owner};
 }
-
-Key key_of(const std::string& name) { return Key(name, Space::locks); }
 
 bool let_go(detail::Core& core, const std::string& name, const std::string* owner) {
   const Key key = key_of(name);
+  auto guess = owner != nullptr ? guess_held(core, key, *owner) : std::nullopt;
   for (int attempt = 0; attempt < kMaxSwapAttempts; ++attempt) {
-    Record record = read(core, key, "unlock");
+    const bool is_guess = guess.has_value();
+    Record record = is_guess ? *std::exchange(guess, std::nullopt) : read(core, key, "unlock");
     if (!record.held || (owner != nullptr && record.owner != *owner)) return false;
     record.owner.clear();
     const Instant now = core.clock().now();
-    if (!write(core, key, record, {now, after(now, kFenceMemory)}, "unlock")) continue;
+    if (!write(core, key, record, {now, after(now, kFenceMemory)}, "unlock")) {
+      if (is_guess) doubt(core, key, &Known::serves_owner);
+      continue;
+    }
     Bench& waiting = bench(key);
     {
       const std::scoped_lock guard(waiting.mutex);
@@ -127,10 +217,13 @@ bool let_go(detail::Core& core, const std::string& name, const std::string* owne
 
 bool extend(detail::Core& core, const std::string& name, const std::string& owner, Ttl lease) {
   const Key key = key_of(name);
+  auto guess = guess_held(core, key, owner);
   for (int attempt = 0; attempt < kMaxSwapAttempts; ++attempt) {
-    const Record record = read(core, key, "refresh");
+    const bool is_guess = guess.has_value();
+    const Record record = is_guess ? *std::exchange(guess, std::nullopt) : read(core, key, "refresh");
     if (!record.held || record.owner != owner) return false;
     if (write(core, key, record, lease_of(core, lease), "refresh")) return true;
+    if (is_guess) doubt(core, key, &Known::serves_owner);
   }
   return false;
 }
@@ -198,13 +291,22 @@ Lock::~Lock() {
 
 bool Lock::try_lock() {
   const Key key = key_of(name_);
-  Record record = read(*core_, key, "lock");
-  if (record.held) return false;
-  record.fence = next_fence(record.fence, core_->clock());
-  record.owner = owner_;
-  if (!record.kept) record.version = 0;
-  if (!write(*core_, key, record, lease_of(*core_, lease_), "lock")) return false;
-  fence_ = record.fence;
+  const auto take = [&](Record record) {
+    record.fence = next_fence(record.fence, core_->clock());
+    record.owner = owner_;
+    if (!write(*core_, key, record, lease_of(*core_, lease_), "lock")) return false;
+    fence_ = record.fence;
+    return true;
+  };
+  const auto known = recall(*core_, key);
+  const bool seems_free = known && known->serves_free && (known->owner.empty() || core_->clock().now() >= known->until);
+  if (!seems_free || !take({.kept = true, .version = known->version, .fence = known->fence})) {
+    if (seems_free) doubt(*core_, key, &Known::serves_free);
+    Record record = read(*core_, key, "lock");
+    if (record.held) return false;
+    if (!record.kept) record.version = 0;
+    if (!take(std::move(record))) return false;
+  }
   held_ = true;
   if (options_.keep_alive && !lease_.is_forever()) {
     renewal_ = std::make_shared<Renewal>();

@@ -30,7 +30,17 @@ class SerializedStore final : public Decorator {
 
   Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override {
     std::vector<std::pair<std::size_t, std::uint64_t>> broken;
+    const bool as_text = how.as != nullptr && how.as->lane == Lane::text && plain_ == nullptr;
     auto done = inner().get_many(keys, how, [&](std::size_t i, const Entry& entry) {
+      if (as_text && entry.value.kind == Kind::bytes) {
+        Entry live = entry;
+        auto decoded = with_text_frame(entry.value.text, options_.limits, nullptr, [&](std::string_view text) {
+          live.value = {.kind = Kind::text, .text = text};
+          found(i, live);
+        });
+        if (!decoded.ok() && decoded.error().code == Errc::corrupt) broken.emplace_back(i, entry.version);
+        return;
+      }
       auto decoded = open(entry, how, [&](const Entry& live) { found(i, live); });
       if (!decoded.ok() && decoded.error().code == Errc::corrupt) broken.emplace_back(i, entry.version);
     });

@@ -114,6 +114,12 @@ Stream& Stream::operator=(Stream&& other) noexcept {
   return *this;
 }
 
+Stream Stream::closed(std::shared_ptr<const Endpoint> endpoint) noexcept {
+  Stream stream;
+  stream.endpoint_ = std::move(endpoint);
+  return stream;
+}
+
 void Stream::close() noexcept {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }

@@ -32,6 +32,9 @@ class Stream {
   static Result<Stream> connect(const Endpoint& endpoint, const TlsContext* tls, Duration usual,
                                 const Deadline& deadline);
 
+  /// One that is connected to nothing: each call fails.
+  static Stream closed(std::shared_ptr<const Endpoint> endpoint) noexcept;
+
   /// Sends all parts. Where the peer does not take more until it is read from, what it says goes to `in`.
   Result<void> send(std::span<iovec> parts, ReadBuffer& in, const Deadline& deadline);
   Result<void> send(std::string_view bytes, ReadBuffer& in, const Deadline& deadline) {

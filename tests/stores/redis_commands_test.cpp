@@ -43,11 +43,15 @@ class RedisCommands : public ::testing::Test {
   void SetUp() override {
     server_ = Server::redis();
     if (server_ == nullptr) GTEST_SKIP() << "no redis: " << Server::why_not();
+    cache_ = std::make_unique<Repository>(another());
+  }
+  /// As another process would have it.
+  Repository another() const {
     Config config;
     config.default_store = "redis";
     config.stores = {{"redis", RedisConfig{.connection = "main", .prefix = "app:"}}};
     config.connections = {{"main", RedisConnection{.port = server_->port(), .timeout = 10s}}};
-    cache_ = std::make_unique<Repository>(StoreManager(config).store());
+    return StoreManager(config).store();
   }
   /// How many commands of its own `work` sends, twice over, so that what is sent once only does not count.
   std::map<std::string, int> sent(const std::function<void()>& work) const {
@@ -90,15 +94,44 @@ TEST_F(RedisCommands, WritesAreOneBurst) {
   EXPECT_EQ(sent([&] { (void)cache_->add("n", 1, 1h); })["evalsha"], 1);
 }
 
-TEST_F(RedisCommands, LockingAndUnlockingAreTwoRoundTripsEach) {
-  ASSERT_TRUE(cache_->lock("other", 10s).try_lock());
+TEST_F(RedisCommands, LockingAndUnlockingAreOneRoundTripEachWhileNobodyElseDoes) {
   auto lock = cache_->lock("l", 10s);
+  std::uint64_t fence = 0;
   const auto both = sent([&] {
     EXPECT_TRUE(lock.try_lock());
+    EXPECT_GT(lock.fence(), fence);
+    fence = lock.fence();
     lock.unlock();
   });
-  // A read and a swap; the script reads no more than the head.
-  EXPECT_EQ(both, (Sent{{"get", 2}, {"evalsha", 2}, {"getrange", 2}, {"set", 2}}));
+  // Two swaps; the script reads no more than the head.
+  EXPECT_EQ(both, (Sent{{"evalsha", 2}, {"getrange", 2}, {"set", 2}}));
+}
+
+TEST_F(RedisCommands, ALockThatOthersTookMeanwhileIsLookedAt) {
+  const Repository other = another();
+  auto mine = cache_->lock("l", 10s), theirs = other.lock("l", 10s);
+  std::uint64_t fence = 0;
+  for (int turn = 0; turn < 3; ++turn) {
+    ASSERT_TRUE(mine.try_lock());
+    EXPECT_GT(mine.fence(), fence);
+    EXPECT_FALSE(theirs.try_lock());
+    EXPECT_TRUE(mine.release());
+    ASSERT_TRUE(theirs.try_lock());
+    EXPECT_GT(theirs.fence(), mine.fence());
+    fence = theirs.fence();
+    EXPECT_FALSE(mine.try_lock());
+    theirs.force_unlock();
+    EXPECT_FALSE(theirs.release());
+  }
+  // Who was wrong once looks first, as long as others come between: a failed swap does not add to each call.
+  const auto by_turns = [&] {
+    EXPECT_TRUE(theirs.try_lock());
+    theirs.unlock();
+    EXPECT_TRUE(mine.try_lock());
+    mine.unlock();
+  };
+  by_turns();
+  EXPECT_EQ(sent(by_turns), (Sent{{"get", 2}, {"evalsha", 4}, {"getrange", 4}, {"set", 4}}));
 }
 
 }  // namespace

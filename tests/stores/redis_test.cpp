@@ -12,22 +12,37 @@ namespace {
 
 std::string contract_prefix;
 
-StorePtr open_again(const Clock& clock) {
+StorePtr open_with(const Clock& clock, bool shared) {
   const SharedServer* const server = shared_redis();
   if (server == nullptr) return nullptr;
-  return make_redis({.prefix = contract_prefix, .timeout = std::chrono::seconds(60), .clock = &clock},
-                    {.host = server->host, .port = server->port, .pool_wait = std::chrono::seconds(60)});
+  return make_redis(
+      {.prefix = contract_prefix, .timeout = std::chrono::seconds(60), .clock = &clock},
+      {.host = server->host, .port = server->port, .pool_wait = std::chrono::seconds(60), .shared = shared});
 }
+
+StorePtr open_again(const Clock& clock) { return open_with(clock, false); }
+StorePtr share_again(const Clock& clock) { return open_with(clock, true); }
 
 StorePtr make_anew(const Clock& clock) {
   contract_prefix = unique_prefix();
   return open_again(clock);
 }
 
+StorePtr share_anew(const Clock& clock) {
+  contract_prefix = unique_prefix();
+  return share_again(clock);
+}
+
 const ContractParam kRedis{.make = make_anew, .again = open_again, .needs = "a redis server"};
 
 INSTANTIATE_TEST_SUITE_P(Redis, StoreContract, pipelines(kRedis), pipeline_name);
 INSTANTIATE_TEST_SUITE_P(Redis, RepositoryContract, repositories(kRedis), repository_name);
+
+/// All threads over one connection.
+const ContractParam kShared{.make = share_anew, .again = share_again, .needs = "a redis server"};
+
+INSTANTIATE_TEST_SUITE_P(RedisShared, StoreContract, ::testing::Values(kShared), pipeline_name);
+INSTANTIATE_TEST_SUITE_P(RedisShared, RepositoryContract, repositories(kShared), repository_name);
 
 }  // namespace
 }  // namespace flux::cache::testing

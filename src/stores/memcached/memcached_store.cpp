@@ -7,6 +7,7 @@
 #include <limits>
 #include <thread>
 
+#include "core/lock_version.hpp"
 #include "core/random.hpp"
 
 namespace flux::cache {
@@ -279,9 +280,9 @@ Result<void> ServersStore::check_size(const Target& target, const Packed& item) 
                         std::to_string(target.server.item_bytes()));
 }
 
-Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Record record,
-                                                     const net::Deadline& deadline) {
-  record.version = random_bits();
+Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Record record, const net::Deadline& deadline,
+                                                     std::uint64_t version) {
+  record.version = version != 0 ? version : random_bits();
   record.generation = 0;
   if (target.is_stamped) {
     auto generation = generation_of(target.server, deadline);
@@ -306,7 +307,7 @@ Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Recor
 }
 
 Result<ServersStore::Packed> ServersStore::make_item(const Target& target, const Entry& entry,
-                                                     const net::Deadline& deadline) {
+                                                     const net::Deadline& deadline, std::uint64_t version) {
   std::string tags;
   encode_tags(entry.tags, tags);
   Record record;
@@ -319,7 +320,7 @@ Result<ServersStore::Packed> ServersStore::make_item(const Target& target, const
   record.tags = tags;
   record.notes = entry.notes;
   record.text = entry.value.text;
-  return make_item(target, record, deadline);
+  return make_item(target, record, deadline, version);
 }
 
 Result<bool> ServersStore::put(const Key& key, const Entry& entry, const Write& how) {
@@ -330,9 +331,10 @@ Result<bool> ServersStore::put(const Key& key, const Entry& entry, const Write& 
   auto written = [&] {
     switch (how.when) {
       case When::always: return put_always(target, entry, end);
-      case When::absent: return put_where_nothing(target, entry, Seen::fresh, end);
+      case When::absent: return put_where_nothing(target, entry, Seen::fresh, 0, end);
       case When::unchanged:
-        if (how.version == 0) return put_where_nothing(target, entry, Seen::kept, end);
+        if (how.version == 0)
+          return put_where_nothing(target, entry, Seen::kept, proposed_version(key, entry, how), end);
         break;
       case When::present: break;
     }
@@ -367,10 +369,10 @@ Result<bool> ServersStore::put_always(const Target& target, const Entry& entry, 
 
 // One burst where nothing is: add, and look at what there is if that fails. What is below `from` is written over.
 Result<bool> ServersStore::put_where_nothing(const Target& target, const Entry& entry, Seen::State from,
-                                             const net::Deadline& deadline) {
+                                             std::uint64_t version, const net::Deadline& deadline) {
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     step_back(attempt);
-    auto item = make_item(target, entry, deadline);
+    auto item = make_item(target, entry, deadline, version);
     if (!item.ok()) return Result<bool>(item.take_error());
     Seen seen;
     {
@@ -449,7 +451,7 @@ Result<bool> ServersStore::put_over(const Target& target, const Entry& entry, co
     const bool holds =
         how.when == When::present ? seen->state == Seen::fresh : seen->is_kept() && seen->record.version == how.version;
     if (!holds) return false;
-    auto item = make_item(target, entry, deadline);
+    auto item = make_item(target, entry, deadline, proposed_version(target.key, entry, how));
     if (!item.ok()) return Result<bool>(item.take_error());
     auto swapped = swap(target, *item, seen->cas, deadline);
     if (!swapped.ok()) return Result<bool>(swapped.take_error());

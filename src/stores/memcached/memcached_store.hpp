@@ -126,10 +126,13 @@ class ServersStore final : public MemcachedStore {
   /// Takes a damaged item away, unless it was replaced meanwhile.
   void clear_away(const Target& target, const net::Deadline& deadline);
 
-  Result<Packed> make_item(const Target& target, const Entry& entry, const net::Deadline& deadline);
-  Result<Packed> make_item(const Target& target, Record record, const net::Deadline& deadline);
+  Result<Packed> make_item(const Target& target, const Entry& entry, const net::Deadline& deadline,
+                           std::uint64_t version = 0);
+  /// `version`: the one to have; 0: another one.
+  Result<Packed> make_item(const Target& target, Record record, const net::Deadline& deadline,
+                           std::uint64_t version = 0);
   Result<bool> put_always(const Target& target, const Entry& entry, const net::Deadline& deadline);
-  Result<bool> put_where_nothing(const Target& target, const Entry& entry, Seen::State from,
+  Result<bool> put_where_nothing(const Target& target, const Entry& entry, Seen::State from, std::uint64_t version,
                                  const net::Deadline& deadline);
   Result<bool> put_over(const Target& target, const Entry& entry, const Write& how, const net::Deadline& deadline);
   /// Reads entry and generation with the number for a swap. `bytes` holds what the answer borrows.

@@ -1,5 +1,6 @@
 // Many at a time: one command to read, one burst to write, one script to forget.
 #include <algorithm>
+#include <deque>
 #include <numeric>
 
 #include "core/random.hpp"
@@ -12,6 +13,10 @@ namespace detail::redis {
 namespace {
 
 constexpr int kMaxStamps = 100;
+/// How much of a burst is put together before it is sent: enough to be worth a system call.
+constexpr std::size_t kPartBytes = 32 * 1024;
+/// About what an entry takes beside its value.
+constexpr std::size_t kEachBytes = 160;
 
 bool is_of_values(const Key& key) noexcept { return key.space() == Space::values; }
 
@@ -113,8 +118,21 @@ Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
       return outcome;
     }
   const Now now(clock_);
-  const bool by_script =
-      std::any_of(items.begin(), items.end(), [](const Item& item) { return !item.entry.tags.empty(); });
+  const auto tagged =
+      std::find_if(items.begin(), items.end(), [](const Item& item) { return !item.entry.tags.empty(); });
+  const bool by_script = tagged != items.end();
+  const auto first_tagged = static_cast<std::size_t>(tagged - items.begin());
+  // Drafts and epochs are borrowed by commands that are not sent yet.
+  struct Part {
+    void clear() {
+      commands->clear();
+      drafts.clear();
+      epochs.clear();
+    }
+    ThreadCommands commands;
+    std::deque<Draft> drafts;
+    std::deque<std::string> epochs;
+  };
   for (int attempt = 0; attempt < kMaxStamps; ++attempt) {
     std::uint64_t generation = layout_.generation(0);
     if (generation == 0 || by_script) {
@@ -122,33 +140,41 @@ Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
       if (!learned.ok()) return fail_all(std::move(learned.error())), std::move(outcome);
       generation = *learned;
     }
-    std::vector<Draft> drafts;
-    std::vector<std::string> epochs;
-    drafts.reserve(items.size());
-    for (const Item& item : items) {
-      drafts.emplace_back(*this, item.key, item.entry, now, is_of_values(item.key) ? generation : 0);
-      if (by_script) epochs.push_back(fresh_epochs(item.entry.tags.size()));
-    }
     std::uint64_t is_now = 0;
     const auto send = [&](bool whole_script) {
-      ThreadCommands commands;
-      commands->begin(1).word("MULTI");
-      for (std::size_t i = 0; i < items.size(); ++i) {
-        const Key& key = items[i].key;
-        if (items[i].entry.tags.empty()) {
-          set_command(*commands, key, drafts[i]);
-          continue;
+      const auto write = [&](Part& to, std::size_t i) {
+        const auto& [key, entry] = items[i];
+        Commands& commands = *to.commands;
+        const Draft& draft = to.drafts.emplace_back(*this, key, entry, now, is_of_values(key) ? generation : 0);
+        if (entry.tags.empty()) return set_command(commands, key, draft);
+        const bool whole = whole_script && i == first_tagged;
+        commands.begin(2 + script_words(key.space(), 1) + 10);
+        commands.word(whole ? "EVAL" : "EVALSHA").word(whole ? script_text(Script::put) : script_name(Script::put));
+        script_opening(commands, {&key, 1}, now);
+        draft_words(commands, draft, to.epochs.emplace_back(fresh_epochs(entry.tags.size())));
+        commands.word("always").word(bytes_of(0));
+      };
+      const auto fill = [&](Part& to, std::size_t from) {
+        for (std::size_t bytes = 0; from < items.size() && bytes < kPartBytes; ++from) {
+          write(to, from);
+          bytes += kEachBytes + items[from].entry.value.text.size();
         }
-        const bool whole = whole_script && std::exchange(whole_script, false);
-        commands->begin(2 + script_words(key.space(), 1) + 10);
-        commands->word(whole ? "EVAL" : "EVALSHA").word(whole ? script_text(Script::put) : script_name(Script::put));
-        script_opening(*commands, {&key, 1}, now);
-        draft_words(*commands, drafts[i], epochs[i]);
-        commands->word("always").word(bytes_of(0));
-      }
-      layout_.generation_word(commands->begin(2).word("GET"), 0);
-      commands->begin(1).word("EXEC");
-      return client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
+        if (from < items.size()) return from;
+        layout_.generation_word(to.commands->begin(2).word("GET"), 0);
+        to.commands->begin(1).word("EXEC");
+        return from;
+      };
+      // The first part is put together before there is a connection, the others while the server takes in the last one.
+      Part first, other;
+      first.commands->alone().begin(1).word("MULTI");
+      const std::size_t begun = fill(first, 0);
+      return client_->call({}, *first.commands, Again::yes, [&](Replies& replies) -> Result<void> {
+        for (std::size_t from = begun; from < items.size();) {
+          other.clear();
+          from = fill(other, from);
+          auto sent = replies.send(*other.commands);
+          if (!sent.ok()) return sent;
+        }
         for (std::size_t i = 0; i < items.size() + 2; ++i) {
           auto queued = replies.next();
           if (!queued.ok()) return Result<void>(queued.take_error());

@@ -47,7 +47,7 @@ ThreadCommands::ThreadCommands() : commands_(&spare) {
 ThreadCommands::~ThreadCommands() {
   if (own_) return;
   spare_taken = false;
-  if (spare.own_bytes() > kKeptCommands) spare = Commands();
+  if (spare.capacity() > kKeptCommands) spare = Commands();
 }
 
 Result<Element> Replies::next(std::size_t largest) {

@@ -33,6 +33,8 @@ class Replies {
  public:
   Replies(Connection& connection, const net::Deadline& deadline) : connection_(connection), deadline_(deadline) {}
 
+  /// Sends more, whose replies follow the first ones': so the server works while the rest is put together.
+  Result<void> send(Commands& commands) { return connection_.send_more(commands, deadline_); }
   /// The next element; an error of the server's is kept as the call's answer and comes as Kind::error.
   Result<Element> next(std::size_t largest = kLargest);
   /// An array of exactly so many.

@@ -4,8 +4,9 @@
 
 #include <charconv>
 #include <cstdint>
+#include <cstring>
+#include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -13,19 +14,61 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::redis {
 
+/// Bytes that grow at the end and are not filled before they are written.
+class CommandBytes {
+ public:
+  /// Where the next bytes go; there is room for so many. They count once `wrote` says so.
+  char* room(std::size_t bytes) {
+    if (size_ + bytes > capacity_) grow(bytes);
+    return data_.get() + size_;
+  }
+  void wrote(const char* end) noexcept { size_ = static_cast<std::size_t>(end - data_.get()); }
+  void append(std::string_view text) { wrote(put(room(text.size()), text)); }
+  char* data() noexcept { return data_.get(); }
+  std::size_t size() const noexcept { return size_; }
+  std::size_t capacity() const noexcept { return capacity_; }
+  void clear() noexcept { size_ = 0; }
+
+  static char* put(char* to, std::string_view text) noexcept {
+    if (!text.empty()) std::memcpy(to, text.data(), text.size());
+    return to + text.size();
+  }
+
+ private:
+  void grow(std::size_t bytes) {
+    std::size_t larger = capacity_ < kFirst ? kFirst : 2 * capacity_;
+    while (larger < size_ + bytes) larger *= 2;
+    std::unique_ptr<char[]> other(new char[larger]);
+    if (size_ > 0) std::memcpy(other.get(), data_.get(), size_);
+    data_ = std::move(other);
+    capacity_ = larger;
+  }
+  static constexpr std::size_t kFirst = 256;
+
+  std::unique_ptr<char[]> data_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
 /// Long arguments are not copied: what they refer to must outlive the sending.
 class Commands {
  public:
   /// Begins a command of so many words.
   Commands& begin(std::size_t words) {
     ++count_;
-    length_line('*', words);
+    bytes_.wrote(length_line(bytes_.room(kLengthLine), '*', words));
     return *this;
   }
-  Commands& word(std::string_view text) {
-    open(text.size());
-    piece(text);
-    return close();
+  Commands& word(std::string_view text) { return word(text, {}, {}); }
+  /// A word of three pieces.
+  Commands& word(std::string_view first, std::string_view second, std::string_view third) {
+    const std::size_t length = first.size() + second.size() + third.size();
+    if (length >= kLong) return open(length).piece(first).piece(second).piece(third).close();
+    char* to = length_line(bytes_.room(kLengthLine + length + 2), '$', length);
+    to = CommandBytes::put(CommandBytes::put(CommandBytes::put(to, first), second), third);
+    to[0] = '\r', to[1] = '\n';
+    bytes_.wrote(to + 2);
+    return *this;
   }
   Commands& number(std::int64_t value) {
     char digits[24];
@@ -34,7 +77,7 @@ class Commands {
   }
   /// A word of several pieces: its whole length first.
   Commands& open(std::size_t length) {
-    length_line('$', length);
+    bytes_.wrote(length_line(bytes_.room(kLengthLine), '$', length));
     return *this;
   }
   Commands& piece(std::string_view text) {
@@ -54,6 +97,14 @@ class Commands {
   void ask_first(bool asking) noexcept { asking_ = asking; }
   bool asks_first() const noexcept { return asking_; }
 
+  /// Not to go out together with others': there is more to follow, or the wait may be a long one.
+  Commands& alone() noexcept {
+    is_alone_ = true;
+    return *this;
+  }
+  bool is_alone() const noexcept { return is_alone_ || asking_; }
+  bool borrows() const noexcept { return !borrowed_.empty(); }
+
   /// How many replies there will be.
   std::size_t count() const noexcept { return count_ + (asking_ ? 1 : 0); }
   void clear() noexcept {
@@ -61,6 +112,7 @@ class Commands {
     borrowed_.clear();
     count_ = 0;
     asking_ = false;
+    is_alone_ = false;
   }
   /// All of it, in order.
   std::span<iovec> parts() {
@@ -78,7 +130,9 @@ class Commands {
     own(bytes_.size());
     return parts_;
   }
-  std::size_t own_bytes() const noexcept { return bytes_.capacity(); }
+  /// How many bytes there are, but for those that are borrowed.
+  std::size_t size() const noexcept { return bytes_.size(); }
+  std::size_t capacity() const noexcept { return bytes_.capacity(); }
 
  private:
   struct Borrowed {
@@ -88,18 +142,28 @@ class Commands {
   static constexpr std::size_t kLong = 8 * 1024;
   static constexpr std::string_view kAsking = "*1\r\n$6\r\nASKING\r\n";
 
-  void length_line(char mark, std::size_t length) {
-    char line[24] = {mark};
-    char* const end = std::to_chars(line + 1, line + sizeof line - 2, length).ptr;
-    end[0] = '\r', end[1] = '\n';
-    bytes_.append(line, static_cast<std::size_t>(end + 2 - line));
+  static constexpr std::size_t kLengthLine = 24;
+
+  static char* length_line(char* to, char mark, std::size_t length) noexcept {
+    *to++ = mark;
+    if (length < 10) {
+      *to++ = static_cast<char>('0' + length);
+    } else if (length < 100) {
+      *to++ = static_cast<char>('0' + length / 10);
+      *to++ = static_cast<char>('0' + length % 10);
+    } else {
+      to = std::to_chars(to, to + 20, length).ptr;
+    }
+    to[0] = '\r', to[1] = '\n';
+    return to + 2;
   }
 
-  std::string bytes_;
+  CommandBytes bytes_;
   std::vector<Borrowed> borrowed_;
   std::vector<iovec> parts_;
   std::size_t count_ = 0;
   bool asking_ = false;
+  bool is_alone_ = false;
 };
 
 }  // namespace detail::redis

@@ -132,6 +132,7 @@ Result<void> RedisConnection::validate() const {
     return bad(seeds.empty() ? "replica_reads" : "seeds", "only a cluster has such");
   if (cluster && !sentinel.nodes.empty()) return bad("cluster", "a cluster needs no sentinels");
   if (cluster && !plain->socket.empty()) return bad("cluster", "its nodes are reached by host and port");
+  if (cluster && shared) return bad("shared", "the nodes of a cluster have connections of their own");
   if (cluster && plain->database != 0) return bad("database", "a cluster has the database 0 alone");
   return {};
 }

@@ -1,6 +1,7 @@
 #include "connection.hpp"
 
 #include <charconv>
+#include <cstring>
 #include <utility>
 
 namespace flux::cache {
@@ -45,22 +46,79 @@ Result<void> Connection::send(Commands& commands, const net::Deadline& deadline)
   return stream_.send(commands.parts(), buffer_, deadline);
 }
 
+Connection::Connection(std::shared_ptr<const net::Endpoint> from, std::string_view received, std::size_t replies)
+    : stream_(net::Stream::closed(std::move(from))), awaited_(static_cast<std::int64_t>(replies)) {
+  buffer_.reserve(received.size());
+  if (!received.empty()) std::memcpy(buffer_.room(), received.data(), received.size());
+  buffer_.filled(received.size());
+}
+
+Result<void> Connection::send(std::string_view bytes, std::size_t replies, const net::Deadline& deadline) {
+  awaited_ = static_cast<std::int64_t>(replies);
+  answered_ = false;
+  return stream_.send(bytes, buffer_, deadline);
+}
+
+Result<void> Connection::receive(const net::Deadline& deadline) {
+  auto more = stream_.receive(buffer_, 0, deadline);
+  if (more.ok()) answered_ = true;
+  return more;
+}
+
+void Connection::settle() noexcept {
+  buffer_.clear();
+  buffer_.shrink(kKeptBuffer);
+  awaited_ = 0;
+}
+
+Result<void> Connection::send_more(Commands& commands, const net::Deadline& deadline) {
+  buffer_.consume(std::exchange(used_, 0));
+  awaited_ += static_cast<std::int64_t>(commands.count());
+  return stream_.send(commands.parts(), buffer_, deadline);
+}
+
 Result<std::string_view> Connection::line(const net::Deadline& deadline) {
   std::size_t looked = 0;
   for (;;) {
     const std::string_view data = buffer_.data();
-    const std::size_t end = data.find("\r\n", looked);
-    if (end != data.npos) return data.substr(0, end);
+    const std::size_t end = data.find('\n', looked);
+    if (end != data.npos && end > 0 && data[end - 1] == '\r') return data.substr(0, end - 1);
+    if (end != data.npos) {
+      looked = end + 1;
+      continue;
+    }
     if (data.size() > kLongestLine) return broken("the answer is none of a redis server");
-    looked = data.empty() ? 0 : data.size() - 1;
+    looked = data.size();
     auto more = stream_.receive(buffer_, 0, deadline);
     if (!more.ok()) return Result<std::string_view>(more.take_error());
     answered_ = true;
   }
 }
 
+// What nearly all elements are: a short text that has come whole.
+bool Connection::whole_text(std::size_t largest, Element& element) noexcept {
+  const std::string_view data = buffer_.data();
+  if (data.size() < 8 || data[0] != '$') return false;
+  std::size_t length = 0, at = 1;
+  for (; at < 8; ++at) {
+    const unsigned digit = static_cast<unsigned char>(data[at]) - unsigned{'0'};
+    if (digit > 9) break;
+    length = 10 * length + digit;
+  }
+  if (at == 1 || at == 8 || length > largest) return false;
+  const std::size_t whole = at + 2 + length + 2;
+  if (data.size() < whole || data[at] != '\r' || data[at + 1] != '\n' || data[whole - 2] != '\r' ||
+      data[whole - 1] != '\n')
+    return false;
+  element = {Element::Kind::text, static_cast<std::int64_t>(length), data.substr(at + 2, length)};
+  used_ = whole;
+  --awaited_;
+  return true;
+}
+
 Result<Element> Connection::read(std::size_t largest, const net::Deadline& deadline) {
   buffer_.consume(std::exchange(used_, 0));
+  if (Element text; whole_text(largest, text)) return text;
   auto head = line(deadline);
   if (!head.ok()) return Result<Element>(head.take_error());
   if (head->empty()) return broken("the answer is none of a redis server");

@@ -3,6 +3,7 @@
 #include <flux/cache/detail/function_ref.hpp>
 #include <flux/cache/stores/redis.hpp>
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,8 @@ struct Greeting {
 class Connection final : public net::Pooled {
  public:
   explicit Connection(net::Stream stream) : stream_(std::move(stream)) {}
+  /// Replies that another connection received, to be read as from it.
+  Connection(std::shared_ptr<const net::Endpoint> from, std::string_view received, std::size_t replies);
 
   /// Connects, proves who we are, and hears an answer before anybody relies on it.
   static Result<std::unique_ptr<net::Pooled>> dial(const net::Endpoint& endpoint, const net::TlsContext* tls,
@@ -42,8 +45,16 @@ class Connection final : public net::Pooled {
                                                    const net::Deadline& deadline);
 
   Result<void> send(Commands& commands, const net::Deadline& deadline);
+  /// Likewise, behind what was sent before and is not answered yet.
+  Result<void> send_more(Commands& commands, const net::Deadline& deadline);
   /// The next element. `largest` bounds the text, and the array: what claims to be more is a broken answer.
   Result<Element> read(std::size_t largest, const net::Deadline& deadline);
+  /// Sends bytes that ask for so many replies. Those are then looked over in `unread`, filled by `receive`, as a whole;
+  /// `settle` says that they have been.
+  Result<void> send(std::string_view bytes, std::size_t replies, const net::Deadline& deadline);
+  std::string_view unread() const noexcept { return buffer_.data(); }
+  Result<void> receive(const net::Deadline& deadline);
+  void settle() noexcept;
   /// Waits for something to read: false, and all is as before, where nothing has come by then.
   Result<bool> await(const net::Deadline& deadline);
   /// Ends what another thread waits for here. The connection is good for nothing afterwards.
@@ -62,6 +73,7 @@ class Connection final : public net::Pooled {
  private:
   Result<void> greet(const Greeting& greeting, const net::Deadline& deadline);
   Result<void> check_role(const net::Deadline& deadline);
+  bool whole_text(std::size_t largest, Element& element) noexcept;
   Result<std::string_view> line(const net::Deadline& deadline);
   Error broken(const char* why) const;
 

@@ -40,10 +40,7 @@ class Layout {
   }
 
   /// The key of a group's generation, as a word.
-  void generation_word(Commands& commands, std::size_t number) const {
-    const std::string_view behind = mark(number);
-    commands.open(root_.size() + behind.size()).piece(root_).piece(behind).close();
-  }
+  void generation_word(Commands& commands, std::size_t number) const { commands.word(root_, mark(number), {}); }
   /// The last one that was seen; 0: none yet.
   std::uint64_t generation(std::size_t number) const noexcept { return seen_[number].load(std::memory_order_relaxed); }
   void note_generation(std::size_t number, std::uint64_t seen) noexcept {

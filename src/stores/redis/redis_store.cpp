@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/lock_version.hpp"
 #include "core/random.hpp"
 
 namespace flux::cache {
@@ -125,9 +126,7 @@ std::string ServerStore::stored_key(const Key& key) const {
 }
 
 void ServerStore::key_word(Commands& commands, const Key& key) const {
-  const std::string& before = root(key.space());
-  const std::string_view mark = layout_.mark(layout_.group_of(key));
-  commands.open(before.size() + mark.size() + key.text().size()).piece(before).piece(mark).piece(key.text()).close();
+  commands.word(root(key.space()), layout_.mark(layout_.group_of(key)), key.text());
 }
 
 std::uint64_t ServerStore::note_generation(std::size_t group, const Element& element) noexcept {
@@ -147,14 +146,14 @@ std::int64_t ServerStore::life_until(Instant keep_until, const Now& now) const n
 }
 
 ServerStore::Draft::Draft(const ServerStore& store, const Key& key, const Entry& entry, const Now& now,
-                          std::uint64_t generation)
+                          std::uint64_t generation, std::uint64_t version)
     : text(entry.value.kind == Kind::text || entry.value.kind == Kind::bytes ? entry.value.text : std::string_view()),
       meta_bytes(0),
       life(store.life_until(entry.expiry.keep_until, now)),
       tag_life(0),
-      version(random_bits()) {
+      version(version != 0 ? version : random_bits()) {
   Head head;
-  head.version = version;
+  head.version = this->version;
   head.generation = generation;
   head.fresh_until = now.to_stored(entry.expiry.fresh_until);
   head.keep_until = now.to_stored(entry.expiry.keep_until);
@@ -321,22 +320,35 @@ void ServerStore::set_command(Commands& commands, const Key& key, const Draft& d
 }
 
 Result<bool> ServerStore::put_by_script(const Key& key, const Entry& entry, const Write& how, const Now& now) {
-  const Draft draft(*this, key, entry, now, 0);
+  const Draft draft(*this, key, entry, now, 0, proposed_version(key, entry, how));
   const std::string epochs = fresh_epochs(entry.tags.size());
   const Again again = how.when == When::always ? Again::yes : Again::no;
-  auto written = run(Script::put, key, now, 10, again, [&](Commands& commands) {
-    draft_words(commands, draft, epochs);
-    commands.word(word_of(how.when)).word(bytes_of(how.version));
-  });
-  if (!written.ok()) return placed(std::move(written.error()), "put", &key);
-  if (*written == 1 && is_values(key) && has_own_tags()) hints_.note(key, entry.tags);
-  return *written == 1;
+  const auto asked = TagFact::Clock::now();
+  bool is_written = false;
+  auto done = client_->eval(
+      layout_.where(key), Script::put, script_words(key.space(), 1) + 10, again,
+      [&](Commands& commands) {
+        script_opening(commands, {&key, 1}, now);
+        draft_words(commands, draft, epochs);
+        commands.word(word_of(how.when)).word(bytes_of(how.version));
+      },
+      [&](Replies& replies) -> Result<void> {
+        auto element = replies.next();
+        if (!element.ok()) return Result<void>(element.take_error());
+        is_written = element->kind == Element::Kind::text || element->number == 1;
+        if (element->kind == Element::Kind::text) note_facts(entry.tags, element->text, asked);
+        return {};
+      });
+  if (!done.ok()) return placed(std::move(done.error()), "put", &key);
+  if (is_written && is_values(key) && has_own_tags()) hints_.note(key, entry.tags);
+  return is_written;
 }
 
 Result<bool> ServerStore::put(const Key& key, const Entry& entry, const Write& how) {
   if (auto refused = refuse(key, entry)) return placed(std::move(*refused), "put", &key);
   const Now now(clock_);
-  if (how.when != When::always || !entry.tags.empty()) return put_by_script(key, entry, how, now);
+  if (how.when != When::always) return put_by_script(key, entry, how, now);
+  if (!entry.tags.empty()) return put_under_tags(key, entry, now);
   std::uint64_t generation = is_values(key) ? layout_.generation(0) : 0;
   if (is_values(key) && generation == 0) {
     auto learned = learn_generation();

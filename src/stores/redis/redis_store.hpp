@@ -10,6 +10,7 @@
 #include "core/tag_record.hpp"
 #include "layout.hpp"
 #include "record.hpp"
+#include "tag_facts.hpp"
 #include "tag_hints.hpp"
 
 namespace flux::cache {
@@ -52,7 +53,9 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   };
   /// What a write sends.
   struct Draft {
-    Draft(const ServerStore& store, const Key& key, const Entry& entry, const Now& now, std::uint64_t generation);
+    /// `version`: the one to have; 0: another one.
+    Draft(const ServerStore& store, const Key& key, const Entry& entry, const Now& now, std::uint64_t generation,
+          std::uint64_t version = 0);
 
     std::string bytes;  // the head, tags and notes, and a number
     std::string_view text;
@@ -84,6 +87,8 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   void draft_words(Commands& commands, const Draft& draft, std::string_view epochs) const;
   Result<std::int64_t> run(Script script, const Key& key, const Now& now, std::size_t more, Again again,
                            detail::FunctionRef<void(Commands&)> arguments);
+  /// By plain commands where the tags' records are known, else by the script.
+  Result<bool> put_under_tags(const Key& key, const Entry& entry, const Now& now);
   Result<bool> put_by_script(const Key& key, const Entry& entry, const Write& how, const Now& now);
   /// Does it keep the tags' records itself? A cluster leaves tags to the layer: their records are on other nodes.
   bool has_own_tags() const noexcept { return !tag_root_.empty(); }
@@ -110,6 +115,8 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
 
  private:
   Result<std::uint64_t> learn_generation();
+  /// What the script tells of the records of these tags, asked at that moment or later.
+  void note_facts(std::span<const TagStamp> tags, std::string_view said, TagFact::Clock::time_point asked);
   Result<TagRecords> read_tags(std::span<const std::string_view> tags);
   Result<bool> are_spared(std::span<const TagStamp> tags);
   Result<void> flush_any(std::span<const std::string_view> tags);
@@ -123,6 +130,7 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   const std::uint64_t max_value_;
   const Duration margin_;
   TagHints hints_;
+  TagFacts facts_;
   std::atomic<bool> reclaiming_{false};
   std::mutex prune_mutex_;
   std::string prune_cursor_ = "0";

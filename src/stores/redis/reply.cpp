@@ -96,7 +96,7 @@ Result<RedisReply> ServerStore::command_at(Where where, const std::vector<std::s
   if (changes_the_connection(words.front()))
     return placed({Errc::unsupported, words.front() + " changes the connection, which others use as well"}, "command");
   ThreadCommands commands;
-  commands->begin(words.size());
+  commands->alone().begin(words.size());
   for (const std::string& word : words) commands->word(word);
   RedisReply reply;
   auto done = client_->call(where, *commands, Again::no, [&](Replies& replies) -> Result<void> {

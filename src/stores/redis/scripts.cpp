@@ -71,9 +71,11 @@ local function fresh(head) return number(head, 25) > now end
 )lua";
 
 // ARGV from 4: milliseconds to live or 0, first 16 bytes of the record, meta, the rest behind the generation up to the
-// meta, the value, a new generation, new epochs (8 bytes for each tag), milliseconds to live of tag records or 0.
+// meta, the value, a new generation, new epochs (8 bytes for each tag), milliseconds to live of tag records or 0. What
+// the records say now, where there are any: the epoch and the milliseconds to live or -1, 8 bytes each.
 constexpr std::string_view kWrite = R"lua(
 local function write(key)
+  local facts
   if generation_key and not generation then
     generation = ARGV[9]
     redis.call('SET', generation_key, generation)
@@ -83,32 +85,38 @@ local function write(key)
   if tags > 0 and tags_at ~= '' then
     local life = tonumber(ARGV[11])
     local parts = {}
+    local seen = {}
     local length = 0
     each_tag(meta, tags, function(stamp, name, i)
       local tag = tags_at .. name
       local record = redis.call('GET', tag)
+      local left = life > 0 and life or -1
       if not record then
         record = ARGV[10]:sub(8 * i - 7, 8 * i)
         if life > 0 then redis.call('SET', tag, record, 'PX', ARGV[11]) else redis.call('SET', tag, record) end
       else
-        local left = redis.call('PTTL', tag)
-        if left >= 0 then
-          if life == 0 then redis.call('PERSIST', tag)
-          elseif left < tonumber(ARGV[4]) or ARGV[4] == '0' then redis.call('PEXPIRE', tag, ARGV[11]) end
-        end
+        local lives = redis.call('PTTL', tag)
+        if lives < 0 then left = -1
+        elseif life == 0 then redis.call('PERSIST', tag)
+        elseif lives < tonumber(ARGV[4]) or ARGV[4] == '0' then redis.call('PEXPIRE', tag, ARGV[11])
+        else left = lives end
       end
+      seen[#seen + 1] = record:sub(1, 8) .. struct.pack('<i8', left)
       if stamp == zero then stamp = record:sub(1, 8) end
       parts[#parts + 1] = stamp .. struct.pack('<I2', #name) .. name
       length = length + 10 + #name
     end)
     meta = table.concat(parts) .. meta:sub(length + 1)
+    facts = table.concat(seen)
   end
   local record = table.concat({ARGV[5], generation, ARGV[7], meta, ARGV[8]})
   if ARGV[4] == '0' then redis.call('SET', key, record) else redis.call('SET', key, record, 'PX', ARGV[4]) end
+  return facts
 end
 )lua";
 
-// ARGV[12]: when (always, absent, present, unchanged), ARGV[13]: the version, 8 bytes. 1: written.
+// ARGV[12]: when (always, absent, present, unchanged), ARGV[13]: the version, 8 bytes. 1, or what the tags'
+// records say: written.
 constexpr std::string_view kPut = R"lua(
 local when = ARGV[12]
 if when ~= 'always' then
@@ -121,8 +129,7 @@ if when ~= 'always' then
     return 0
   end
 end
-write(KEYS[1])
-return 1
+return write(KEYS[1]) or 1
 )lua";
 
 // ARGV[4]: the version, or 8 zero bytes. How many fresh ones went.

@@ -33,7 +33,14 @@ ServerClient::ServerClient(const RedisConnection& connection, Duration timeout, 
       tls_options_{connection.tls, connection.ca,          connection.certificate,
                    connection.key, connection.server_name, connection.verify},
       sentinel_(connection.sentinel),
-      pool_(pool_options(connection), [this](const net::Deadline& deadline) { return dial(deadline); }) {}
+      pool_(pool_options(connection), [this](const net::Deadline& deadline) { return dial(deadline); }) {
+  if (!connection.shared) return;
+  net::PoolOptions one = pool_options(connection);
+  one.most = 1;
+  shared_pool_ = std::make_unique<net::Pool>(one, [this](const net::Deadline& deadline) { return dial(deadline); });
+  channel_ = std::make_unique<Channel>(*shared_pool_);
+  shared_endpoint_ = std::make_shared<const net::Endpoint>(endpoint_);
+}
 
 Result<std::unique_ptr<net::Pooled>> ServerClient::dial(const net::Deadline& deadline) {
   std::shared_ptr<const net::TlsContext> tls;
@@ -79,7 +86,28 @@ void ServerClient::end(Flight& flight, const Error* refusal, const net::Deadline
   if (flight.connection().is_clean()) flight.lease.hand_back(deadline.begun());
 }
 
+Result<void> ServerClient::attempt_shared(Commands& commands, Reading read, const net::Deadline& deadline,
+                                          Trouble& trouble) {
+  auto answer = channel_->exchange(commands, deadline);
+  trouble = {answer.was_sent, answer.may_retry};
+  if (answer.error) return Result<void>(std::move(answer.error));
+  Connection received(shared_endpoint_, answer.bytes, commands.count());
+  Replies replies(received, deadline);
+  auto done = read(replies);
+  if (!done.ok()) {
+    channel_->suspect();
+    return done;
+  }
+  if (!replies.refusal()) return {};
+  if (is_demoted(*replies.refusal())) {
+    channel_->suspect();
+    trouble = {.was_sent = false, .may_retry = true};
+  }
+  return Result<void>(replies.take_refusal());
+}
+
 Result<void> ServerClient::attempt(Commands& commands, Reading read, const net::Deadline& deadline, Trouble& trouble) {
+  if (channel_ && Channel::takes(commands)) return attempt_shared(commands, read, deadline, trouble);
   auto flight = begin(commands, deadline, trouble);
   if (!flight.ok()) return Result<void>(flight.take_error());
   Replies replies(flight->connection(), deadline);

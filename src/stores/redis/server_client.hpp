@@ -1,5 +1,6 @@
 // Calls to one server, over a pool of connections.
 #pragma once
+#include "channel.hpp"
 #include "client.hpp"
 
 namespace flux::cache {
@@ -34,7 +35,12 @@ class ServerClient final : public Client {
   /// All of it.
   Result<void> attempt(Commands& commands, Reading read, const net::Deadline& deadline, Trouble& trouble);
 
-  void trim() override { pool_.trim(); }
+  void trim() override {
+    pool_.trim();
+    if (shared_pool_) shared_pool_->trim();
+  }
+  /// Likewise, together with what other threads ask.
+  Result<void> attempt_shared(Commands& commands, Reading read, const net::Deadline& deadline, Trouble& trouble);
   const net::Endpoint& endpoint() const noexcept { return endpoint_; }
   /// A connection of the caller's own, outside the pool.
   Result<std::unique_ptr<net::Pooled>> dial(const net::Deadline& deadline);
@@ -50,6 +56,9 @@ class ServerClient final : public Client {
   std::mutex tls_mutex_;
   std::shared_ptr<const net::TlsContext> tls_;
   net::Pool pool_;
+  std::unique_ptr<net::Pool> shared_pool_;  // of one, behind the channel
+  std::unique_ptr<Channel> channel_;
+  std::shared_ptr<const net::Endpoint> shared_endpoint_;
 };
 
 }  // namespace detail::redis

@@ -14,6 +14,8 @@ namespace {
 
 constexpr int kMaxSwapAttempts = 1'000;
 constexpr std::size_t kMaxRules = 16;
+/// Milliseconds: a record that lives so long is as good as one that lives for ever.
+constexpr std::int64_t kLongestFact = std::int64_t{100} * 365 * 24 * 3'600'000;
 constexpr std::int64_t kLeastTagLife = 675'000;  // milliseconds: no load takes longer
 
 std::vector<std::string_view> distinct(std::span<const std::string_view> tags) {
@@ -33,6 +35,70 @@ std::string ServerStore::fresh_epochs(std::size_t count) const {
   std::string epochs;
   for (; count > 0; --count) epochs += bytes_of(TagRecord::begin(random_bits()).epoch);
   return epochs;
+}
+
+void ServerStore::note_facts(std::span<const TagStamp> tags, std::string_view said, TagFact::Clock::time_point asked) {
+  if (said.size() != 16 * tags.size()) return;
+  for (const TagStamp& tag : tags) {
+    TagFact fact;
+    fact.epoch = load_little<std::uint64_t>(said.data());
+    const auto left = static_cast<std::int64_t>(load_little<std::uint64_t>(said.data() + 8));
+    fact.lives_until =
+        left < 0 || left > kLongestFact ? TagFact::Clock::time_point::max() : asked + std::chrono::milliseconds(left);
+    facts_.note(tag.name, fact);
+    said.remove_prefix(16);
+  }
+}
+
+// Stamped with what the records said last; the server tells in the same burst whether they still do. Where one is not
+// known, or would not outlive the entry, the script looks, and begins or prolongs it.
+Result<bool> ServerStore::put_under_tags(const Key& key, const Entry& entry, const Now& now) {
+  const std::uint64_t generation = layout_.generation(0);
+  std::vector<TagStamp> stamped;
+  Entry known = entry;
+  if (has_own_tags() && key.space() == Space::values && generation != 0) {
+    const std::int64_t life = life_until(entry.expiry.keep_until, now);
+    const auto end = life == 0 || life > kLongestFact ? TagFact::Clock::time_point::max()
+                                                      : TagFact::Clock::now() + std::chrono::milliseconds(life);
+    for (const TagStamp& tag : entry.tags) {
+      const auto fact = facts_.find(tag.name);
+      if (!fact || fact->lives_until < end) break;
+      stamped.push_back({tag.name, tag.epoch != 0 ? tag.epoch : fact->epoch});
+    }
+    known.tags = stamped;
+  }
+  if (stamped.size() < entry.tags.size()) return put_by_script(key, entry, {}, now);
+
+  const Draft draft(*this, key, known, now, generation);
+  ThreadCommands commands;
+  set_command(*commands, key, draft);
+  commands->begin(2 + stamped.size()).word("MGET");
+  layout_.generation_word(*commands, 0);
+  for (const TagStamp& tag : stamped) tag_word(*commands, tag.name);
+  bool holds = false;
+  auto done = client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
+    auto set = replies.next();
+    if (!set.ok()) return Result<void>(set.take_error());
+    auto whole = replies.array(1 + stamped.size());
+    if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
+    auto stands = replies.next();
+    if (!stands.ok()) return Result<void>(stands.take_error());
+    holds = note_generation(0, *stands) == generation;
+    for (std::size_t i = 0; i < stamped.size(); ++i) {
+      auto element = replies.next();
+      if (!element.ok()) return Result<void>(element.take_error());
+      const bool is_there = element->kind == Element::Kind::text && element->text.size() >= 8;
+      const bool is_given = entry.tags[i].epoch != 0;  // by who computed the value: whether it holds, readers see
+      if (is_there && (is_given || load_little<std::uint64_t>(element->text.data()) == stamped[i].epoch)) continue;
+      facts_.forget(stamped[i].name);
+      holds = false;
+    }
+    return {};
+  });
+  if (!done.ok()) return placed(std::move(done.error()), "put", &key);
+  if (!holds) return put_by_script(key, entry, {}, now);
+  hints_.note(key, entry.tags);
+  return true;
 }
 
 Result<ServerStore::TagRecords> ServerStore::read_tags(std::span<const std::string_view> tags) {
@@ -103,7 +169,10 @@ Result<std::vector<std::uint64_t>> ServerStore::epochs(std::span<const std::stri
 Result<void> ServerStore::flush_any(std::span<const std::string_view> tags) {
   ThreadCommands commands;
   commands->begin(1 + tags.size()).word("UNLINK");
-  for (const std::string_view tag : tags) tag_word(*commands, tag);
+  for (const std::string_view tag : tags) {
+    tag_word(*commands, tag);
+    facts_.forget(tag);
+  }
   return client_->call({}, *commands, Again::yes,
                        [](Replies& replies) { return Result<void>(replies.next().take_error()); });
 }

@@ -48,6 +48,7 @@ struct RedisConnection {
   Duration timeout = std::chrono::seconds(1);  ///< for one call: pool, connect, send and receive together; above 0
   int pool_size = 16;                          ///< connections at most; 1 to 10,000
   Duration pool_wait = std::chrono::milliseconds(100);  ///< the most a call waits for one of them to come free; above 0
+  bool shared = false;        ///< threads share one connection for short calls, and what they ask goes out together
   bool tls = false;           ///< speak TLS; implied by rediss:// and by each of the options below
   std::string ca{};           ///< whom to trust: a file of certificates (PEM), or a folder of them; empty: the system's
   std::string certificate{};  ///< our own, for servers that ask for one: a file (PEM)
