@@ -1,6 +1,9 @@
 // A store that cannot answer: reads miss, writes answer false, loads compute, counters say so.
 #include <flux/cache/layers/chaos.hpp>
+#include <flux/cache/testing/crowd.hpp>
 #include <flux/cache/testing/repository_contract.hpp>
+
+#include <atomic>
 
 #include "anchors.hpp"
 
@@ -80,7 +83,7 @@ TEST_P(RepositoryContract, AStoreThatIsDownThrowsWhereThatIsWanted) {
 
 TEST_P(RepositoryContract, AnOutageAndItsEndAreEvents) {
   Failing failing(cache().store(), clock());
-  int errors = 0, recoveries = 0;
+  std::atomic<int> errors{0}, recoveries{0};
   const auto listening = failing.cache.listen([&](const Event& event) {
     errors += event.kind == EventKind::store_error;
     recoveries += event.kind == EventKind::recovered;
@@ -93,6 +96,11 @@ TEST_P(RepositoryContract, AnOutageAndItsEndAreEvents) {
   for (int i = 0; i < 3; ++i) (void)failing.cache.get<int>("k");
   EXPECT_EQ(errors, 3);
   EXPECT_EQ(recoveries, 1);
+  failing.down();
+  for (int i = 0; i < 3; ++i) (void)failing.cache.put("k", i);
+  failing.up();
+  run_on_threads(4, [&] { return failing.cache.get<int>("k").has_value() ? 1L : 0L; });
+  EXPECT_EQ(recoveries, 2) << "once for each outage";
 }
 
 TEST_P(RepositoryContract, AReadThatTheStoreCannotAnswerIsAMiss) {

@@ -26,7 +26,8 @@ using Names = std::vector<std::string_view>;
 constexpr std::array<std::string_view, 4> kTags{"red", "blue", "green", "gray"};
 constexpr std::array<std::string_view, 5> kKeys{"a", "b", "c", "d", "e"};
 constexpr std::size_t kWriters = 4;
-/// So many flushes of several tags together may be kept as rules; beyond that a store may let go of more than was asked.
+/// So many flushes of several tags together may be kept as rules; beyond that a store may let go of more than was
+/// asked.
 constexpr int kExactRules = 15;
 
 bool has_all(const Names& tags, const Names& wanted) {
@@ -224,8 +225,7 @@ class TagWalk {
     const std::uint64_t version = store_.version(key);
     say("swap " + std::string(key) + "=" + std::to_string(++last_) + " " + listed(tags));
     if (!is_so((version != 0) == is_alive(key), "the version does not tell who lives")) return false;
-    const bool swapped =
-        store_.put(key, {.value = integer(last_), .tags = labels}, {When::unchanged, version});
+    const bool swapped = store_.put(key, {.value = integer(last_), .tags = labels}, {When::unchanged, version});
     if (swapped) alive_[key] = {last_, tags};
     return is_so(swapped, "nobody else wrote") && look(key);
   }
