@@ -40,8 +40,8 @@ StorePtr whole(StorePtr store) {
 Cramped cramped_redis() {
   Cramped one{Server::redis({"--maxmemory", "3mb", "--maxmemory-policy", "allkeys-lru"}), {}};
   if (one.server == nullptr) return one;
-  one.store = whole(
-      make_redis({.prefix = unique_prefix()}, {.host = one.server->host(), .port = one.server->port(), .timeout = 10s}));
+  one.store = whole(make_redis({.prefix = unique_prefix()},
+                               {.host = one.server->host(), .port = one.server->port(), .timeout = 10s}));
   return one;
 }
 
@@ -67,8 +67,9 @@ class Eviction : public ::testing::TestWithParam<Kind> {
     ground_ = GetParam().make();
     if (ground_.server == nullptr) GTEST_SKIP() << "no server: " << Server::why_not();
   }
-  /// Makes records of other tags until the server drops some that are as large as those of the test and were made later:
-  /// each witness is looked at once, for a look may keep it. A server that keeps sizes apart leaves the larger entries.
+  /// Makes records of other tags until the server drops some that are as large as those of the test and were made
+  /// later: each witness is looked at once, for a look may keep it. A server that keeps sizes apart leaves the larger
+  /// entries.
   void press() {
     const auto witnesses = records_of(kBatch);
     for (std::size_t batch = 0; batch < 1'500; ++batch) {

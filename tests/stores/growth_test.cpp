@@ -1,4 +1,5 @@
-// What comes and goes leaves nothing behind where the back end keeps it: files, rows and keys, counted without the store.
+// What comes and goes leaves nothing behind where the back end keeps it: files, rows and keys, counted without the
+// store.
 //
 // FLUX_TEST_GROWTH_CYCLES=1000000 makes it the long run.
 #include <gtest/gtest.h>
@@ -51,7 +52,8 @@ Ground on_files(const Clock& clock) {
   const std::string path = *scratch / "cache";
   return {whole(make_file({.path = path, .clock = &clock}), clock), [scratch, path] {
             long files = 0;
-            for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) files += !entry.is_directory();
+            for (const auto& entry : std::filesystem::recursive_directory_iterator(path))
+              files += !entry.is_directory();
             return files;
           }};
 }
@@ -127,7 +129,8 @@ class Growth : public ::testing::TestWithParam<Kind> {
       cycle(i);
     }
     const long late = count();
-    if (all > kShort) std::printf("%s: %ld after %ld cycles, %ld after %ld\n", GetParam().name, early, all / 10, late, all);
+    if (all > kShort)
+      std::printf("%s: %ld after %ld cycles, %ld after %ld\n", GetParam().name, early, all / 10, late, all);
     return {early, late};
   }
 

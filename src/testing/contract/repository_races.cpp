@@ -144,12 +144,6 @@ TEST_P(RepositoryContract, OfAThousandCallersOnOneColdKeyOneLoads) {
 
 namespace {
 
-/// So many cold keys; FLUX_TEST_STAMPEDE_ROUNDS=100 makes it the long run.
-int cold_keys() {
-  const char* const asked = std::getenv("FLUX_TEST_STAMPEDE_ROUNDS");
-  return asked != nullptr ? std::clamp(std::atoi(asked), 1, 1'000) : 10;
-}
-
 /// Asks for all keys from four processes of so many threads; answers the keys whose loader did not run just once.
 int keys_not_loaded_once(const Repository& cache, int threads, int keys, Duration load) {
   const std::size_t bytes = static_cast<std::size_t>(keys) * sizeof(std::atomic<int>);
@@ -179,7 +173,7 @@ int keys_not_loaded_once(const Repository& cache, int threads, int keys, Duratio
 
 TEST_P(RepositoryContract, OfFourProcessesOnColdKeysOneLoadsEach) {
   if (!cache().store()->traits().shared) GTEST_SKIP() << "other processes do not see the entries of this store";
-  EXPECT_EQ(keys_not_loaded_once(cache(), 16, cold_keys(), 5ms), 0);
+  EXPECT_EQ(keys_not_loaded_once(cache(), 16, kSanitized ? 10 : 100, 5ms), 0);
 }
 
 TEST_P(RepositoryContract, OfAThousandCallersInFourProcessesOneLoads) {
