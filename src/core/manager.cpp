@@ -7,6 +7,8 @@
 #include <map>
 #include <mutex>
 
+#include "fork_mutex.hpp"
+
 namespace flux::cache {
 inline namespace v1 {
 
@@ -118,7 +120,7 @@ namespace {
 
 /// What the facade works over. Never destroyed, so that a destructor of a global may still use the cache.
 struct Facade {
-  std::mutex mutex;
+  ForkMutex mutex;
   std::optional<StoreManager> manager;
   std::optional<Repository> repository;
 };

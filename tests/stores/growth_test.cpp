@@ -102,6 +102,7 @@ Ground on_memcached(const Clock& clock) {
 struct Kind {
   const char* name;
   Ground (*make)(const Clock& clock);
+  long bare;      ///< what an empty store keeps for itself at most; negative: the server ends lives by its own clock
   bool reclaims;  ///< what has expired goes by `prune`; otherwise the server drops it at its leisure, by its own clock
 };
 void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
@@ -154,6 +155,13 @@ TEST_P(Growth, WhatIsPutUnderTagsAndExpiresIsKeptNowhere) {
   EXPECT_GT(early, 0) << "the records of eleven tags, at least";
   EXPECT_LE(late, early + 10);
   EXPECT_LE(late, 30);
+  // Nor is anything left of the tags, once their records have outlived what they guard.
+  clock_.travel(std::chrono::hours(1));
+  while (cache_->prune(100'000).value_or(0) > 0) {
+  }
+  if (GetParam().bare >= 0) {
+    EXPECT_LE(ground_.things(), GetParam().bare);
+  }
 }
 
 TEST_P(Growth, FlushesOfOneTagAreKeptNowhere) {
@@ -167,8 +175,9 @@ TEST_P(Growth, FlushesOfOneTagAreKeptNowhere) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, Growth,
-                         ::testing::Values(Kind{"File", on_files, true}, Kind{"Database", on_rows, true},
-                                           Kind{"Redis", on_redis, true}, Kind{"Memcached", on_memcached, false}),
+                         ::testing::Values(Kind{"File", on_files, 1, true}, Kind{"Database", on_rows, 8, true},
+                                           Kind{"Redis", on_redis, -1, true},
+                                           Kind{"Memcached", on_memcached, -1, false}),
                          [](const ::testing::TestParamInfo<Kind>& info) { return std::string(info.param.name); });
 
 }  // namespace flux::cache::testing

@@ -4,6 +4,9 @@
 #include <flux/cache/testing/repository_contract.hpp>
 
 #include <atomic>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "anchors.hpp"
 
@@ -101,6 +104,23 @@ TEST_P(RepositoryContract, AnOutageAndItsEndAreEvents) {
   failing.up();
   run_on_threads(4, [&] { return failing.cache.get<int>("k").has_value() ? 1L : 0L; });
   EXPECT_EQ(recoveries, 2) << "once for each outage";
+}
+
+TEST_P(RepositoryContract, WhereTheStoreGoesAwayDuringALoadTheAnswerIsHandedOn) {
+  Failing failing(cache().store(), clock());
+  const auto load = [&] { return failing.down(), 7; };
+  EXPECT_EQ(failing.cache.remember("k", 1h, load), 7);
+  EXPECT_GT(failing.cache.stats().store_errors, 0u);
+  failing.up();
+  EXPECT_EQ(failing.cache
+                .remember_many<int>({"a", "b"}, 1h,
+                                    [&](const std::vector<std::string>&) {
+                                      return failing.down(), std::map<std::string, int>{{"a", 1}, {"b", 2}};
+                                    })
+                .at("b"),
+            2);
+  failing.up();
+  EXPECT_FALSE(failing.cache.has("k"));
 }
 
 TEST_P(RepositoryContract, AReadThatTheStoreCannotAnswerIsAMiss) {
