@@ -31,7 +31,8 @@ class Breaker : public ::testing::Test {
   }
 
   FakeClock clock_;
-  CircuitBreaker breaker_{{.failure_threshold = 5, .timeout = 10s, .back_off = 2, .max_timeout = 30s, .clock = &clock_}};
+  CircuitBreaker breaker_{
+      {.failure_threshold = 5, .timeout = 10s, .back_off = 2, .max_timeout = 30s, .clock = &clock_}};
 };
 
 TEST_F(Breaker, SixtyFourFailingThreadsOpenItOnce) {
