@@ -138,6 +138,13 @@ void Job::unlock() {
   if (version != 0) (void)core_->store()->forget(key, {version});
 }
 
+bool Job::not_written(std::unique_ptr<Error> error) {
+  const auto why = core_->failed(std::move(error), "remember", key_);
+  core_->count(Count::put_failure);
+  core_->emit(EventKind::put_failed, key_, nullptr, MissCause::none, why.get());
+  return false;
+}
+
 bool Job::write(const ValueView& value, const Expiry& expiry, const Notes& notes) {
   const Key key(key_);
   std::uint64_t version = snapshot_.entry.view().version;
@@ -146,19 +153,15 @@ bool Job::write(const ValueView& value, const Expiry& expiry, const Notes& notes
     auto there = core_->store()->get(key, {.as = &as_, .stale = true}, [&](const Entry& entry) {
       if (Notes::decode(entry.notes).token == token_) version = entry.version;
     });
-    if (!there.ok() || version == 0) return false;
+    if (!there.ok()) return not_written(there.take_error());
+    if (version == 0) return false;
   }
   const auto labels = stamps();
   const bool said = notes.negative || notes.cost != 0 || notes.life != 0 || notes.throttle_until != 0;
   const std::string encoded = said ? notes.encode() : std::string();
   auto written = core_->store()->put(key, {.value = value, .expiry = expiry, .tags = labels, .notes = encoded},
                                      {When::unchanged, version});
-  if (!written.ok()) {
-    const auto why = core_->failed(written.take_error(), "remember", key_);
-    core_->count(Count::put_failure);
-    core_->emit(EventKind::put_failed, key_, nullptr, MissCause::none, why.get());
-    return false;
-  }
+  if (!written.ok()) return not_written(written.take_error());
   if (!*written) return false;
   core_->count(Count::put);
   core_->emit(EventKind::put, key_, tags_ ? &*tags_ : nullptr);

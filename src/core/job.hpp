@@ -81,6 +81,8 @@ class Job : public std::enable_shared_from_this<Job> {
   void stamp(std::string_view tag);
   bool stands() const;
   bool succeeded(const Value& answer, LoadSaid& said, Duration took);
+  /// Counts and tells it; false.
+  bool not_written(std::unique_ptr<Error> error);
   /// Writes over the ticket; false: it is gone.
   bool write(const ValueView& value, const Expiry& expiry, const Notes& notes);
   void release();
