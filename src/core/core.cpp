@@ -7,6 +7,7 @@
 #include "background_listener.hpp"
 #include "counting.hpp"
 #include "flights.hpp"
+#include "fork_mutex.hpp"
 #include "labels.hpp"
 #include "random.hpp"
 
@@ -46,7 +47,7 @@ struct Core::Listeners {
     std::atomic<int>* count;
   };
 
-  std::mutex mutex;
+  ForkMutex mutex;
   std::vector<std::shared_ptr<One>> all;
 };
 

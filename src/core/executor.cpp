@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "fork_mutex.hpp"
+
 namespace flux::cache {
 inline namespace v1 {
 
@@ -96,7 +98,7 @@ class PoolExecutor final : public Executor {
 
 /// The executor in force. Never destroyed: a destructor of a global may still ask for it.
 struct Seat {
-  std::mutex mutex;
+  detail::ForkMutex mutex;
   std::shared_ptr<Executor> own;
   std::shared_ptr<Executor> replacement;
   bool ended = false;

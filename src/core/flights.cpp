@@ -46,6 +46,7 @@ struct ThreadOfLoads {
   }
   /// All at once, by who lands it, so that nobody has to when he wakes.
   static void dismiss(Flight& flight) noexcept {
+    if (flight.born_ != fork_depth()) flight.waiting_ = nullptr;  // those who waited stayed in the parent
     for (ThreadOfLoads* one = flight.waiting_; one != nullptr; one = one->after) one->waits_for = nullptr;
     flight.waiting_ = nullptr;
   }
@@ -65,8 +66,8 @@ struct ThreadOfLoads {
 namespace {
 
 /// Guards who pilots what and who waits for whom, process-wide: taken on misses alone, for a few instructions.
-std::mutex& graph_mutex() {
-  static auto* const one = new std::mutex;
+ForkMutex& graph_mutex() {
+  static auto* const one = new ForkMutex;
   return *one;
 }
 
@@ -159,6 +160,7 @@ std::shared_ptr<Flight> Flights::join_or_lead(std::string_view key, std::uint64_
   if (ThreadOfLoads::mine().pilots(this, key))
     throw RecursiveLoad(Error{Errc::unsupported, "a loader asks for its own key", {}, "remember", std::string(key)});
   const std::scoped_lock guard(mutex_);
+  if (depth_ != fork_depth()) flights_.clear(), depth_ = fork_depth();  // their loaders run in the parent
   const auto at = flights_.find(key);
   if (at != flights_.end()) {
     if (at->second->may_join(moment, ticket)) return leads = false, at->second;

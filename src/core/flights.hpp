@@ -7,11 +7,12 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+
+#include "fork_mutex.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -57,6 +58,7 @@ class Flight {
  private:
   friend struct ThreadOfLoads;
   const std::string key_;
+  const std::uint64_t born_ = fork_depth();
   const void* const home_;  // the table it was started from; the same key elsewhere is another flight
   static constexpr std::uint32_t kLanded = 1, kAlarm = 2;
   void wake_all() noexcept;
@@ -100,7 +102,8 @@ class Flights {
   std::size_t size() const;
 
  private:
-  mutable std::mutex mutex_;
+  mutable ForkMutex mutex_;
+  std::uint64_t depth_ = fork_depth();
   std::unordered_map<std::string_view, std::shared_ptr<Flight>> flights_;  // keys point into the flights
 };
 

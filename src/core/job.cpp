@@ -138,6 +138,13 @@ void Job::unlock() {
   if (version != 0) (void)core_->store()->forget(key, {version});
 }
 
+bool Job::not_written(std::unique_ptr<Error> error) {
+  const auto why = core_->failed(std::move(error), "remember", key_);
+  core_->count(Count::put_failure);
+  core_->emit(EventKind::put_failed, key_, nullptr, MissCause::none, why.get());
+  return false;
+}
+
 bool Job::write(const ValueView& value, const Expiry& expiry, const Notes& notes) {
   const Key key(key_);
   std::uint64_t version = snapshot_.entry.view().version;
@@ -146,23 +153,59 @@ bool Job::write(const ValueView& value, const Expiry& expiry, const Notes& notes
     auto there = core_->store()->get(key, {.as = &as_, .stale = true}, [&](const Entry& entry) {
       if (Notes::decode(entry.notes).token == token_) version = entry.version;
     });
-    if (!there.ok() || version == 0) return false;
+    if (!there.ok()) return not_written(there.take_error());
+    if (version == 0) return false;
   }
   const auto labels = stamps();
   const bool said = notes.negative || notes.cost != 0 || notes.life != 0 || notes.throttle_until != 0;
   const std::string encoded = said ? notes.encode() : std::string();
   auto written = core_->store()->put(key, {.value = value, .expiry = expiry, .tags = labels, .notes = encoded},
                                      {When::unchanged, version});
-  if (!written.ok()) {
-    const auto why = core_->failed(written.take_error(), "remember", key_);
-    core_->count(Count::put_failure);
-    core_->emit(EventKind::put_failed, key_, nullptr, MissCause::none, why.get());
-    return false;
-  }
+  if (!written.ok()) return not_written(written.take_error());
   if (!*written) return false;
   core_->count(Count::put);
   core_->emit(EventKind::put, key_, tags_ ? &*tags_ : nullptr);
   return true;
+}
+
+/// Does the store still show our ticket?
+bool Job::stands() const {
+  bool ours = false;
+  auto there = core_->store()->get(Key(key_), {.as = nullptr, .stale = true}, [&](const Entry& entry) {
+    ours = token_ != 0 ? Notes::decode(entry.notes).token == token_ : entry.version == snapshot_.entry.view().version;
+  });
+  return there.ok() && ours;
+}
+
+Result<bool> Job::add(std::string_view other, const ValueView& value, const Expiry& expiry) {
+  if (!claimed_) return false;
+  const Key key(other);
+  Store& store = *core_->store();
+  const Instant now = core_->clock().now();
+  std::uint64_t version = 0;
+  bool taken = false;
+  const auto look = [&](const Entry& entry) {
+    version = entry.version;
+    taken = entry.expiry.is_fresh(now) || Notes::decode(entry.notes).placeholder;
+  };
+  auto there = store.get(key, {.as = nullptr, .stale = true}, look);
+  if (!there.ok() || taken) return there.ok() ? Result<bool>(false) : std::move(there);
+  const auto labels = stamps();
+  if (version == 0) {
+    const std::uint64_t token = random_bits();
+    const std::string notes = Notes{.placeholder = true, .token = token}.encode();
+    const Entry placeholder{
+        .expiry = {Instant{}, after(now, core_->options().load_lease)}, .tags = labels, .notes = notes};
+    auto placed = store.put(key, placeholder, {When::unchanged, 0});
+    if (!placed.ok() || !*placed) return placed;
+    there = store.get(key, {.as = nullptr, .stale = true}, [&](const Entry& entry) {
+      if (Notes::decode(entry.notes).token == token) version = entry.version;
+    });
+    if (!there.ok() || version == 0) return there.ok() ? Result<bool>(false) : std::move(there);
+  }
+  if (stands()) return store.put(key, {.value = value, .expiry = expiry, .tags = labels}, {When::unchanged, version});
+  (void)store.forget(key, {version});
+  return false;
 }
 
 void Job::release() {

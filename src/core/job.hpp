@@ -65,6 +65,9 @@ class Job : public std::enable_shared_from_this<Job> {
   void see(Snapshot snapshot) { snapshot_ = std::move(snapshot); }
   /// The tags of the call and of the loader with their epochs as they were when they were named; borrowed.
   std::vector<TagStamp> stamps() const;
+  /// Writes what this load's loader answered for another key, where nothing lives there. That key gets a ticket of its
+  /// own now, and is written if ours stands after that: so no flush of the store came in between.
+  Result<bool> add(std::string_view other, const ValueView& value, const Expiry& expiry);
   /// The ticket was placed, so that an answer may be stored.
   bool may_store() const noexcept { return claimed_; }
   const std::shared_ptr<Flight>& flight() const noexcept { return flight_; }
@@ -76,7 +79,10 @@ class Job : public std::enable_shared_from_this<Job> {
   };
 
   void stamp(std::string_view tag);
+  bool stands() const;
   bool succeeded(const Value& answer, LoadSaid& said, Duration took);
+  /// Counts and tells it; false.
+  bool not_written(std::unique_ptr<Error> error);
   /// Writes over the ticket; false: it is gone.
   bool write(const ValueView& value, const Expiry& expiry, const Notes& notes);
   void release();

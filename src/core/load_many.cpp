@@ -1,4 +1,5 @@
 // remember_many: one read of all keys, one call of the loader for those that this caller leads.
+#include <algorithm>
 #include <stdexcept>
 #include <unordered_map>
 
@@ -100,8 +101,22 @@ void Core::load_many(const BatchLoadRequest& request) {
     failure = std::current_exception();
   }
 
-  const bool may_add = !led.empty() && led.front().second->may_store() &&
+  // What nobody asked for is written while the tickets of what was asked for still stand.
+  const bool may_add = !failure && !led.empty() && led.front().second->may_store() &&
                        (request.life.options == nullptr || !request.life.options->skip_store);
+  if (const auto expiry = may_add ? expiry_of(request.life) : std::nullopt) {
+    for (const auto& [key, value] : answers) {
+      if (std::find(names.begin(), names.end(), key) != names.end() || check(key, "remember_many")) continue;
+      auto written = led.front().second->add(key, value.view(), *expiry);
+      if (!written.ok()) {
+        settle(Result<bool>(failed(written.take_error(), "remember_many", key)), false);
+      } else if (*written) {
+        counters_.add(Count::put);
+        emit(EventKind::put, key, request.tags);
+      }
+    }
+  }
+
   for (const auto& [i, job] : led) {
     const auto answer = answers.find(std::string(request.keys[i]));
     job->run([&](LoadSaid&) {
@@ -118,25 +133,8 @@ void Core::load_many(const BatchLoadRequest& request) {
         if (!rest->flight()->landed()) rest->settle({.failure = failure});
       std::rethrow_exception(failure);
     }
-    if (answer != answers.end()) answers.erase(answer);
   }
   if (failure && led.empty()) std::rethrow_exception(failure);
-  // What nobody asked for had no ticket: it is added where nothing lives, so that it writes over nothing newer, and
-  // under the epochs from before the loader.
-  const auto expiry = expiry_of(request.life);
-  for (const auto& [key, value] : answers) {
-    if (!may_add || !expiry) break;
-    if (check(key, "remember_many")) continue;
-    const auto labels = led.front().second->stamps();
-    auto written = store_->put(Key(key), {.value = value.view(), .expiry = *expiry, .tags = labels}, {When::absent});
-    if (!written.ok()) {
-      settle(Result<bool>(failed(written.take_error(), "remember_many", key)), false);
-    } else if (*written) {
-      counters_.add(Count::put);
-      emit(EventKind::put, key, request.tags);
-    }
-  }
-
   for (const std::size_t i : others) {
     const std::vector<std::string> name{std::string(request.keys[i])};
     const auto load_one = [&](LoadSaid&) {

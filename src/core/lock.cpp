@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "fork_mutex.hpp"
 #include "random.hpp"
 #include "timer.hpp"
 
@@ -42,7 +43,7 @@ struct Known {
 
 /// Where those wait whose holder may be in this process: woken by each release of a lock that falls here.
 struct Bench {
-  std::mutex mutex;
+  detail::ForkMutex mutex;
   std::condition_variable freed;
   std::uint64_t releases = 0;
   std::vector<Known> known;  // a few, the oldest overwritten
@@ -339,7 +340,7 @@ bool Lock::try_lock_for(Ttl limit) {
     const auto jittered =
         pause / 2 +
         Duration(static_cast<Duration::rep>(detail::random_below(static_cast<std::uint64_t>(pause.count()))));
-    std::unique_lock lock(waiting.mutex);
+    std::unique_lock lock(waiting.mutex.plain());
     waiting.freed.wait_for(lock, std::min(jittered, left), [&] { return waiting.releases != seen; });
     pause = std::min<Duration>(pause * 2, std::chrono::milliseconds(50));
   }

@@ -8,6 +8,8 @@
 #include <map>
 #include <mutex>
 
+#include "fork_mutex.hpp"
+
 namespace flux::cache {
 inline namespace v1 {
 
@@ -137,7 +139,7 @@ namespace {
 
 /// What the facade works over. Never destroyed, so that a destructor of a global may still use the cache.
 struct Facade {
-  std::mutex mutex;
+  ForkMutex mutex;
   std::optional<StoreManager> manager;
   std::optional<Repository> repository;
 };

@@ -9,6 +9,8 @@
 #include <mutex>
 #include <thread>
 
+#include "fork_mutex.hpp"
+
 namespace flux::cache {
 inline namespace v1 {
 namespace detail {
@@ -55,7 +57,7 @@ void serve(Timer& timer) {
 }
 
 Timer& timer() {
-  static std::mutex* const guard_of_one = new std::mutex;
+  static ForkMutex* const guard_of_one = new ForkMutex;
   static Timer* one = nullptr;
   const std::scoped_lock guard(*guard_of_one);
   if (one == nullptr || one->process != ::getpid()) one = new Timer;  // a child's is its own

@@ -31,7 +31,8 @@ class TellSkipped : public testing::EmptyTestEventListener {
 #endif
 #ifdef FLUX_TEST_TSAN
 /// Children of fork begin threads of their own, which the sanitizer does not expect.
-extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+/// Seen from outside, for the sanitizer may be a shared library.
+extern "C" [[gnu::visibility("default")]] const char* __tsan_default_options() { return "die_after_fork=0"; }
 #endif
 
 int main(int argc, char** argv) {

@@ -14,6 +14,8 @@
 #include <string>
 #include <unordered_map>
 
+#include "core/fork_mutex.hpp"
+
 namespace flux::cache {
 inline namespace v1 {
 namespace memory {
@@ -85,7 +87,7 @@ class Reservations {
 
  private:
   struct Shard {
-    std::mutex mutex;
+    detail::ForkMutex mutex;
     std::unordered_map<std::string, Reservation> held;
   };
   Shard& of(const Key& key) noexcept { return shards_[(key.hash() >> 32) % shards_.size()]; }

@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/fork_mutex.hpp"
 #include "core/tag_record.hpp"
 
 namespace flux::cache {
@@ -82,7 +83,7 @@ class TagTable {
     std::size_t operator()(std::string_view text) const noexcept { return detail::hash_key(text); }
   };
 
-  mutable std::mutex mutex_;
+  mutable detail::ForkMutex mutex_;
   std::unordered_map<std::string, std::uint32_t, Hash, std::equal_to<>> slots_;
   std::unordered_map<std::uint32_t, detail::TagRecord> ruled_;  // records of slots with rules
   std::vector<std::uint32_t> free_;

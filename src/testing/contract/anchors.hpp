@@ -13,6 +13,7 @@ void link_counters();
 void link_batches();
 void link_spaces();
 void link_tags();
+void link_tag_model();
 void link_keys();
 void link_threads();
 void link_restart();

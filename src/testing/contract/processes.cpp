@@ -124,6 +124,27 @@ TEST_P(StoreContract, AFlushHoldsForEveryProcess) {
   EXPECT_EQ(risen, 0);
 }
 
+TEST_P(StoreContract, AFlushOfATagHoldsForEveryProcess) {
+  FLUX_CACHE_NEEDS_PROCESSES();
+  FLUX_CACHE_SKIP_UNLESS(traits().tags, "this store leaves tags to the layer above it");
+  const long wrong = run_in_processes(4, [&](int process) {
+    const StoreProbe mine(again());
+    const std::string own = "of " + std::to_string(process);
+    const TagStamp labels[] = {{"shared", 0}, {own, 0}};
+    long wrong = 0;
+    for (int i = 0; i < rounds(100); ++i) {
+      mine.put(own, {.value = integer(i), .tags = labels});
+      if (i % 2 == 0)
+        mine.flush_tags({"shared"});
+      else
+        mine.flush_tags({own, "shared"});
+      wrong += mine.stale(own) != kMiss;
+    }
+    return wrong;
+  });
+  EXPECT_EQ(wrong, 0);
+}
+
 TEST_P(StoreContract, AChildOfForkCanUseTheStoreItInherited) {
   put("before", text("v"));
   const long faults = run_in_processes(2, [&](int process) {

@@ -1,6 +1,12 @@
 // A store that cannot answer: reads miss, writes answer false, loads compute, counters say so.
 #include <flux/cache/layers/chaos.hpp>
+#include <flux/cache/testing/crowd.hpp>
 #include <flux/cache/testing/repository_contract.hpp>
+
+#include <atomic>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "anchors.hpp"
 
@@ -80,7 +86,7 @@ TEST_P(RepositoryContract, AStoreThatIsDownThrowsWhereThatIsWanted) {
 
 TEST_P(RepositoryContract, AnOutageAndItsEndAreEvents) {
   Failing failing(cache().store(), clock());
-  int errors = 0, recoveries = 0;
+  std::atomic<int> errors{0}, recoveries{0};
   const auto listening = failing.cache.listen([&](const Event& event) {
     errors += event.kind == EventKind::store_error;
     recoveries += event.kind == EventKind::recovered;
@@ -93,6 +99,28 @@ TEST_P(RepositoryContract, AnOutageAndItsEndAreEvents) {
   for (int i = 0; i < 3; ++i) (void)failing.cache.get<int>("k");
   EXPECT_EQ(errors, 3);
   EXPECT_EQ(recoveries, 1);
+  failing.down();
+  for (int i = 0; i < 3; ++i) (void)failing.cache.put("k", i);
+  failing.up();
+  run_on_threads(4, [&] { return failing.cache.get<int>("k").has_value() ? 1L : 0L; });
+  EXPECT_EQ(recoveries, 2) << "once for each outage";
+}
+
+TEST_P(RepositoryContract, WhereTheStoreGoesAwayDuringALoadTheAnswerIsHandedOn) {
+  Failing failing(cache().store(), clock());
+  const auto load = [&] { return failing.down(), 7; };
+  EXPECT_EQ(failing.cache.remember("k", 1h, load), 7);
+  EXPECT_GT(failing.cache.stats().store_errors, 0u);
+  failing.up();
+  EXPECT_EQ(failing.cache
+                .remember_many<int>({"a", "b"}, 1h,
+                                    [&](const std::vector<std::string>&) {
+                                      return failing.down(), std::map<std::string, int>{{"a", 1}, {"b", 2}};
+                                    })
+                .at("b"),
+            2);
+  failing.up();
+  EXPECT_FALSE(failing.cache.has("k"));
 }
 
 TEST_P(RepositoryContract, AReadThatTheStoreCannotAnswerIsAMiss) {

@@ -194,6 +194,23 @@ TEST_P(RepositoryContract, WhatALoaderOfManyAddsHidesNoPutAndSurvivesNoFlushOfIt
   EXPECT_EQ(red.get<int>("added"), 2);
 }
 
+TEST_P(RepositoryContract, WhatALoaderOfManyAddsSurvivesNoFlushOfTheStore) {
+  const auto meanwhile = [&](bool flush) {
+    return [&, flush](const std::vector<std::string>&) {
+      if (flush) cache().flush();
+      return std::map<std::string, int>{{"asked", 1}, {"added", 2}};
+    };
+  };
+  EXPECT_EQ(cache().remember_many<int>({"asked"}, 60s, meanwhile(true)).at("asked"), 1);
+  EXPECT_FALSE(cache().has("asked"));
+  EXPECT_FALSE(cache().has("added"));
+  EXPECT_EQ(cache().remember("added", 60s, [] { return 3; }), 3) << "and nothing is left that a load would wait for";
+  cache().flush();
+  (void)cache().remember_many<int>({"asked"}, 60s, meanwhile(false));
+  EXPECT_EQ(cache().get<int>("added"), 2);
+  EXPECT_EQ(cache().stats().put_failures, 0u);
+}
+
 TEST_P(RepositoryContract, WhereEveryKeyIsThereNoLoaderRuns) {
   cache().put_many({{"a", 1}, {"b", 2}});
   const auto found = cache().remember_many<int>({"a", "b"}, 60s, [](const std::vector<std::string>&) {

@@ -3,8 +3,10 @@
 #include <flux/cache/testing/repository_contract.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <stdexcept>
+#include <thread>
 
 #include "anchors.hpp"
 #include "eventually.hpp"
@@ -144,6 +146,30 @@ TEST_P(RepositoryContract, OneAtATimeIsInsideALock) {
   });
   EXPECT_EQ(crowded.load(), 0);
   EXPECT_EQ(counted, 6 * rounds);
+}
+
+TEST_P(RepositoryContract, OfEightWhoWaitForALockNobodyWaitsMuchLongerThanTheOthersHoldIt) {
+  constexpr int kWaiters = 8;
+  constexpr auto kHold = 20ms;
+  std::atomic<int> served{0};
+  std::atomic<long> worst{0};
+  run_on_threads(kWaiters, [&] {
+    const auto begun = std::chrono::steady_clock::now();
+    cache().lock("l", 600s).run(
+        [&] {
+          const std::chrono::duration<double, std::milli> waited = std::chrono::steady_clock::now() - begun;
+          long seen = worst;
+          while (seen < static_cast<long>(waited.count()) &&
+                 !worst.compare_exchange_weak(seen, static_cast<long>(waited.count()))) {
+          }
+          std::this_thread::sleep_for(kHold);
+          ++served;
+        },
+        120s);
+  });
+  EXPECT_EQ(served, kWaiters);
+  // 200 ms where the machine has time for it.
+  EXPECT_LE(worst, kWaiters * kHold.count() + (kSanitized ? 10'000 : 2'000));
 }
 
 TEST_P(RepositoryContract, LocksAndValuesLeaveEachOtherAlone) {
