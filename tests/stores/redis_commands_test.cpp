@@ -94,6 +94,36 @@ TEST_F(RedisCommands, WritesAreOneBurst) {
   EXPECT_EQ(sent([&] { (void)cache_->add("n", 1, 1h); })["evalsha"], 1);
 }
 
+TEST_F(RedisCommands, APutUnderKnownTagsNeedsNoScript) {
+  const auto put = [&] { EXPECT_TRUE(cache_->tags({"a", "b"}).put("t", 1, 1h)); };
+  put();  // by a script, which tells of the tags' records
+  EXPECT_EQ(sent(put), (Sent{{"set", 1}, {"mget", 1}}));
+  // What others flushed meanwhile is found out before the call returns.
+  const Repository other = another();
+  other.tags({"a"}).flush();
+  EXPECT_FALSE(cache_->has("t"));
+  put();
+  EXPECT_EQ(other.get<int>("t"), 1);
+  other.tags({"a", "b"}).flush();
+  EXPECT_FALSE(cache_->has("t"));
+  put();
+  EXPECT_EQ(other.tags({"a", "b"}).get<int>("t"), 1);
+  other.flush();
+  EXPECT_FALSE(cache_->has("t"));
+  put();
+  EXPECT_EQ(other.get<int>("t"), 1);
+}
+
+TEST_F(RedisCommands, ATagOutlivesWhatIsPutUnderIt) {
+  const auto left = [&] { return cache_->as<RedisStore>()->command({"PTTL", "app:e/a"})->integer; };
+  for (const auto life : {1h, 1h, 48h, 1h, 72h}) {
+    ASSERT_TRUE(cache_->tags({"a"}).put("t", 1, life));
+    EXPECT_GE(left(), std::chrono::milliseconds(life).count());
+  }
+  ASSERT_TRUE(cache_->tags({"a"}).forever("t", 1));
+  EXPECT_EQ(left(), -1);
+}
+
 TEST_F(RedisCommands, LockingAndUnlockingAreOneRoundTripEachWhileNobodyElseDoes) {
   auto lock = cache_->lock("l", 10s);
   std::uint64_t fence = 0;

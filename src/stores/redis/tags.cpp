@@ -53,10 +53,9 @@ void ServerStore::note_facts(std::span<const TagStamp> tags, std::string_view sa
 // Stamped with what the records said last; the server tells in the same burst whether they still do. Where one is not
 // known, or would not outlive the entry, the script looks, and begins or prolongs it.
 Result<bool> ServerStore::put_under_tags(const Key& key, const Entry& entry, const Now& now) {
-  const std::uint64_t generation = layout_.generation(0);
   std::vector<TagStamp> stamped;
   Entry known = entry;
-  if (has_own_tags() && key.space() == Space::values && generation != 0) {
+  if (has_own_tags() && key.space() == Space::values) {
     const std::int64_t life = life_until(entry.expiry.keep_until, now);
     const auto end = life == 0 || life > kLongestFact ? TagFact::Clock::time_point::max()
                                                       : TagFact::Clock::now() + std::chrono::milliseconds(life);
@@ -68,6 +67,12 @@ Result<bool> ServerStore::put_under_tags(const Key& key, const Entry& entry, con
     known.tags = stamped;
   }
   if (stamped.size() < entry.tags.size()) return put_by_script(key, entry, {}, now);
+  std::uint64_t generation = layout_.generation(0);
+  if (generation == 0) {
+    auto learned = learn_generation();
+    if (!learned.ok()) return placed(std::move(learned.error()), "put", &key);
+    generation = *learned;
+  }
 
   const Draft draft(*this, key, known, now, generation);
   ThreadCommands commands;
