@@ -104,7 +104,8 @@ std::unique_ptr<Error> Core::failed(std::unique_ptr<Error> error, const char* op
     case Errc::denied:
     case Errc::shut_down:
       counters_.add(Count::store_error);
-      outage_.store(true, std::memory_order_relaxed);
+      if (!outage_.exchange(true, std::memory_order_relaxed))
+        emit(EventKind::outage, key, nullptr, MissCause::none, error.get());
       emit(EventKind::store_error, key, nullptr, MissCause::none, error.get());
       break;
     default: break;

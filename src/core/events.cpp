@@ -6,9 +6,9 @@ namespace flux::cache {
 inline namespace v1 {
 
 std::string_view to_string(EventKind kind) noexcept {
-  constexpr std::array<std::string_view, 12> names{"hit",  "stale_hit",   "fail_safe",   "miss",
-                                                   "put",  "put_failed",  "forget",      "flush",
-                                                   "load", "load_failed", "store_error", "recovered"};
+  constexpr std::array<std::string_view, 13> names{"hit",         "stale_hit", "fail_safe", "miss", "put",
+                                                   "put_failed",  "forget",    "flush",     "load", "load_failed",
+                                                   "store_error", "outage",    "recovered"};
   return names[static_cast<std::size_t>(kind)];
 }
 

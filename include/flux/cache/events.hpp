@@ -27,6 +27,7 @@ enum class EventKind : std::uint8_t {
   load,         ///< a loader has run
   load_failed,  ///< a loader threw
   store_error,  ///< the store could not answer
+  outage,       ///< the first of those after the store answered last: once for each outage
   recovered,    ///< the first answer after an outage
 };
 

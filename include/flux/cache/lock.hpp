@@ -39,7 +39,8 @@ class FLUX_CACHE_API Lock {
   Lock& operator=(Lock&&) noexcept;
   ~Lock();
 
-  /// Takes the lock if it is free; one try, two round trips.
+  /// Takes the lock if it is free; one try: two round trips at the most, one where this process wrote the lock
+  /// last on a store that takes the versions proposed to it; three where such a guess was wrong.
   bool try_lock();
   /// Waits for it, with growing and jittered pauses, woken early where the holder is in this process. Never longer than
   /// asked for by more than 50 ms; zero or less tries once.

@@ -86,14 +86,16 @@ TEST_P(RepositoryContract, AStoreThatIsDownThrowsWhereThatIsWanted) {
 
 TEST_P(RepositoryContract, AnOutageAndItsEndAreEvents) {
   Failing failing(cache().store(), clock());
-  std::atomic<int> errors{0}, recoveries{0};
+  std::atomic<int> errors{0}, outages{0}, recoveries{0};
   const auto listening = failing.cache.listen([&](const Event& event) {
     errors += event.kind == EventKind::store_error;
+    outages += event.kind == EventKind::outage;
     recoveries += event.kind == EventKind::recovered;
   });
   failing.down();
   for (int i = 0; i < 3; ++i) (void)failing.cache.get<int>("k");
   EXPECT_EQ(errors, 3);
+  EXPECT_EQ(outages, 1);
   EXPECT_EQ(recoveries, 0);
   failing.up();
   for (int i = 0; i < 3; ++i) (void)failing.cache.get<int>("k");
@@ -103,6 +105,7 @@ TEST_P(RepositoryContract, AnOutageAndItsEndAreEvents) {
   for (int i = 0; i < 3; ++i) (void)failing.cache.put("k", i);
   failing.up();
   run_on_threads(4, [&] { return failing.cache.get<int>("k").has_value() ? 1L : 0L; });
+  EXPECT_EQ(outages, 2) << "once for each outage";
   EXPECT_EQ(recoveries, 2) << "once for each outage";
 }
 
