@@ -4,6 +4,7 @@
 #include <flux/cache/layers/tagged.hpp>
 #include <flux/cache/manager.hpp>
 
+#include <forward_list>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -142,6 +143,8 @@ struct Facade {
   ForkMutex mutex;
   std::optional<StoreManager> manager;
   std::optional<Repository> repository;
+  std::forward_list<Repository> lent;  // to threads whose own holder is gone, one for each generation; never given up
+  std::uint64_t lent_generation = 0;   // of the first of them
 };
 
 Facade& facade() {
@@ -172,8 +175,11 @@ struct Holder {
   if (!here.manager) here.manager.emplace();
   if (!here.repository) here.repository = here.manager->store();
   if (seat.ended) {
-    // No holder any more: what is handed out is kept for ever instead.
-    seat.repository = new Repository(*here.repository);
+    if (here.lent_generation != now) {
+      here.lent.push_front(*here.repository);
+      here.lent_generation = now;
+    }
+    seat.repository = &here.lent.front();
     seat.generation = now;
     return *seat.repository;
   }

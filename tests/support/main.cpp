@@ -31,8 +31,11 @@ class TellSkipped : public testing::EmptyTestEventListener {
 #endif
 #ifdef FLUX_TEST_TSAN
 /// Children of fork begin threads of their own, which the sanitizer does not expect.
-/// Seen from outside, for the sanitizer may be a shared library.
-extern "C" [[gnu::visibility("default")]] const char* __tsan_default_options() { return "die_after_fork=0"; }
+/// Before a fork all locks of the library are taken, more than its search for deadlocks can note. Seen from outside,
+/// for the sanitizer may be a shared library.
+extern "C" [[gnu::visibility("default")]] const char* __tsan_default_options() {
+  return "die_after_fork=0:detect_deadlocks=0";
+}
 #endif
 
 int main(int argc, char** argv) {

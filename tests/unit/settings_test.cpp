@@ -120,7 +120,7 @@ TEST(SettingsParser, NestsSixtyFourDeepAndNoDeeper) {
 }
 
 TEST(SettingsParser, RefusesATextOverSixteenMebibytes) {
-  EXPECT_EQ(refusal(std::string(kMaxSettingsBytes, ' ') + "1"), "line 1, column 1: the text is over 16 MiB");
+  EXPECT_EQ(refusal(std::string(kMaxSettingsBytes + 1, ' ')), "line 1, column 1: the text is over 16 MiB");
 }
 
 TEST(SettingsParser, RefusesMoreValuesThanItsLimit) {
