@@ -205,6 +205,8 @@ int main(int argc, char** argv) {
   target("Cache::get above the engine, allocations",
          contestants[get].allocations - contestants[engine_text].allocations, 0);
   target("a layer, ns", apart(at("get<std::string> through a layer"), of_repository, false), 5);
+  target("a layer that is shown whole entries, ns",
+         apart(at("get<std::string> through a layer that reads entries"), of_repository, false), 5);
   target("tagged hit, x untagged", apart(at("get<std::string>, tagged"), of_repository, true), 1.3);
   target("Cache::remember on a hit above get, ns", apart(at("Cache::remember, hit"), get, false), 10);
   target("Cache::get_shared above the engine, ns",

@@ -38,8 +38,7 @@ inline constexpr std::uint64_t kMixB = 0xe7037ed1a0b428dbULL;
 inline constexpr std::uint64_t kMixC = 0x8ebc6af09c88c6e3ULL;
 inline constexpr std::uint64_t kMixD = 0x589965cc75374cc3ULL;
 
-/// Hash of any bytes under a seed. About 3 ns for 20 bytes, of which a call would be a third: it stands where a verb
-/// begins.
+/// Hash of any bytes under a seed. About 3 ns for 20 bytes. Inline, since every verb begins with it.
 [[gnu::always_inline]] inline std::uint64_t hash_bytes(const char* data, std::size_t size,
                                                        std::uint64_t seed) noexcept {
   seed ^= kMixA;
