@@ -2,7 +2,8 @@
 //
 // There are as many as there are loads of cold keys in progress. A placeholder counts only while the engine keeps no
 // entry under its key; whoever writes or removes a key there afterwards drops the placeholder here, so a load that was
-// overtaken finds its claim gone. With no load in progress all of it costs one relaxed load.
+// overtaken finds its claim gone. With no load in progress all of it costs one relaxed load. A child of fork has none of
+// its parent's loads, so it keeps none of their placeholders.
 #pragma once
 #include <flux/cache/store.hpp>
 
@@ -35,6 +36,7 @@ class Reservations {
       return;
     Shard& shard = of(key);
     const std::scoped_lock guard(shard.mutex);
+    leave_behind(shard);
     if (shard.held.erase(std::string(key.text())) != 0) count_.fetch_sub(1, std::memory_order_seq_cst);
   }
   void clear() {
@@ -62,6 +64,7 @@ class Reservations {
   void with(const Key& key, F&& f) {
     Shard& shard = of(key);
     const std::scoped_lock guard(shard.mutex);
+    leave_behind(shard);
     const auto at = shard.held.find(std::string(key.text()));
     const bool there = at != shard.held.end();
     if (f(there ? &at->second : nullptr) == 'd' && there) {
@@ -74,6 +77,7 @@ class Reservations {
   bool place(const Key& key, Reservation reservation, May&& may) {
     Shard& shard = of(key);
     const std::scoped_lock guard(shard.mutex);
+    leave_behind(shard);
     count_.fetch_add(1, std::memory_order_seq_cst);  // seen by every writer from here on, before `may` looks
     const auto at = shard.held.find(std::string(key.text()));
     if (!may(at != shard.held.end() ? &at->second : nullptr)) {
@@ -88,8 +92,17 @@ class Reservations {
  private:
   struct Shard {
     detail::ForkMutex mutex;
+    std::uint64_t depth = detail::fork_depth();
     std::unordered_map<std::string, Reservation> held;
   };
+  /// Under the shard's mutex.
+  void leave_behind(Shard& shard) {
+    if (shard.depth == detail::fork_depth()) [[likely]]
+      return;
+    shard.depth = detail::fork_depth();
+    count_.fetch_sub(shard.held.size(), std::memory_order_seq_cst);
+    shard.held.clear();
+  }
   Shard& of(const Key& key) noexcept { return shards_[(key.hash() >> 32) % shards_.size()]; }
 
   std::array<Shard, 16> shards_;

@@ -64,6 +64,11 @@ void near_hits(int rounds) {
     for (const std::string& key : keys)
       (void)store->put(cache::Key(key), {.value = {.kind = cache::Kind::text, .text = value}}, {});
   const auto read = [&](const cache::StorePtr& store) {
+    return [&keys, repository = cache::Repository(store)](int) {
+      for (const std::string& key : keys) sink += repository.get<std::string>(key)->size();
+    };
+  };
+  const auto look = [&](const cache::StorePtr& store) {
     return [&keys, store](int) {
       for (const std::string& key : keys)
         (void)store->get(cache::Key(key), {}, [](const cache::Entry& entry) { sink += entry.value.text.size(); });
@@ -73,6 +78,8 @@ void near_hits(int rounds) {
   contest.enter("memory alone", read(alone));
   contest.enter("tiered, near", read(tiered));
   contest.enter("tiered with a backplane, near", read(heard));
+  contest.enter("whole entries, memory alone", look(alone));
+  contest.enter("whole entries, tiered, near", look(tiered));
   contest.run(rounds);
 }
 

@@ -72,16 +72,17 @@ void hits(const std::string& address, int rounds) {
   settle(both, near);
   for (const std::string& key : keys)
     (void)alone->put(cache::Key(key), text(), {}), (void)both->put(cache::Key(key), text(), {});
-  const auto read = [&](const cache::StorePtr& store) {
-    for (const std::string& key : keys) (void)store->get(cache::Key(key), kText, take);
+  const auto read = [&](const cache::Repository& store) {
+    for (const std::string& key : keys) sink += store.get<std::string>(key)->size();
   };
+  const cache::Repository of_alone(alone), of_both(both), of_far(far);
   Contest nearby("a near hit of 100 bytes", 2'000);
-  nearby.enter("memory alone", [&](int) { read(alone); });
-  nearby.enter("tiered over redis, with a backplane", [&](int) { read(both); });
+  nearby.enter("memory alone", [&](int) { read(of_alone); });
+  nearby.enter("tiered over redis, with a backplane", [&](int) { read(of_both); });
   nearby.run(rounds * 5);
   Contest farther("a far hit of 100 bytes", 2'000);
-  farther.enter("redis alone", [&](int) { read(far); });
-  farther.enter("tiered over redis, the near tier empty", [&](int) { (void)near->flush({}), read(both); });
+  farther.enter("redis alone", [&](int) { read(of_far); });
+  farther.enter("tiered over redis, the near tier empty", [&](int) { (void)near->flush({}), read(of_both); });
   farther.run(rounds);
 }
 
