@@ -58,23 +58,25 @@ void near_hits(int rounds) {
       cache::make_tiered({cache::make_memory({.max_size = 100'000}), cache::make_memory({.max_size = 100'000})},
                          {.backplane = backplane.node()});
   std::vector<std::string> keys;
-  for (int i = 0; i < kKeys; ++i) keys.push_back(key_of(i));
+  for (int i = 0; i < 1'000; ++i) keys.push_back(key_of(i));
   const std::string value(100, 'v');
   for (const auto& store : {alone, tiered, heard})
     for (const std::string& key : keys)
       (void)store->put(cache::Key(key), {.value = {.kind = cache::Kind::text, .text = value}}, {});
   const auto read = [&](const cache::StorePtr& store) {
     return [&keys, repository = cache::Repository(store)](int) {
-      for (const std::string& key : keys) sink += repository.get<std::string>(key)->size();
+      for (int turn = 0; turn < 10; ++turn)
+        for (const std::string& key : keys) sink += repository.get<std::string>(key)->size();
     };
   };
   const auto look = [&](const cache::StorePtr& store) {
     return [&keys, store](int) {
-      for (const std::string& key : keys)
-        (void)store->get(cache::Key(key), {}, [](const cache::Entry& entry) { sink += entry.value.text.size(); });
+      for (int turn = 0; turn < 10; ++turn)
+        for (const std::string& key : keys)
+          (void)store->get(cache::Key(key), {}, [](const cache::Entry& entry) { sink += entry.value.text.size(); });
     };
   };
-  Contest contest("a hit of 100 bytes, 10,000 keys", kKeys);
+  Contest contest("a hit of 100 bytes, 1,000 keys", 10'000);
   contest.enter("memory alone", read(alone));
   contest.enter("tiered, near", read(tiered));
   contest.enter("tiered with a backplane, near", read(heard));

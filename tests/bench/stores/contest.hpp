@@ -39,7 +39,9 @@ class Contest {
     const double wall = quartile(rows_.front().wall), processor = quartile(rows_.front().processor);
     for (Row& row : rows_) {
       const double mine = quartile(row.wall), cost = quartile(row.processor);
-      std::printf("  %-34s %12.2f %9.2f %12.2f %9.2f\n", row.name.c_str(), mine, wall / mine, cost, processor / cost);
+      const int places = mine < 1 ? 4 : 2;  // where nanoseconds are the matter
+      std::printf("  %-34s %12.*f %9.2f %12.*f %9.2f\n", row.name.c_str(), places, mine, wall / mine, places, cost,
+                  processor / cost);
     }
     std::fflush(stdout);
   }
