@@ -90,6 +90,21 @@ bool Flight::may_join(std::uint64_t moment, std::uint64_t ticket) const noexcept
   return mine == 0 || mine == ticket;
 }
 
+void Flight::claimed_by(Claimant* who) noexcept {
+  if (born_ != fork_depth()) return;  // a child: whoever may be renewing is not here
+  const std::scoped_lock guard(claim_mutex_);
+  claimant_ = who;
+  since_ = std::chrono::steady_clock::now();
+}
+
+void Flight::renew(std::chrono::steady_clock::duration age) noexcept {
+  const std::scoped_lock guard(claim_mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  if (claimant_ == nullptr || now - since_ < age) return;
+  claimant_->renew();
+  since_ = now;
+}
+
 void Flight::land(Landing landing) {
   landing_ = std::move(landing);
   {
@@ -181,6 +196,14 @@ void Flights::remove(const std::shared_ptr<Flight>& flight) {
 std::size_t Flights::size() const {
   const std::scoped_lock guard(mutex_);
   return flights_.size();
+}
+
+std::vector<std::shared_ptr<Flight>> Flights::in_progress() const {
+  std::vector<std::shared_ptr<Flight>> all;
+  const std::scoped_lock guard(mutex_);
+  if (depth_ == fork_depth())
+    for (const auto& [key, flight] : flights_) all.push_back(flight);
+  return all;
 }
 
 }  // namespace detail

@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <stop_token>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "fork_mutex.hpp"
 
@@ -19,6 +21,16 @@ inline namespace v1 {
 namespace detail {
 
 struct ThreadOfLoads;
+
+/// Who holds a load's claim in the store while the loader runs.
+class Claimant {
+ public:
+  /// Lets the claim begin anew. Called from another thread than the loader's.
+  virtual void renew() noexcept = 0;
+
+ protected:
+  ~Claimant() = default;
+};
 
 /// How a flight ended: with a failure, a value, or without either: the loader had nothing.
 struct Landing {
@@ -38,6 +50,12 @@ class Flight {
   /// May a call that began at `moment` and saw `ticket` in the store share this flight? Not where a forget, put or
   /// flush that was over before the call began has already ended it.
   bool may_join(std::uint64_t moment, std::uint64_t ticket) const noexcept;
+
+  /// From here on the claim is kept up, for as long as the flight is on the board; null: no longer, and whoever was
+  /// renewing it has finished.
+  void claimed_by(Claimant* who) noexcept;
+  /// Renews a claim that is older than this.
+  void renew(std::chrono::steady_clock::duration age) noexcept;
 
   /// Once. Wakes who waits: that takes them neither a lock nor a system call.
   void land(Landing landing);
@@ -68,7 +86,10 @@ class Flight {
   std::atomic<int> wanted_by_{1};
   std::atomic<bool> stop_{false};
   Landing landing_;
-  std::atomic<std::uint64_t> began_{0};  // the moment its loader began; 0: not yet
+  std::mutex claim_mutex_;
+  Claimant* claimant_ = nullptr;                   // under the claim's mutex, as the next
+  std::chrono::steady_clock::time_point since_{};  // when the claim began, or was renewed last
+  std::atomic<std::uint64_t> began_{0};            // the moment its loader began; 0: not yet
   std::atomic<std::uint64_t> ticket_{0};
   ThreadOfLoads* pilot_ = nullptr;    // who runs the loader; under the graph's mutex
   ThreadOfLoads* waiting_ = nullptr;  // the first of those who wait; under the graph's mutex
@@ -100,10 +121,20 @@ class Flights {
   /// The flight takes no more passengers.
   void remove(const std::shared_ptr<Flight>& flight);
   std::size_t size() const;
+  std::vector<std::shared_ptr<Flight>> in_progress() const;
+
+  /// Somebody must see to it from now on that claims are renewed: the caller, where it answers true.
+  bool wants_keeper() noexcept {
+    const std::uint64_t mine = fork_depth() + 1;
+    return kept_in_.load(std::memory_order_relaxed) != mine && kept_in_.exchange(mine) != mine;
+  }
+  /// Whoever did no longer does.
+  void leave_keeping() noexcept { kept_in_.store(0); }
 
  private:
   mutable ForkMutex mutex_;
   std::uint64_t depth_ = fork_depth();
+  std::atomic<std::uint64_t> kept_in_{0};  // the process, by its depth and 1, that renews; 0: none
   std::unordered_map<std::string_view, std::shared_ptr<Flight>> flights_;  // keys point into the flights
 };
 

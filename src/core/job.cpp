@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "keeper.hpp"
 #include "labels.hpp"
 #include "random.hpp"
 
@@ -65,9 +66,9 @@ Snapshot Job::look(Core& core, const Tags* tags, std::string_view key, const Typ
   return shot;
 }
 
-std::vector<TagStamp> Job::stamps() const {
+std::vector<TagStamp> Job::views(const std::vector<Stamp>& stamps) {
   std::vector<TagStamp> views;
-  for (const Stamp& stamp : stamps_) views.push_back({stamp.name, stamp.epoch});
+  for (const Stamp& stamp : stamps) views.push_back({stamp.name, stamp.epoch});
   return views;
 }
 
@@ -110,8 +111,8 @@ Job::Claim Job::claim() {
     auto written = store.put(key, {.expiry = {Instant{}, lease}, .tags = labels, .notes = notes}, {When::unchanged, 0});
     if (written.ok() && !*written && ++refused_ < kPatience) return Claim::changed;
     claimed_ = written.ok() && *written;
-    flight_->begin(claimed_ ? token_ : 0);
-    return Claim::won;
+    placed_ = stamps_;
+    return claimed(claimed_ ? token_ : 0);
   }
   token_ = 0;
   if (store.traits().shared) {
@@ -122,20 +123,61 @@ Job::Claim Job::claim() {
     if (taken.ok() && !*taken) return Claim::elsewhere;
     if (taken.ok()) lock_owner_ = owner;
   }
-  flight_->begin(snapshot_.entry.view().version);
+  return claimed(snapshot_.entry.view().version);
+}
+
+Job::Claim Job::claimed(std::uint64_t ticket) {
+  flight_->begin(ticket);
+  if (token_ != 0 ? claimed_ : !lock_owner_.empty()) {
+    flight_->claimed_by(this);
+    keep_claims(core_);
+  }
   return Claim::won;
+}
+
+/// What is gone by now stays so: both are written over what was ours a moment ago, and nothing else.
+void Job::renew() noexcept try {
+  const Instant lease = after(core_->clock().now(), core_->options().load_lease);
+  if (token_ != 0) {
+    const auto version = version_of_placeholder();
+    if (!version.ok() || *version == 0) return;
+    const std::string notes = Notes{.placeholder = true, .token = token_}.encode();
+    const auto labels = views(placed_);
+    (void)core_->store()->put(Key(key_), {.expiry = {Instant{}, lease}, .tags = labels, .notes = notes},
+                              {When::unchanged, *version});
+  } else if (const std::uint64_t version = version_of_lock(); version != 0) {
+    const std::string lock = lock_of(key_);
+    (void)core_->store()->put(Key(lock, Space::locks),
+                              {.value = {.kind = Kind::text, .text = lock_owner_}, .expiry = Expiry::at(lease)},
+                              {When::unchanged, version});
+  }
+} catch (...) {  // the next turn tries again, and the lease goes on for as long
+}
+
+Result<std::uint64_t> Job::version_of_placeholder() const {
+  std::uint64_t version = 0;
+  auto there = core_->store()->get(Key(key_), {.as = &as_, .stale = true}, [&](const Entry& entry) {
+    if (Notes::decode(entry.notes).token == token_) version = entry.version;
+  });
+  return there.ok() ? Result<std::uint64_t>(version) : Result<std::uint64_t>(there.take_error());
+}
+
+std::uint64_t Job::version_of_lock() const {
+  const std::string lock = lock_of(key_);
+  std::uint64_t version = 0;
+  (void)core_->store()->get(Key(lock, Space::locks), {.as = &type_of<std::string>()}, [&](const Entry& entry) {
+    if (entry.value.text == lock_owner_) version = entry.version;
+  });
+  return version;
 }
 
 void Job::unlock() {
   if (lock_owner_.empty()) return;
-  const std::string lock = lock_of(key_);
-  const Key key(lock, Space::locks);
-  std::uint64_t version = 0;  // who was slower than the lease must not free his successor's
-  (void)core_->store()->get(key, {}, [&](const Entry& entry) {
-    if (entry.value.text == lock_owner_) version = entry.version;
-  });
+  // Who was slower than the lease must not free his successor's.
+  const std::uint64_t version = version_of_lock();
   lock_owner_.clear();
-  if (version != 0) (void)core_->store()->forget(key, {version});
+  const std::string lock = lock_of(key_);
+  if (version != 0) (void)core_->store()->forget(Key(lock, Space::locks), {version});
 }
 
 bool Job::not_written(std::unique_ptr<Error> error) {
@@ -149,11 +191,9 @@ bool Job::write(const ValueView& value, const Expiry& expiry, const Notes& notes
   const Key key(key_);
   std::uint64_t version = snapshot_.entry.view().version;
   if (token_ != 0) {
-    version = 0;
-    auto there = core_->store()->get(key, {.as = &as_, .stale = true}, [&](const Entry& entry) {
-      if (Notes::decode(entry.notes).token == token_) version = entry.version;
-    });
-    if (!there.ok()) return not_written(there.take_error());
+    auto placeholder = version_of_placeholder();
+    if (!placeholder.ok()) return not_written(placeholder.take_error());
+    version = *placeholder;
     if (version == 0) return false;
   }
   const auto labels = stamps();
@@ -210,14 +250,9 @@ Result<bool> Job::add(std::string_view other, const ValueView& value, const Expi
 
 void Job::release() {
   if (!claimed_) return;
-  const Key key(key_);
-  if (token_ != 0) {
-    std::uint64_t version = 0;
-    auto there = core_->store()->get(key, {.as = nullptr, .stale = true}, [&](const Entry& entry) {
-      if (Notes::decode(entry.notes).token == token_) version = entry.version;
-    });
-    if (there.ok() && version != 0) (void)core_->store()->forget(key, {version});
-  }
+  if (token_ != 0)
+    if (const auto version = version_of_placeholder(); version.ok() && *version != 0)
+      (void)core_->store()->forget(Key(key_), {*version});
   claimed_ = false;
 }
 
@@ -273,6 +308,7 @@ void Job::run(LoaderRef load) {
     // No failure where nobody was left to want it; who came aboard since then looks for himself.
     if (flight_->asked_to_stop()) landing = {.look_again = true};
   }
+  flight_->claimed_by(nullptr);
   try {
     if (landing.look_again) {
       release();
@@ -293,6 +329,7 @@ void Job::run(LoaderRef load) {
 }
 
 void Job::settle(Landing landing) {
+  flight_->claimed_by(nullptr);
   try {
     release();
     unlock();

@@ -8,8 +8,8 @@
 // of a tag in between leaves an entry that no reader accepts.
 //
 // The same ticket is the claim by which one process of many runs the loader: the placeholder is written only where
-// nothing is kept, and a refresh of a kept entry takes a leased record in `Space::locks` first. A holder that dies is
-// succeeded when the lease ends.
+// nothing is kept, and a refresh of a kept entry takes a leased record in `Space::locks` first. The lease is renewed
+// while the loader runs; a holder that dies is succeeded when it ends.
 #pragma once
 #include <flux/cache/detail/load_request.hpp>
 
@@ -43,9 +43,10 @@ struct Snapshot {
   bool has_stale() const noexcept { return kept && usable; }
 };
 
-class Job : public std::enable_shared_from_this<Job> {
+class Job final : public std::enable_shared_from_this<Job>, private Claimant {
  public:
   Job(std::shared_ptr<Core> core, const LoadRequest& request, std::shared_ptr<Flight> flight, Snapshot snapshot);
+  ~Job() { flight_->claimed_by(nullptr); }
 
   static Snapshot look(Core& core, const Tags* tags, std::string_view key, const Type& as);
 
@@ -64,7 +65,7 @@ class Job : public std::enable_shared_from_this<Job> {
   const Snapshot& snapshot() const noexcept { return snapshot_; }
   void see(Snapshot snapshot) { snapshot_ = std::move(snapshot); }
   /// The tags of the call and of the loader with their epochs as they were when they were named; borrowed.
-  std::vector<TagStamp> stamps() const;
+  std::vector<TagStamp> stamps() const { return views(stamps_); }
   /// Writes what this load's loader answered for another key, where nothing lives there. That key gets a ticket of its
   /// own now, and is written if ours stands after that: so no flush of the store came in between.
   Result<bool> add(std::string_view other, const ValueView& value, const Expiry& expiry);
@@ -78,7 +79,10 @@ class Job : public std::enable_shared_from_this<Job> {
     std::uint64_t epoch;
   };
 
+  static std::vector<TagStamp> views(const std::vector<Stamp>& stamps);
   void stamp(std::string_view tag);
+  Claim claimed(std::uint64_t ticket);
+  void renew() noexcept override;
   bool stands() const;
   bool succeeded(const Value& answer, LoadSaid& said, Duration took);
   /// Counts and tells it; false.
@@ -86,6 +90,10 @@ class Job : public std::enable_shared_from_this<Job> {
   /// Writes over the ticket; false: it is gone.
   bool write(const ValueView& value, const Expiry& expiry, const Notes& notes);
   void release();
+  /// The version of our placeholder; 0: it does not stand.
+  Result<std::uint64_t> version_of_placeholder() const;
+  /// The version of our record in `Space::locks`; 0: it is not ours.
+  std::uint64_t version_of_lock() const;
   void unlock();
   void throttle();
 
@@ -97,6 +105,7 @@ class Job : public std::enable_shared_from_this<Job> {
   Options options_;
   std::optional<Tags> tags_;
   std::vector<Stamp> stamps_;
+  std::vector<Stamp> placed_;  ///< those that the placeholder carries: `stamps_` grows while somebody renews it
   Snapshot snapshot_;
   std::uint64_t token_ = 0;  ///< of our placeholder; 0: the ticket is the kept entry's version
   bool claimed_ = false;

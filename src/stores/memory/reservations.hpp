@@ -2,8 +2,8 @@
 //
 // There are as many as there are loads of cold keys in progress. A placeholder counts only while the engine keeps no
 // entry under its key; whoever writes or removes a key there afterwards drops the placeholder here, so a load that was
-// overtaken finds its claim gone. With no load in progress all of it costs one relaxed load. A child of fork has none of
-// its parent's loads, so it keeps none of their placeholders.
+// overtaken finds its claim gone. With no load in progress all of it costs one relaxed load. A child of fork has none
+// of its parent's loads, so it keeps none of their placeholders.
 #pragma once
 #include <flux/cache/store.hpp>
 

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 #include "anchors.hpp"
@@ -64,6 +66,17 @@ class Victim {
 
 constexpr Duration kLease = 3s;
 
+/// Time goes by, on the machine and on a fake clock.
+template <class Advance>
+void pass(Duration length, Advance advance) {
+  const auto start = std::chrono::steady_clock::now();
+  for (auto now = start, last = start; now - start < length; last = now) {
+    std::this_thread::sleep_for(20ms);
+    now = std::chrono::steady_clock::now();
+    advance(std::chrono::duration_cast<Duration>(now - last));
+  }
+}
+
 /// What each process does under the lock; FLUX_TEST_LOCK_TURNS=625 makes it the long run, of 10,000 in all.
 int turns() {
   const char* const asked = std::getenv("FLUX_TEST_LOCK_TURNS");
@@ -91,6 +104,52 @@ TEST_P(RepositoryContract, ALoadWhoseProcessIsKilledIsTakenOverWhenItsLeaseEnds)
   const auto took = std::chrono::steady_clock::now() - begun;
   EXPECT_LT(took, kLease + 2s) << "what is left of the lease, and a pause of 50 ms at most";
   EXPECT_EQ(leased.get<int>("k"), 11);
+}
+
+TEST_P(RepositoryContract, ALoadThatOutlastsItsLeaseIsNotRunTwice) {
+  constexpr Duration kShort = 2s;
+  const Repository mine = with({.load_lease = kShort}), theirs = with({.load_lease = kShort});  // flights of their own
+  std::atomic<int> runs{0};
+  std::atomic<bool> begun{false};
+  const auto slow = [&] {
+    begun = true;
+    pass(kShort + 1'500ms, [&](Duration part) {
+      if (!GetParam().real_time) advance(part);
+    });
+    return ++runs;
+  };
+  const auto next = [&] { return ++runs + 10; };
+  std::thread loading([&] { EXPECT_EQ(mine.remember("k", 60s, slow), 1); });
+  while (!begun) std::this_thread::yield();
+  EXPECT_EQ(theirs.remember("k", 60s, next), 1) << "somebody else ran the loader beside one at work";
+  loading.join();
+  EXPECT_EQ(runs, 1);
+  EXPECT_EQ(theirs.get<int>("k"), 1) << "the answer came too late to be stored";
+}
+
+TEST_P(RepositoryContract, ARefreshThatOutlastsItsLeaseIsNotRunTwice) {
+  if (!cache().store()->traits().shared) GTEST_SKIP() << "no other process refreshes what this store keeps";
+  if (GetParam().real_time) GTEST_SKIP() << "this store cannot take a clock, and the fresh life here is long";
+  constexpr Duration kShort = 2s;
+  const Repository mine = with({.load_lease = kShort}), theirs = with({.load_lease = kShort});
+  const Options options{.ttl = Ttl(5s), .stale = 3600s};
+  mine.put("k", 1, options);
+  advance(5s);
+  std::atomic<bool> begun{false}, done{false};
+  const auto slow = [&] {
+    begun = true;
+    pass(kShort + 1'500ms, [&](Duration part) { advance(part); });
+    done = true;
+    return 2;
+  };
+  std::atomic<int> others{0};
+  EXPECT_EQ(mine.remember("k", options, slow), 1) << "the old value, while somebody loads behind";
+  while (!begun) std::this_thread::yield();
+  while (!done) {
+    theirs.remember("k", options, [&] { return ++others; });
+    std::this_thread::sleep_for(50ms);
+  }
+  EXPECT_EQ(others, 0) << "somebody else refreshed beside one at work";
 }
 
 TEST_P(RepositoryContract, ARefreshWhoseProcessIsKilledIsTakenOverWhenItsLeaseEnds) {
