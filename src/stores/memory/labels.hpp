@@ -2,10 +2,12 @@
 //
 //   number of tags (2) | for each: slot (4), epoch (8), length of the name (2), name | notes
 #pragma once
+#include <flux/cache/engine/entry.hpp>
 #include <flux/cache/entry.hpp>
 
 #include <array>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -65,6 +67,28 @@ class Labels {
     }
     notes = block.substr(static_cast<std::size_t>(at - block.data()));
     return true;
+  }
+
+  /// Is a block that is not empty untouched by every flush, and are the wanted tags among its own, in this order? A yes
+  /// is one; a no is worth a longer look: a flush of an intersection spares some, and the order may be another.
+  static bool clearly_carry(std::string_view block, const TagTable& tags,
+                            std::span<const std::string> wanted) noexcept {
+    const char* at = block.data();
+    const auto number = [&](auto& value) { std::memcpy(&value, at, sizeof value), at += sizeof value; };
+    std::uint16_t count = 0;
+    for (number(count); count != 0; --count) {
+      TagMark mark;
+      std::uint16_t size = 0;
+      number(mark.slot);
+      number(mark.epoch);
+      number(size);
+      if (!tags.is_current(mark)) return false;
+      // Names are short: comparing words costs less than a call.
+      if (!wanted.empty() && wanted.front().size() == size && engine::same_bytes(wanted.front().data(), at, size))
+        wanted = wanted.subspan(1);
+      at += size;
+    }
+    return wanted.empty();
   }
 
   const TagMark* marks() const noexcept { return count_ > kMost ? many_.data() : few_.data(); }

@@ -32,11 +32,6 @@ engine::Options options_of(const MemoryConfig& config, const MemoryConfig& lasti
   return options;
 }
 
-/// Tags are short: comparing words costs less than a call.
-bool same_text(std::string_view a, std::string_view b) noexcept {
-  return a.size() == b.size() && engine::same_bytes(a.data(), b.data(), a.size());
-}
-
 Error refused(const Key& key, const char* operation) {
   return {Errc::too_large,
           "the entry is larger than the bounds of the store allow",
@@ -195,7 +190,8 @@ Result<Got> MemoryStore::get_value(const Key& key, const ValueRead& how) {
   engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
     if (!view.is_fresh()) return;
     if (view.has_labels() || !how.tags.empty()) {
-      got = judge(view.labels(), how.tags);
+      const std::string_view labels = view.labels();
+      got = !labels.empty() && Labels::clearly_carry(labels, tags_, how.tags) ? Got::value : judge(labels, how.tags);
       if (got != Got::value) return;
     }
     got = how.take(value_of(view)) ? Got::value : Got::another_type;
@@ -203,27 +199,15 @@ Result<Got> MemoryStore::get_value(const Key& key, const ValueRead& how) {
   return got;
 }
 
-/// Does a fresh entry live, and carry the tags? One walk over the labels, for the usual few tags that nothing has
-/// flushed.
+/// Does a fresh entry live, and carry the tags, where that is not clear at a glance?
 Got MemoryStore::judge(std::string_view block, std::span<const std::string> tags) const {
-  if (block.empty()) return tags.empty() ? Got::value : Got::other_tags;
-  std::uint64_t carried = 0;
-  std::string_view notes;
-  const bool current = Labels::walk(block, notes, [&](const TagMark& mark) {
-    for (std::size_t i = 0; i < tags.size(); ++i)
-      if (same_text(tags[i], mark.name)) carried |= std::uint64_t{1} << (i & 63);
-    return tags_.is_current(mark);
-  });
-  if (!current || tags.size() > 63) [[unlikely]] {
-    const Labels labels(block);
-    if (!tags_.spares(labels.marks(), labels.count())) return Got::nothing;
-    const auto has = [&](std::string_view wanted) {
-      return std::any_of(labels.marks(), labels.marks() + labels.count(),
-                         [&](const TagMark& mark) { return mark.name == wanted; });
-    };
-    return std::all_of(tags.begin(), tags.end(), has) ? Got::value : Got::other_tags;
-  }
-  return carried == (std::uint64_t{1} << tags.size()) - 1 ? Got::value : Got::other_tags;
+  const Labels labels(block);
+  if (!tags_.spares(labels.marks(), labels.count())) return Got::nothing;
+  const auto has = [&](std::string_view wanted) {
+    return std::any_of(labels.marks(), labels.marks() + labels.count(),
+                       [&](const TagMark& mark) { return mark.name == wanted; });
+  };
+  return std::all_of(tags.begin(), tags.end(), has) ? Got::value : Got::other_tags;
 }
 
 /// `get` where some entries are still frames, which the first reader turns into objects.

@@ -235,7 +235,7 @@ class View {
   std::uint8_t user_kind() const noexcept { return static_cast<std::uint8_t>(stamp_ >> 8); }
   std::uint8_t flags() const noexcept { return static_cast<std::uint8_t>(stamp_); }
   /// The caller's opaque block, aligned to 8.
-  std::string_view labels() const noexcept { return entry_->labels(); }
+  [[gnu::always_inline]] std::string_view labels() const noexcept { return entry_->labels(); }
   bool has_labels() const noexcept { return (entry_->shape & Entry::kLabels) != 0; }
   const Now& now() const noexcept { return now_; }
   const Entry& entry() const noexcept { return *entry_; }
