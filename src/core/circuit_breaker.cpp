@@ -17,60 +17,72 @@ CircuitBreaker::CircuitBreaker(const BreakerOptions& options)
 }
 
 CircuitBreaker::State CircuitBreaker::state() const noexcept {
-  const std::int64_t until = open_until_.load(std::memory_order_acquire);
-  if (until == kClosed) return State::closed;
-  return now() < until ? State::open : State::half_open;
+  const std::int64_t state = state_.load(std::memory_order_acquire);
+  if (is_closed(state)) return State::closed;
+  return now() < state ? State::open : State::half_open;
 }
 
-bool CircuitBreaker::enter() noexcept {
-  const std::int64_t until = open_until_.load(std::memory_order_acquire);
-  if (until == kClosed) [[likely]]
-    return true;
-  if (now() < until) return false;
-  if (probing_.exchange(true, std::memory_order_acq_rel)) return false;
+CircuitBreaker::Pass CircuitBreaker::enter() noexcept {
+  const std::int64_t state = state_.load(std::memory_order_acquire);
+  if (is_closed(state)) [[likely]]
+    return Pass(state);
+  if (now() < state) return Pass();
+  std::int64_t probed = probing_.load(std::memory_order_acquire);
+  if (probed == state || !probing_.compare_exchange_strong(probed, state, std::memory_order_acq_rel)) return Pass();
   // Between the look and the exchange another probe may have ended, and closed or reopened it.
-  const std::int64_t again = open_until_.load(std::memory_order_acquire);
-  if (again == kClosed || now() >= again) return true;
-  probing_.store(false, std::memory_order_release);
-  return false;
+  const std::int64_t again = state_.load(std::memory_order_acquire);
+  if (again == state) return Pass(state);
+  probed = state;
+  probing_.compare_exchange_strong(probed, 0, std::memory_order_release, std::memory_order_relaxed);
+  return is_closed(again) ? Pass(again) : Pass();
 }
 
-void CircuitBreaker::succeed() noexcept {
-  if (open_until_.load(std::memory_order_acquire) == kClosed) [[likely]] {
-    if (failures_.load(std::memory_order_relaxed) != 0) failures_.store(0, std::memory_order_relaxed);
-    if (probing_.load(std::memory_order_relaxed)) probing_.store(false, std::memory_order_release);
+void CircuitBreaker::succeed(Pass pass) noexcept {
+  if (is_closed(pass.state_)) [[likely]] {
+    if (failures_.load(std::memory_order_relaxed) != 0 && state_.load(std::memory_order_acquire) == pass.state_)
+      failures_.store(0, std::memory_order_relaxed);
     return;
   }
-  if (!probing_.load(std::memory_order_acquire)) return;  // begun before it opened: no probe
-  if (successes_.fetch_add(1, std::memory_order_acq_rel) + 1 >= options_.close_after) reset();
-  probing_.store(false, std::memory_order_release);
+  if (state_.load(std::memory_order_acquire) == pass.state_ &&
+      successes_.fetch_add(1, std::memory_order_acq_rel) + 1 >= options_.close_after) {
+    failures_.store(0, std::memory_order_relaxed);
+    successes_.store(0, std::memory_order_relaxed);
+    std::int64_t opening = pass.state_;
+    state_.compare_exchange_strong(opening, next_closed(), std::memory_order_acq_rel);
+  }
+  std::int64_t mine = pass.state_;
+  probing_.compare_exchange_strong(mine, 0, std::memory_order_release, std::memory_order_relaxed);
 }
 
-void CircuitBreaker::fail() noexcept {
-  if (open_until_.load(std::memory_order_acquire) == kClosed) {
-    if (probing_.load(std::memory_order_relaxed)) probing_.store(false, std::memory_order_release);
-    // Exactly one of many failing threads crosses the threshold, so there is one transition.
-    if (failures_.fetch_add(1, std::memory_order_acq_rel) + 1 == options_.failure_threshold) open(options_.timeout);
+void CircuitBreaker::fail(Pass pass) noexcept {
+  if (is_closed(pass.state_)) {
+    if (state_.load(std::memory_order_acquire) == pass.state_ &&
+        failures_.fetch_add(1, std::memory_order_acq_rel) + 1 >= options_.failure_threshold)
+      open(pass.state_, options_.timeout);
     return;
   }
-  if (!probing_.load(std::memory_order_acquire)) return;
-  const auto longer = static_cast<double>(timeout_.load(std::memory_order_relaxed)) * options_.back_off;
-  const auto most = static_cast<double>(options_.max_timeout.count());
-  open(Duration(static_cast<Duration::rep>(std::min(longer, most))));
-  probing_.store(false, std::memory_order_release);
+  if (state_.load(std::memory_order_acquire) == pass.state_) {
+    successes_.store(0, std::memory_order_relaxed);
+    const auto longer = static_cast<double>(timeout_.load(std::memory_order_relaxed)) * options_.back_off;
+    const auto most = static_cast<double>(options_.max_timeout.count());
+    open(pass.state_, Duration(static_cast<Duration::rep>(std::min(longer, most))));
+  }
+  std::int64_t mine = pass.state_;
+  probing_.compare_exchange_strong(mine, 0, std::memory_order_release, std::memory_order_relaxed);
 }
 
-void CircuitBreaker::open(Duration timeout) noexcept {
+// Of many threads that find the same state and want it open, one changes it: there is one transition.
+void CircuitBreaker::open(std::int64_t from, Duration timeout) noexcept {
+  const std::int64_t until = std::max<std::int64_t>(now() + timeout.count(), 1);
+  if (!state_.compare_exchange_strong(from, until, std::memory_order_acq_rel)) return;
   timeout_.store(timeout.count(), std::memory_order_relaxed);
-  successes_.store(0, std::memory_order_relaxed);
   openings_.fetch_add(1, std::memory_order_relaxed);
-  open_until_.store(std::max<std::int64_t>(now() + timeout.count(), 1), std::memory_order_release);
 }
 
 void CircuitBreaker::reset() noexcept {
   failures_.store(0, std::memory_order_relaxed);
   successes_.store(0, std::memory_order_relaxed);
-  open_until_.store(kClosed, std::memory_order_release);
+  state_.store(next_closed(), std::memory_order_release);
 }
 
 void CircuitBreaker::raise_open() {

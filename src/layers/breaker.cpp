@@ -52,17 +52,18 @@ class BreakerStore final : public Decorator {
  private:
   template <class Call>
   auto guarded(const char* operation, Call call) -> decltype(call()) {
-    if (!breaker_.enter())
+    const CircuitBreaker::Pass pass = breaker_.enter();
+    if (!pass)
       return Error{refusal_.load(std::memory_order_relaxed), "the circuit breaker is open",
                    std::string(inner().traits().kind), operation};
     auto answer = call();
     if (answer.ok() || !is_transient(answer.error().code)) {
-      breaker_.succeed();
+      breaker_.succeed(pass);
     } else {
       // A timeout would say that a write may have happened: nothing is sent while the breaker is open.
       const bool is_away = answer.error().code == Errc::unavailable;
       refusal_.store(is_away ? Errc::unavailable : Errc::rejected, std::memory_order_relaxed);
-      breaker_.fail();
+      breaker_.fail(pass);
     }
     return answer;
   }

@@ -8,7 +8,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <mutex>
+#include <optional>
 #include <stdexcept>
+#include <vector>
 
 namespace {
 
@@ -19,15 +23,32 @@ using State = CircuitBreaker::State;
 
 class Breaker : public ::testing::Test {
  protected:
-  void fail() {
-    ASSERT_TRUE(breaker_.enter());
-    breaker_.fail();
+  CircuitBreaker::Pass pass() {
+    const auto pass = breaker_.enter();
+    EXPECT_TRUE(pass);
+    return pass;
   }
+  void fail() { breaker_.fail(pass()); }
+  void succeed() { breaker_.succeed(pass()); }
   void open() {
     while (breaker_.state() == State::closed) fail();
   }
   long passed_of_64() {
     return run_on_threads(64, [&] { return breaker_.enter() ? 1L : 0L; });
+  }
+
+  /// The pass of one of 64 threads that ask at once; the last, where more than one gets it.
+  CircuitBreaker::Pass one_of_64(std::atomic<int>& passed) {
+    std::mutex mutex;
+    std::optional<CircuitBreaker::Pass> got;
+    run_on_threads(64, [&] {
+      const auto pass = breaker_.enter();
+      if (!pass) return;
+      ++passed;
+      const std::scoped_lock lock(mutex);
+      got = pass;
+    });
+    return got.value();
   }
 
   FakeClock clock_;
@@ -38,7 +59,7 @@ class Breaker : public ::testing::Test {
 TEST_F(Breaker, SixtyFourFailingThreadsOpenItOnce) {
   run_on_threads(64, [&] {
     for (int i = 0; i < 100; ++i)
-      if (breaker_.enter()) breaker_.fail();
+      if (const auto pass = breaker_.enter()) breaker_.fail(pass);
     return 0L;
   });
   EXPECT_EQ(breaker_.state(), State::open);
@@ -48,8 +69,7 @@ TEST_F(Breaker, SixtyFourFailingThreadsOpenItOnce) {
 
 TEST_F(Breaker, OpensAtTheThresholdAndASuccessBetweenStartsTheCountAgain) {
   for (int i = 0; i < 4; ++i) fail();
-  ASSERT_TRUE(breaker_.enter());
-  breaker_.succeed();
+  succeed();
   for (int i = 0; i < 4; ++i) fail();
   EXPECT_EQ(breaker_.state(), State::closed);
   fail();
@@ -62,11 +82,63 @@ TEST_F(Breaker, AfterThePauseOneProbePassesAtATime) {
   EXPECT_EQ(passed_of_64(), 0);
   clock_.travel(1us);
   EXPECT_EQ(breaker_.state(), State::half_open);
-  EXPECT_EQ(passed_of_64(), 1);
+  std::atomic<int> passed{0};
+  const auto probe = one_of_64(passed);
+  EXPECT_EQ(passed, 1);
   EXPECT_EQ(passed_of_64(), 0) << "while that one is under way";
-  breaker_.succeed();
+  breaker_.succeed(probe);
   EXPECT_EQ(breaker_.state(), State::closed);
   EXPECT_EQ(passed_of_64(), 64);
+}
+
+TEST_F(Breaker, ACallFromBeforeTheOpeningThatEndsDuringAProbeDecidesNothing) {
+  const auto early = pass(), late = pass();
+  open();
+  clock_.travel(10s);
+  const auto probe = pass();
+  breaker_.succeed(early);
+  EXPECT_EQ(breaker_.state(), State::half_open) << "it was sent before the server went down";
+  EXPECT_EQ(passed_of_64(), 0) << "the probe is still the only one";
+  breaker_.fail(late);
+  EXPECT_EQ(breaker_.state(), State::half_open);
+  EXPECT_EQ(breaker_.openings(), 1u);
+  breaker_.succeed(probe);
+  EXPECT_EQ(breaker_.state(), State::closed);
+}
+
+TEST_F(Breaker, ACallFromBeforeAnOutageThatEndsAfterItCountsForNothing) {
+  std::vector<CircuitBreaker::Pass> early;
+  for (int i = 0; i < 20; ++i) early.push_back(pass());
+  open();
+  clock_.travel(10s);
+  succeed();
+  for (int i = 0; i < 10; ++i) breaker_.fail(early[static_cast<std::size_t>(i)]);
+  EXPECT_EQ(breaker_.state(), State::closed);
+  for (int i = 0; i < 4; ++i) fail();
+  for (int i = 10; i < 20; ++i) breaker_.succeed(early[static_cast<std::size_t>(i)]);
+  fail();
+  EXPECT_EQ(breaker_.state(), State::open) << "nor does it interrupt a row of failures";
+}
+
+TEST_F(Breaker, AfterAResetNothingOfBeforeCounts) {
+  for (int i = 0; i < 4; ++i) fail();
+  const auto early = pass();
+  breaker_.reset();
+  breaker_.fail(early);
+  for (int i = 0; i < 4; ++i) fail();
+  EXPECT_EQ(breaker_.state(), State::closed);
+  fail();
+  clock_.travel(10s);
+  const auto probe = pass();
+  breaker_.reset();
+  open();
+  clock_.travel(10s);
+  const auto other = pass();
+  breaker_.fail(probe);
+  EXPECT_EQ(breaker_.state(), State::half_open);
+  EXPECT_EQ(passed_of_64(), 0) << "the other's place is its own";
+  breaker_.succeed(other);
+  EXPECT_EQ(breaker_.state(), State::closed);
 }
 
 TEST_F(Breaker, EachFailedProbeKeepsItOpenForLongerUpToTheMost) {
@@ -80,8 +152,7 @@ TEST_F(Breaker, EachFailedProbeKeepsItOpenForLongerUpToTheMost) {
   }
   EXPECT_EQ(breaker_.openings(), 5u);
   clock_.travel(30s);
-  ASSERT_TRUE(breaker_.enter());
-  breaker_.succeed();
+  succeed();
   open();
   clock_.travel(10s);
   EXPECT_EQ(breaker_.state(), State::half_open) << "once it was closed, the first pause holds again";
@@ -89,13 +160,11 @@ TEST_F(Breaker, EachFailedProbeKeepsItOpenForLongerUpToTheMost) {
 
 TEST_F(Breaker, MayWantSeveralProbesToSucceed) {
   CircuitBreaker careful({.failure_threshold = 1, .timeout = 1s, .close_after = 2, .clock = &clock_});
-  ASSERT_TRUE(careful.enter());
-  careful.fail();
+  careful.fail(careful.enter());
   clock_.travel(1s);
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(careful.state(), State::half_open);
-    ASSERT_TRUE(careful.enter());
-    careful.succeed();
+    careful.succeed(careful.enter());
   }
   EXPECT_EQ(careful.state(), State::closed);
 }

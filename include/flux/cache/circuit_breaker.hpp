@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -21,10 +22,23 @@ struct FLUX_CACHE_TYPE CircuitOpen : Exception {
 };
 
 /// Guards anything that may fail. Thread-safe; of many threads one at a time is the probe. While closed a call costs
-/// two relaxed atomic loads.
+/// two atomic loads.
 class FLUX_CACHE_API CircuitBreaker {
  public:
   enum class State : std::uint8_t { closed, open, half_open };
+
+  /// That a call may try, and what the breaker was when it let the call in: one that ends late says nothing about what
+  /// has come since.
+  class Pass {
+   public:
+    explicit operator bool() const noexcept { return state_ != kNone; }
+
+   private:
+    friend CircuitBreaker;
+    static constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::min();
+    explicit Pass(std::int64_t state = kNone) noexcept : state_(state) {}
+    std::int64_t state_;
+  };
 
   explicit CircuitBreaker(const BreakerOptions& options = {});
 
@@ -33,12 +47,14 @@ class FLUX_CACHE_API CircuitBreaker {
   /// or another thread's probe is under way.
   template <class F>
   auto call(F&& work) {
-    if (!enter()) raise_open();
+    const Pass pass = enter();
+    if (!pass) raise_open();
     struct Counted {
       CircuitBreaker& breaker;
+      Pass pass;
       bool succeeded = false;
-      ~Counted() { succeeded ? breaker.succeed() : breaker.fail(); }
-    } counted{*this};
+      ~Counted() { succeeded ? breaker.succeed(pass) : breaker.fail(pass); }
+    } counted{*this, pass};
     if constexpr (std::is_void_v<std::invoke_result_t<F>>) {
       std::forward<F>(work)();
       counted.succeeded = true;
@@ -49,28 +65,31 @@ class FLUX_CACHE_API CircuitBreaker {
     }
   }
 
-  /// For those who cannot use `call`: false: do not try. Each true is followed by one `succeed` or `fail`.
-  bool enter() noexcept;
-  void succeed() noexcept;
-  void fail() noexcept;
+  /// For those who cannot use `call`: false: do not try. Each true is handed to one `succeed` or `fail`.
+  [[nodiscard]] Pass enter() noexcept;
+  void succeed(Pass pass) noexcept;
+  void fail(Pass pass) noexcept;
   /// Times it went from closed or half-open to open.
   std::uint64_t openings() const noexcept { return openings_.load(std::memory_order_relaxed); }
-  /// Closed, as if nothing had happened.
+  /// Closed, as if nothing had happened; what is under way counts for nothing.
   void reset() noexcept;
 
  private:
   [[noreturn]] static void raise_open();
-  void open(Duration timeout) noexcept;
+  static bool is_closed(std::int64_t state) noexcept { return state <= 0; }
+  void open(std::int64_t from, Duration timeout) noexcept;
+  std::int64_t next_closed() noexcept { return -eras_.fetch_add(1, std::memory_order_acq_rel) - 1; }
   std::int64_t now() const noexcept { return clock_.now().time_since_epoch().count(); }
-
-  static constexpr std::int64_t kClosed = 0;
 
   BreakerOptions options_;
   const Clock& clock_;
-  std::atomic<std::int64_t> open_until_{kClosed};  ///< kClosed, or the moment from which a probe may pass
-  std::atomic<int> failures_{0};                   ///< in a row, while closed
-  std::atomic<int> successes_{0};                  ///< of probes, in a row
-  std::atomic<bool> probing_{false};
+  /// Open: the moment from which a probe may pass, another one for each opening. Closed: zero or below, another one
+  /// each time. So a call that knows what it was let in by knows whether that still holds.
+  std::atomic<std::int64_t> state_{0};
+  std::atomic<std::int64_t> probing_{0};  ///< the opening whose probe is under way; 0: none
+  std::atomic<std::int64_t> eras_{0};     ///< times it was closed
+  std::atomic<int> failures_{0};          ///< in a row, while closed
+  std::atomic<int> successes_{0};         ///< of probes, in a row
   std::atomic<std::int64_t> timeout_{0};  ///< of the present opening
   std::atomic<std::uint64_t> openings_{0};
 };
