@@ -104,17 +104,18 @@ std::unique_ptr<Error> Core::failed(std::unique_ptr<Error> error, const char* op
     case Errc::denied:
     case Errc::shut_down:
       counters_.add(Count::store_error);
-      if (!outage_.exchange(true, std::memory_order_relaxed))
-        emit(EventKind::outage, key, nullptr, MissCause::none, error.get());
+      if (outage_.load(std::memory_order_relaxed) != Outage::told) {
+        Outage before = Outage::none;
+        if (!may_tell_outage())
+          outage_.compare_exchange_strong(before, Outage::untold, std::memory_order_relaxed);
+        else if (outage_.exchange(Outage::told, std::memory_order_relaxed) != Outage::told)
+          emit(EventKind::outage, key, nullptr, MissCause::none, error.get());
+      }
       emit(EventKind::store_error, key, nullptr, MissCause::none, error.get());
       break;
     default: break;
   }
   return error;
-}
-
-void Core::recovered() {
-  if (outage_.exchange(false, std::memory_order_relaxed)) emit(EventKind::recovered, {});
 }
 
 void Core::escalate(const Error& error) const {
@@ -169,8 +170,7 @@ Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags*
     emit(EventKind::miss, key, tags, cause, why.get());
     return Result<bool>(std::move(why));
   }
-  if (outage_.load(std::memory_order_relaxed)) [[unlikely]]
-    recovered();
+  answered();
   if (*there && fits && tagged) [[likely]] {
     counters_.add(Count::hit);
     emit(EventKind::hit, key, tags);
@@ -191,7 +191,7 @@ Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, 
   if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
     return Result<bool>(check(text, "get"));
   auto got = store_->get_value(Key(text), {as, wanted(tags), take});
-  if (got.ok() && *got == Got::value && !outage_.load(std::memory_order_relaxed)) [[likely]] {
+  if (got.ok() && *got == Got::value && outage_.load(std::memory_order_relaxed) == Outage::none) [[likely]] {
     count_hit(text, tags);
     return true;
   }
@@ -202,7 +202,7 @@ bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, const 
   if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
     return escalate(*check(text, "get")), false;
   auto got = store_->get_value(Key(text), {as, wanted(tags), take});
-  if (got.ok() && *got == Got::value && !outage_.load(std::memory_order_relaxed)) [[likely]] {
+  if (got.ok() && *got == Got::value && outage_.load(std::memory_order_relaxed) == Outage::none) [[likely]] {
     count_hit(text, tags);
     return true;
   }
@@ -241,6 +241,7 @@ Result<bool> Core::has(const Tags* tags, std::string_view text) {
   auto there = tags == nullptr ? store_->has(key)
                                : store_->get(key, {}, [&](const Entry& entry) { tagged = carries(entry, *tags); });
   if (!there.ok()) return Result<bool>(failed(there.take_error(), "has", text));
+  answered();
   return *there && tagged;
 }
 
@@ -274,6 +275,7 @@ Result<void> Core::get_many(const Tags* tags, std::span<const std::string_view> 
       rows[i] = take(i, entry.value) ? Row::hit : Row::wrong_type;
   });
   std::unique_ptr<Error> why = done.ok() ? nullptr : failed(done.take_error(), "many", {});
+  if (!why) answered();
   const auto count = [&](Row row) { return static_cast<std::uint64_t>(std::count(rows.begin(), rows.end(), row)); };
   const std::uint64_t hits = count(Row::hit), wrong = count(Row::wrong_type);
   if (hits > 0) counters_.add(Count::hit, hits);
@@ -323,6 +325,7 @@ Result<bool> Core::put(const Tags* tags, std::string_view text, const ValueView&
     emit(EventKind::put_failed, text, tags, MissCause::none, why.get());
     return Result<bool>(std::move(why));
   }
+  answered();
   if (*written) {
     counters_.add(Count::put);
     emit(EventKind::put, text, tags);
@@ -358,6 +361,7 @@ Result<std::vector<std::string>> Core::put_many(const Tags* tags, std::span<cons
     return Answer(std::move(why));
   }
   auto why = written->error ? failed(std::move(written->error), "put_many", {}) : nullptr;
+  if (!why) answered();
   std::vector<std::string> failures;
   auto next = written->failed.begin();
   for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -379,6 +383,7 @@ Result<bool> Core::touch(const Tags* tags, std::string_view text, const Lifetime
   const Key key(text);
   auto touched = expiry ? store_->touch(key, *expiry) : store_->forget(key, {});
   if (!touched.ok()) return Result<bool>(failed(touched.take_error(), "touch", text));
+  answered();
   return touched;
 }
 
@@ -395,6 +400,7 @@ Result<std::int64_t> Core::increment(const Tags* tags, std::string_view text, st
   }
   auto number = store_->increment(key, by, {.expiry = *expiry, .tags = labels});
   if (!number.ok()) return Result<std::int64_t>(failed(number.take_error(), "increment", text));
+  answered();
   counters_.add(Count::put);
   emit(EventKind::put, text, tags);
   return number;
@@ -426,6 +432,7 @@ Result<bool> Core::forget(const Tags* tags, std::string_view text) {
   }
   auto removed = store_->forget(key, {});
   if (!removed.ok()) return Result<bool>(failed(removed.take_error(), "forget", text));
+  answered();
   if (*removed) {
     counters_.add(Count::forget);
     emit(EventKind::forget, text, tags);
@@ -449,6 +456,7 @@ Result<std::size_t> Core::forget_many(const Tags* tags, std::span<const std::str
   }
   auto gone = store_->forget_many(hashed);
   if (!gone.ok()) return Answer(failed(gone.take_error(), "forget_many", {}));
+  answered();
   counters_.add(Count::forget, *gone);
   for (const Key& key : hashed) emit(EventKind::forget, key.text(), tags);
   return gone;

@@ -295,7 +295,7 @@ LoadStatus Core::load(const LoadRequest& request) {
     });
   }();
   const bool hit = there.ok() && *there && fits && tagged;
-  if (hit && !outage_.load(std::memory_order_relaxed)) [[likely]] {
+  if (hit && outage_.load(std::memory_order_relaxed) == Outage::none) [[likely]] {
     count_hit(request.key, request.tags);
   } else {
     const auto answer = found(std::move(there), fits, tagged, request.tags, request.key, "remember", &request.as);

@@ -27,8 +27,9 @@ enum class EventKind : std::uint8_t {
   load,         ///< a loader has run
   load_failed,  ///< a loader threw
   store_error,  ///< the store could not answer
-  outage,       ///< the first of those after the store answered last: once for each outage
-  recovered,    ///< the first answer after an outage
+  outage,       ///< the first of those after the store answered last: once for each outage, and, of a store that comes
+                ///< and goes, sixteen at once and then one a second
+  recovered,    ///< the first answer after an outage that was told
 };
 
 /// Why a read found nothing.

@@ -4,6 +4,7 @@
 #include <flux/cache/testing/repository_contract.hpp>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -107,6 +108,51 @@ TEST_P(RepositoryContract, AnOutageAndItsEndAreEvents) {
   run_on_threads(4, [&] { return failing.cache.get<int>("k").has_value() ? 1L : 0L; });
   EXPECT_EQ(outages, 2) << "once for each outage";
   EXPECT_EQ(recoveries, 2) << "once for each outage";
+}
+
+TEST_P(RepositoryContract, AnyAnswerEndsAnOutageForThoseWhoListen) {
+  Failing failing(cache().store(), clock());
+  int recoveries = 0;
+  const auto listening =
+      failing.cache.listen([&](const Event& event) { recoveries += event.kind == EventKind::recovered; });
+  const std::vector<std::function<void()>> verbs{
+      [&] { (void)failing.cache.put("k", 1); },        [&] { (void)failing.cache.put_many({{"k", 1}, {"l", 2}}); },
+      [&] { (void)failing.cache.many<int>({"k"}); },   [&] { (void)failing.cache.increment("n"); },
+      [&] { (void)failing.cache.touch("k", 60s); },    [&] { (void)failing.cache.has("k"); },
+      [&] { (void)failing.cache.forget_many({"k"}); }, [&] { (void)failing.cache.forget("k"); }};
+  for (std::size_t i = 0; i < verbs.size(); ++i) {
+    failing.down();
+    (void)failing.cache.get<int>("k");
+    failing.up();
+    verbs[i]();
+    EXPECT_EQ(recoveries, static_cast<int>(i) + 1) << "of verb " << i;
+  }
+}
+
+TEST_P(RepositoryContract, AStoreThatComesAndGoesIsToldOfNowAndThenAndALastingOutageInAnyCase) {
+  if (GetParam().real_time) GTEST_SKIP() << "needs a clock that can be set";
+  Failing failing(cache().store(), clock());
+  int outages = 0, recoveries = 0;
+  const auto listening = failing.cache.listen([&](const Event& event) {
+    outages += event.kind == EventKind::outage;
+    recoveries += event.kind == EventKind::recovered;
+  });
+  for (int i = 0; i < 600; ++i) {  // away for 50 ms, back for 50 ms
+    failing.down();
+    (void)failing.cache.get<int>("k");
+    advance(50ms);
+    failing.up();
+    (void)failing.cache.get<int>("k");
+    advance(50ms);
+  }
+  EXPECT_GE(outages, 60) << "in a minute";
+  EXPECT_LE(outages, 16 + 60);
+  EXPECT_EQ(recoveries, outages) << "of those alone that were told";
+  failing.down();
+  const int before = outages;
+  for (int i = 0; i < 3; ++i, advance(1s)) (void)failing.cache.get<int>("k");
+  EXPECT_EQ(outages, before + 1) << "the one that lasts";
+  EXPECT_EQ(recoveries, before);
 }
 
 TEST_P(RepositoryContract, WhereTheStoreGoesAwayDuringALoadTheAnswerIsHandedOn) {

@@ -10,6 +10,7 @@
 #include <flux/cache/store.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -140,7 +141,13 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   std::unique_ptr<Error> check(const Tags& tags) const;
   /// Names the error's place, counts it and tells the listeners.
   std::unique_ptr<Error> failed(std::unique_ptr<Error> error, const char* operation, std::string_view key);
+  /// The store has answered.
+  void answered() {
+    if (outage_.load(std::memory_order_relaxed) != Outage::none) [[unlikely]]
+      recovered();
+  }
   void recovered();
+  bool may_tell_outage() noexcept;
   Result<bool> found(Result<bool> there, bool fits, bool tagged, const Tags* tags, std::string_view key,
                      const char* operation, const Type* as);
   /// What every hit does, without an event to build where nobody listens.
@@ -153,7 +160,9 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   const Clock* clock_;
   Counters counters_;
   std::atomic<int> listening_{0};
-  std::atomic<bool> outage_{false};
+  enum class Outage : std::uint8_t { none, untold, told };
+  std::atomic<Outage> outage_{Outage::none};
+  std::atomic<std::int64_t> outages_told_up_to_{0};  ///< see may_tell_outage
   std::shared_ptr<Listeners> listeners_;
   std::unique_ptr<Flights> flights_;
 };
