@@ -1,4 +1,5 @@
 // Invalidation against loads that are running, crowds on cold keys, and reads that must not go back in time.
+#include <flux/cache/layers/serialized.hpp>
 #include <flux/cache/testing/crowd.hpp>
 #include <flux/cache/testing/repository_contract.hpp>
 
@@ -140,6 +141,38 @@ TEST_P(RepositoryContract, OfAThousandCallersOnOneColdKeyOneLoads) {
   });
   EXPECT_EQ(runs.load(), 1);
   EXPECT_EQ(sum, 7L * callers);
+}
+
+TEST_P(RepositoryContract, OfAThousandCallersOnOneColdKeyOneLoadsWhateverTheCodec) {
+  const int callers = kSanitized ? 100 : 1'000;
+  const std::vector<std::string> value(30, "the same words again and again");
+  std::string missing;
+  for (const char* const format : {"native", "msgpack", "json"}) {
+    for (const char* const compressor : {"none", "zstd", "gzip"}) {
+      const std::string codec = std::string(format) + " and " + compressor;
+      SCOPED_TRACE(codec);
+      const bool compresses = compressor != std::string_view("none");
+      FrameOptions frame{.format = formats().find(format), .compress_from = 64};
+      if (compresses) frame.compressor = compressors().find(compressor);
+      if (frame.format == nullptr || (compresses && frame.compressor == nullptr)) {
+        missing += (missing.empty() ? "" : ", ") + codec;
+        continue;
+      }
+      const RepositoryOptions options{.clock = &clock()};
+      const Repository coded(make_serialized(cache().store(), frame), options, "coded");
+      std::atomic<int> runs{0};
+      const long equal = run_on_threads(callers, [&] {
+        return coded.remember("cold under " + codec, 60s, [&] {
+          std::this_thread::sleep_for(20ms);
+          return ++runs, value;
+        }) == value;
+      });
+      EXPECT_EQ(runs.load(), 1);
+      EXPECT_EQ(equal, callers);
+      EXPECT_EQ(coded.get<std::vector<std::string>>("cold under " + codec), value) << "and it was stored";
+    }
+  }
+  if (!missing.empty()) std::printf("not in this build: %s\n", missing.c_str());
 }
 
 namespace {
