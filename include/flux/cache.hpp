@@ -48,6 +48,11 @@ class FLUX_CACHE_API Cache {
   static void configure(cache::Config config);
   /// Likewise with a manager of one's own.
   static void use(cache::StoreManager manager);
+  /// Closes every store: calls under way end on it, and from then on, until another configuration is put in force,
+  /// every call is answered with `Errc::shut_down`: reads miss, writes answer false, loads compute, counters and locks
+  /// throw StoreUnavailable. Waits for nobody. A program need not call it: what waits in the background is done at its
+  /// end.
+  static void shutdown();
   /// The manager in force.
   static cache::StoreManager manager();
   /// The default store.

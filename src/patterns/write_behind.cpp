@@ -3,12 +3,17 @@
 #include <flux/cache/patterns/write_behind.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
+#include <cstdlib>
 #include <deque>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
+#include <utility>
+#include <vector>
 
+#include "core/fork_mutex.hpp"
 #include "journal.hpp"
 
 namespace flux::cache {
@@ -28,6 +33,19 @@ struct BehindQueue::State {
   /// Waits until a batch is due; false: the end, and nothing is left or no time to write it.
   bool wait_for_batch(std::unique_lock<std::mutex>& lock);
   bool out_of_time() const { return closing && Steady::now() >= give_up; }
+  bool is_of_this_process() const { return process == ::getpid(); }
+
+  /// The queues that there are, for the end of the process: std::exit destroys none that is not global. Never
+  /// destroyed.
+  struct Living {
+    ForkMutex mutex;
+    std::vector<State*> all;
+  };
+  static Living& living();
+  static void write_all();
+  /// Asked for again once the writer has run: what it made for itself by then goes after the last time that it is
+  /// called.
+  static void write_all_at_exit() { (void)std::atexit(write_all); }
 
   const WriteBehindOptions options;
   const Writer writer;
@@ -36,6 +54,7 @@ struct BehindQueue::State {
   std::unique_ptr<Journal> journal;
   std::condition_variable syncing;
   bool ended = false;
+  std::atomic<bool> in_last_use{false};  // by write_all
   std::thread syncer;
   mutable std::mutex mutex;
   std::condition_variable changed;  // something to do, or the end
@@ -44,8 +63,10 @@ struct BehindQueue::State {
   std::size_t in_hand = 0;  // at the front of the queue, handed to the writer
   std::uint64_t pushed = 0;
   std::uint64_t sequence = 0;
-  std::uint64_t flush_up_to = 0;  // writes up to this number are wanted at once
-  Steady::time_point oldest{};    // when the front of the queue came
+  std::uint64_t flush_up_to = 0;        // writes up to this number are wanted at once
+  Steady::time_point oldest{};          // when the front of the queue came
+  bool missed_its_last_chance = false;  // the process ends, and its writer failed or hung for all of `drain`
+  bool is_done = false;                 // the thread does nothing any more
   bool closing = false;
   Steady::time_point give_up{};
   WriteBehindFigures figures;
@@ -103,6 +124,7 @@ bool BehindQueue::State::wait_for_batch(std::unique_lock<std::mutex>& lock) {
 
 void BehindQueue::State::work() {
   Duration pause = options.retry_pause;
+  bool has_run = false;
   std::vector<Item> batch;
   std::unique_lock lock(mutex);
   while (wait_for_batch(lock)) {
@@ -115,6 +137,7 @@ void BehindQueue::State::work() {
     } catch (...) {
       written = false;
     }
+    if (!std::exchange(has_run, true)) write_all_at_exit();
     lock.lock();
     if (!written) {
       ++figures.failed_batches;
@@ -136,7 +159,42 @@ void BehindQueue::State::work() {
   }
   if (!journal) figures.dropped += queue.size();  // what a journal holds is written by the next queue
   queue.clear();
+  is_done = true;
   moved.notify_all();
+}
+
+BehindQueue::State::Living& BehindQueue::State::living() {
+  static Living* const one = new Living;
+  return *one;
+}
+
+/// What is pending anywhere, each queue for at most its `drain`. A writer that does not return by then is left behind.
+void BehindQueue::State::write_all() {
+  std::vector<State*> mine;
+  {
+    const std::scoped_lock guard(living().mutex);
+    for (State* const each : living().all) {
+      if (!each->is_of_this_process() || each->thread.get_id() == std::this_thread::get_id()) continue;
+      each->in_last_use = true;
+      mine.push_back(each);
+    }
+  }
+  const auto begun = Steady::now();
+  for (const bool waits : {false, true}) {  // all of them at once
+    for (State* const each : mine) {
+      std::unique_lock lock(each->mutex);
+      if (each->missed_its_last_chance) continue;
+      const std::uint64_t wanted = each->flush_up_to = each->pushed;
+      each->changed.notify_one();
+      if (!waits) continue;
+      each->missed_its_last_chance = !each->moved.wait_until(
+          lock, begun + each->options.drain, [&] { return each->pushed - each->queue.size() >= wanted; });
+    }
+  }
+  for (State* const each : mine) {
+    each->in_last_use = false;
+    each->in_last_use.notify_all();
+  }
 }
 
 BehindQueue::BehindQueue(const WriteBehindOptions& options, Writer writer, const Type& type) {
@@ -149,19 +207,34 @@ BehindQueue::BehindQueue(const WriteBehindOptions& options, Writer writer, const
       state_->syncer = std::thread([state = state_.get()] { state->sync_behind(); });
   }
   state_->thread = std::thread([state = state_.get()] { state->work(); });
+  State::write_all_at_exit();
+  const std::scoped_lock guard(State::living().mutex);
+  State::living().all.push_back(state_.get());
 }
 
 BehindQueue::~BehindQueue() {
-  if (state_->process != ::getpid()) {  // in a child of fork there are no threads to end, and the queue is the parent's
+  {
+    const std::scoped_lock guard(State::living().mutex);
+    std::erase(State::living().all, state_.get());
+  }
+  if (!state_->is_of_this_process()) {  // in a child of fork there are no threads to end, and the queue is the parent's
     (void)state_.release();
     return;
   }
+  state_->in_last_use.wait(true);
   {
-    const std::scoped_lock guard(state_->mutex);
+    std::unique_lock lock(state_->mutex);
+    const bool is_late = state_->missed_its_last_chance;
     state_->closing = true;
-    state_->give_up = Steady::now() + state_->options.drain;
+    state_->give_up = Steady::now() + (is_late ? Duration(0) : state_->options.drain);
+    state_->changed.notify_all();
+    constexpr auto kMoment = std::chrono::milliseconds(100);
+    if (is_late && !state_->moved.wait_for(lock, kMoment, [&] { return state_->is_done; })) {
+      lock.unlock();
+      (void)state_.release();  // of a global, at the end of the process: a writer that hangs does not hold it up
+      return;
+    }
   }
-  state_->changed.notify_all();
   state_->thread.join();
   if (!state_->syncer.joinable()) return;
   {
@@ -176,7 +249,7 @@ bool BehindQueue::push(std::string_view key, Object value) {
   State& here = *state_;
   std::string encoded;
   if (here.journal) {
-    if (here.process != ::getpid()) return false;  // the journal is the parent's
+    if (!here.is_of_this_process()) return false;  // the journal is the parent's
     auto bytes = encode_value({}, here.type, value.get());
     if (!bytes.ok()) return false;
     encoded = *std::move(bytes);
