@@ -320,6 +320,10 @@ Result<bool> Core::put(const Tags* tags, std::string_view text, const ValueView&
   }
   auto written = store_->put(key, {.value = value, .expiry = *expiry, .tags = labels}, {when});
   if (!written.ok()) [[unlikely]] {
+    const Errc code = written.error().code;
+    // What cannot be kept leaves nothing: the old value would look like the new one.
+    if (when == When::always && (code == Errc::too_large || code == Errc::not_serializable))
+      (void)store_->forget(key, {});
     auto why = failed(written.take_error(), operation, text);
     counters_.add(Count::put_failure);
     emit(EventKind::put_failed, text, tags, MissCause::none, why.get());

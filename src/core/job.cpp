@@ -184,6 +184,7 @@ bool Job::not_written(std::unique_ptr<Error> error) {
   const auto why = core_->failed(std::move(error), "remember", key_);
   core_->count(Count::put_failure);
   core_->emit(EventKind::put_failed, key_, nullptr, MissCause::none, why.get());
+  release();  // or the next caller would wait for a value that never comes
   return false;
 }
 
@@ -243,9 +244,13 @@ Result<bool> Job::add(std::string_view other, const ValueView& value, const Expi
     });
     if (!there.ok() || version == 0) return there.ok() ? Result<bool>(false) : std::move(there);
   }
-  if (stands()) return store.put(key, {.value = value, .expiry = expiry, .tags = labels}, {When::unchanged, version});
+  Result<bool> written = false;
+  if (stands()) {
+    written = store.put(key, {.value = value, .expiry = expiry, .tags = labels}, {When::unchanged, version});
+    if (written.ok()) return written;
+  }
   (void)store.forget(key, {version});
-  return false;
+  return written;
 }
 
 void Job::release() {

@@ -1,4 +1,5 @@
 // Loads: once per cold key, nothing stored that should not be, and no loader on a hit.
+#include <flux/cache/layers/serialized.hpp>
 #include <flux/cache/testing/crowd.hpp>
 #include <flux/cache/testing/repository_contract.hpp>
 
@@ -209,6 +210,28 @@ TEST_P(RepositoryContract, WhatALoaderOfManyAddsSurvivesNoFlushOfTheStore) {
   (void)cache().remember_many<int>({"asked"}, 60s, meanwhile(false));
   EXPECT_EQ(cache().get<int>("added"), 2);
   EXPECT_EQ(cache().stats().put_failures, 0u);
+}
+
+TEST_P(RepositoryContract, WhatTheStoreCannotKeepIsHandedOnAndNobodyWaitsForIt) {
+  const RepositoryOptions options{.clock = &clock()};
+  const Repository small(make_serialized(cache().store(), {.max_bytes = 200}), options, "small");
+  const std::string large(300, 'x');
+  const auto nothing_kept = [&](const char* key) {
+    auto there = small.store()->get(Key(key), {.as = nullptr, .stale = true}, [](const Entry&) {});
+    return there.ok() && !*there;
+  };
+  int runs = 0;
+  for (int i = 1; i <= 2; ++i) {
+    EXPECT_EQ(small.remember("k", 60s, [&] { return ++runs, large; }), large);
+    EXPECT_EQ(runs, i);
+    ASSERT_TRUE(nothing_kept("k")) << "or the next caller waits for its end";
+  }
+  using Texts = std::map<std::string, std::string>;
+  const auto two = [&](const std::vector<std::string>&) { return Texts{{"asked", large}, {"added", large}}; };
+  EXPECT_EQ(small.remember_many<std::string>({"asked"}, 60s, two).at("asked"), large);
+  ASSERT_TRUE(nothing_kept("asked") && nothing_kept("added"));
+  EXPECT_EQ(small.remember("added", 60s, [] { return std::string("small"); }), "small");
+  EXPECT_EQ(small.get<std::string>("added"), "small");
 }
 
 TEST_P(RepositoryContract, WhereEveryKeyIsThereNoLoaderRuns) {

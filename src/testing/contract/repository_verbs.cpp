@@ -1,4 +1,5 @@
 // The verbs one by one: defaults, lifetimes, counters, bad keys, events and counts.
+#include <flux/cache/layers/serialized.hpp>
 #include <flux/cache/testing/crowd.hpp>
 #include <flux/cache/testing/recorder.hpp>
 #include <flux/cache/testing/repository_contract.hpp>
@@ -265,6 +266,19 @@ TEST_P(RepositoryContract, HitsAndMissesAddUpToTheReads) {
   EXPECT_EQ(stats.hits, static_cast<std::uint64_t>(kThreads * kReads / 2));
   EXPECT_EQ(stats.misses, static_cast<std::uint64_t>(kThreads * kReads / 2));
   EXPECT_DOUBLE_EQ(stats.hit_ratio, 50.0);
+}
+
+TEST_P(RepositoryContract, APutOfWhatIsTooLargeLeavesNoOldValueInItsPlace) {
+  const RepositoryOptions options{.clock = &clock()};
+  const Repository small(make_serialized(cache().store(), {.max_bytes = 200}), options, "small");
+  const std::string large(300, 'x');
+  EXPECT_TRUE(small.put("k", "old"));
+  EXPECT_FALSE(small.put("k", large));
+  EXPECT_EQ(small.get<std::string>("k"), std::nullopt);
+  EXPECT_TRUE(small.put("k", "old"));
+  EXPECT_FALSE(small.add("k", large));
+  EXPECT_EQ(small.get<std::string>("k"), "old") << "which an add does not touch";
+  EXPECT_EQ(small.stats().put_failures, 2u);
 }
 
 TEST_P(RepositoryContract, CountsTellWhatWasDoneAndAResetForgetsIt) {
