@@ -43,17 +43,22 @@ class RecoveryLog {
   void flush(std::int64_t wall) {
     operations_.clear();
     by_key_.clear();
-    tag_flushes_ = 0;
+    by_tags_.clear();
     flush_ = next_;
     operations_.emplace(next_++, Operation{.kind = Kind::flush, .wall = wall});
   }
+  /// An earlier flush of the same tags hits nothing that this one does not: it is forgotten.
   void flush_tags(std::vector<std::string> tags, bool any, std::int64_t wall) {
+    if (const auto at = by_tags_.find({any, tags}); at != by_tags_.end()) {
+      operations_.erase(at->second);
+      by_tags_.erase(at);
+    }
     if (full()) return flush(wall);
     Operation operation{.kind = Kind::flush_tags, .wall = wall};
     operation.tags = std::move(tags);
     operation.any = any;
+    by_tags_.emplace(std::pair(any, operation.tags), next_);
     operations_.emplace(next_++, std::move(operation));
-    ++tag_flushes_;
   }
   /// The store took a newer operation on the key.
   void drop(std::string_view key) {
@@ -64,7 +69,7 @@ class RecoveryLog {
   }
 
   bool flush_waits() const noexcept { return flush_.has_value(); }
-  bool tag_flush_waits() const noexcept { return tag_flushes_ != 0; }
+  bool tag_flush_waits() const noexcept { return !by_tags_.empty(); }
   /// Does something other than a flush of tags decide what the key holds, and what does it say?
   std::optional<const Operation*> about(std::string_view key) const {
     if (const auto at = by_key_.find(std::string(key)); at != by_key_.end()) return &operations_.at(at->second);
@@ -104,7 +109,7 @@ class RecoveryLog {
     const auto at = operations_.find(number);
     if (at == operations_.end()) return;
     if (at->second.kind == Kind::flush) flush_.reset();
-    if (at->second.kind == Kind::flush_tags) --tag_flushes_;
+    if (at->second.kind == Kind::flush_tags) by_tags_.erase({at->second.any, at->second.tags});
     if (!at->second.key.empty()) by_key_.erase(at->second.key);
     operations_.erase(at);
   }
@@ -125,7 +130,7 @@ class RecoveryLog {
   std::map<std::uint64_t, Operation> operations_;
   std::unordered_map<std::string, std::uint64_t> by_key_;
   std::optional<std::uint64_t> flush_;
-  std::size_t tag_flushes_ = 0;
+  std::map<std::pair<bool, std::vector<std::string>>, std::uint64_t> by_tags_;
   std::uint64_t next_ = 1;
 };
 

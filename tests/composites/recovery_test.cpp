@@ -25,6 +25,34 @@ TEST(Recovery, TheLastOperationForEachKeyWaitsAndIsDoneInOrder) {
   EXPECT_EQ(probe.got("k7"), R"(text "99007")");
 }
 
+TEST(Recovery, OfTheFlushesOfTheSameTagsTheLastOneWaits) {
+  FakeClock clock;
+  const auto inner = make_chaos(make_memory({.clock = &clock}));
+  const auto store = make_recovering(inner, {.delay = 1h, .clock = &clock});
+  const StoreProbe probe(store);
+  const std::string_view red[] = {"red"}, both[] = {"red", "blue"};
+  const TagStamp stamps[] = {{"red", 0}, {"blue", 0}};
+  const auto tagged = [&](std::string_view text) {
+    Entry entry = value(text);
+    entry.tags = stamps;
+    return entry;
+  };
+  probe.put("k", tagged("old"));
+  inner->set({.fail_rate = 1});
+  for (int i = 0; i < 1'000; ++i) {
+    (void)store->put(Key("l"), tagged("v" + std::to_string(i)), {});
+    (void)store->flush({.tags = red, .any = false});
+    (void)store->flush({.tags = both, .any = true});
+  }
+  (void)store->put(Key("m"), tagged("later"), {});
+  EXPECT_EQ(store->waiting(), 4u) << "two puts and two flushes";
+  inner->set({});
+  EXPECT_TRUE(store->catch_up());
+  EXPECT_EQ(probe.got("k"), kMiss);
+  EXPECT_EQ(probe.got("l"), kMiss);
+  EXPECT_EQ(probe.got("m"), R"(text "later")");
+}
+
 TEST(Recovery, OverItsBoundTheStoreIsEmptiedInstead) {
   FakeClock clock;
   const auto inner = make_chaos(make_memory({.clock = &clock}));
