@@ -59,19 +59,18 @@ const std::vector<Axis>& axes() {
     Axis serialize{"serialize", {"", R"("serialize": {"serializer": "json"})"}};
     if (compressors().find("zstd") != nullptr)
       serialize.values.push_back(R"("serialize": {"compress": true, "threshold": 16})");
-    return std::vector<Axis>{
-        kind,
-        serializer,
-        compression,
-        {"frame", {"", R"("frame": true)", R"("frame": false)"}},
-        {"prefix", {"", R"("prefix": "mine:")"}},
-        {"ttl", {"", R"("ttl": 7)"}},
-        {"max_value", {"", R"("max_value": 1024)"}},
-        {"on_error", {"", R"("on_error": "soft")", R"("on_error": "throw")"}},
-        {"prohibit_flush", {"", R"("prohibit_flush": true)"}},
-        {"global prefix", {"", R"("prefix": "all")"}},
-        serialize,
-        {"tiered", {"", "near"}}};
+    return std::vector<Axis>{kind,
+                             serializer,
+                             compression,
+                             {"frame", {"", R"("frame": true)", R"("frame": false)"}},
+                             {"prefix", {"", R"("prefix": "mine:")"}},
+                             {"ttl", {"", R"("ttl": 7)"}},
+                             {"max_value", {"", R"("max_value": 1024)"}},
+                             {"on_error", {"", R"("on_error": "soft")", R"("on_error": "throw")"}},
+                             {"prohibit_flush", {"", R"("prohibit_flush": true)"}},
+                             {"global prefix", {"", R"("prefix": "all")"}},
+                             serialize,
+                             {"tiered", {"", "near"}}};
   }();
   return all;
 }
@@ -161,8 +160,7 @@ class Walk {
     } catch (const Exception& error) {
       const Errc code = error.error().code;
       const bool is_expected = ((is_small_ || !is_exact_) && code == Errc::too_large) ||
-                               (!can_keep_ && code == Errc::unsupported) ||
-                               (is_loud_ && code == Errc::prohibited);
+                               (!can_keep_ && code == Errc::unsupported) || (is_loud_ && code == Errc::prohibited);
       tell(key, error.what(), is_expected);
       return is_right_;
     }
@@ -343,8 +341,7 @@ TEST(Configurations, EveryPairOfOptionsAnswersAsAMapDoesAndASeedRepeatsItAll) {
   EXPECT_EQ(story.covered, every_pair());
 
   const Story again(seed);
-  const auto [here, there] =
-      std::mismatch(story.text.begin(), story.text.end(), again.text.begin(), again.text.end());
+  const auto [here, there] = std::mismatch(story.text.begin(), story.text.end(), again.text.begin(), again.text.end());
   EXPECT_TRUE(here == story.text.end() && there == again.text.end())
       << "the same seed, another answer after\n"
       << last_lines(story.text.substr(0, static_cast<std::size_t>(here - story.text.begin())));
