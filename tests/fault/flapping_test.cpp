@@ -170,7 +170,8 @@ TEST_P(Flapping, CostsNoExceptionNoDescriptorsNoMemoryAndFewWords) {
     EXPECT_EQ(seen.wrong, 0);
     EXPECT_GT(seen.done, 0);
     EXPECT_GT(outages, 0) << "or nothing was proved";
-    // The line to the relay, a connection for each thread, and what the store has for itself: a backplane's, a repair's.
+    // The line to the relay, a connection for each thread, and what the store has for itself: a backplane's, a
+    // repair's.
     EXPECT_LE(most, before + 1 + kThreads + GetParam().own_connections + 2);
     // In a minute less than 200, as long as nobody asks for less than that in a shorter time.
     EXPECT_LE(outages + recoveries, 2 * (16 + seconds() + 2));
