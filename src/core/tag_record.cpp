@@ -7,6 +7,13 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail {
 
+namespace {
+
+/// What the bytes have place for.
+constexpr std::size_t kMostOthers = 0xff, kLongestName = 0xffff;
+
+}  // namespace
+
 bool TagRecord::spares(std::uint64_t stamp, std::span<const TagStamp> tags) const {
   if (stamp == epoch) return true;
   if ((stamp & ~kCountMask) != (epoch & ~kCountMask)) return false;
@@ -18,7 +25,15 @@ bool TagRecord::spares(std::uint64_t stamp, std::span<const TagStamp> tags) cons
   });
 }
 
-void TagRecord::add_rule(std::vector<std::string> others) {
+void TagRecord::flush(std::vector<std::string> others, std::size_t max_rules, std::uint64_t random) {
+  const bool is_full = rules.size() >= max_rules || (epoch & kCountMask) == kCountMask;
+  const bool has_place =
+      others.size() <= kMostOthers &&
+      std::none_of(others.begin(), others.end(), [](const auto& name) { return name.size() > kLongestName; });
+  if (is_full || !has_place) {
+    *this = begin(random);
+    return;
+  }
   // The same intersection flushed again replaces its rule: what the older one hit, the newer one hits too.
   std::erase_if(rules, [&](const Rule& rule) { return rule.others == others; });
   ++epoch;

@@ -37,7 +37,9 @@ struct TagRecord {
 
   /// Is an entry that carries `tags`, this one stamped as `stamp`, untouched by this record?
   bool spares(std::uint64_t stamp, std::span<const TagStamp> tags) const;
-  void add_rule(std::vector<std::string> others);
+  /// Flushes what carries this tag and all of `others`: by a rule, or, where there are `max_rules` already or it has no
+  /// place here, by a new epoch made of `random`, which flushes all of this tag: too much, never too little.
+  void flush(std::vector<std::string> others, std::size_t max_rules, std::uint64_t random);
 
   std::string encode() const;
   /// False where the bytes are no record.

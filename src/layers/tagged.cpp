@@ -355,14 +355,10 @@ class TaggedStore final : public Decorator {
         return a.second.record.rules.size() < b.second.record.rules.size();
       });
       TagRecord next = least->second.record;
-      if (next.rules.size() >= max_rules_ || (next.epoch & TagRecord::kCountMask) == TagRecord::kCountMask) {
-        next = TagRecord::begin(detail::random_bits());
-      } else {
-        std::vector<std::string> others;
-        for (const std::string_view name : names)
-          if (name != least->first) others.emplace_back(name);
-        next.add_rule(std::move(others));
-      }
+      std::vector<std::string> others;
+      for (const std::string_view name : names)
+        if (name != least->first) others.emplace_back(name);
+      next.flush(std::move(others), max_rules_, detail::random_bits());
       auto written = write(least->first, next, least->second.version, least->second.keep_until);
       if (!written.ok()) return Result<void>(written.take_error());
       if (*written) return {};

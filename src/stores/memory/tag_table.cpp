@@ -95,14 +95,10 @@ void TagTable::flush(const Scope& scope, std::size_t max_rules) {
     else
       least = {epoch(slot).load(std::memory_order_relaxed), {}};
   }
-  if (least.rules.size() >= max_rules || (least.epoch & TagRecord::kCountMask) == TagRecord::kCountMask) {
-    least = TagRecord::begin(detail::random_bits());
-  } else {
-    std::vector<std::string> others;
-    for (const std::string_view name : names)
-      if (name != named) others.emplace_back(name);
-    least.add_rule(std::move(others));
-  }
+  std::vector<std::string> others;
+  for (const std::string_view name : names)
+    if (name != named) others.emplace_back(name);
+  least.flush(std::move(others), max_rules, detail::random_bits());
   set(slot, std::move(least));
 }
 

@@ -4,9 +4,11 @@
 #pragma once
 #include <flux/cache/key.hpp>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "client.hpp"
 #include "slots.hpp"
@@ -16,6 +18,12 @@ inline namespace v1 {
 namespace detail::redis {
 
 enum class Spread : std::uint8_t { server, cluster };
+
+/// The prefix as it stands in keys. A slash ends it, so that no prefix and key can look like another two. On a cluster
+/// the first brace begins the mark of the key's group.
+std::string escaped_prefix(std::string_view prefix, Spread spread);
+/// What stands before a key, for each space.
+std::array<std::string, 4> roots_of(const std::string& escaped_prefix);
 
 /// Thread-safe.
 class Layout {

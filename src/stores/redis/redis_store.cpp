@@ -16,27 +16,6 @@ namespace {
 /// The most that the server takes for one string, less what a record has beside the value.
 constexpr std::uint64_t kLargestValue = std::uint64_t{512} * 1024 * 1024 - 1024 * 1024;
 constexpr std::int64_t kLongestLife = 100'000'000'000'000;  // milliseconds: beyond, the server keeps it for ever
-/// A slash ends the prefix, so that no prefix and key can look like another two. On a cluster the first brace begins
-/// the mark of the key's group.
-std::string escaped(std::string_view prefix, Spread spread) {
-  std::string out;
-  for (const char c : prefix) {
-    if (c == '/') {
-      out += "%2F";
-    } else if (c == '%') {
-      out += "%25";
-    } else if (c == '{' && spread == Spread::cluster) {
-      out += "%7B";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
-std::array<std::string, 4> roots_of(const std::string& prefix) {
-  return {prefix + "v/", prefix + "t/", prefix + "l/", prefix + "r/"};
-}
 
 bool is_values(const Key& key) noexcept { return key.space() == Space::values; }
 
@@ -77,9 +56,9 @@ ServerStore::ServerStore(const RedisConfig& config, std::unique_ptr<Client> clie
     : clock_(config.clock != nullptr ? *config.clock : system_clock()),
       wrong_(std::move(wrong)),
       client_(std::move(client)),
-      roots_(roots_of(escaped(config.prefix, spread))),
-      layout_(escaped(config.prefix, spread) + "g/", spread),
-      tag_root_(spread == Spread::server ? escaped(config.prefix, spread) + "e/" : std::string()),
+      roots_(roots_of(escaped_prefix(config.prefix, spread))),
+      layout_(escaped_prefix(config.prefix, spread) + "g/", spread),
+      tag_root_(spread == Spread::server ? escaped_prefix(config.prefix, spread) + "e/" : std::string()),
       max_value_(config.max_value == 0 ? kLargestValue : std::min(config.max_value, kLargestValue)),
       margin_(&clock_ == &system_clock() ? Duration(std::chrono::seconds(1)) : Duration(std::chrono::hours(1))) {}
 

@@ -192,14 +192,10 @@ Result<void> ServerStore::flush_all_of(std::span<const std::string_view> tags) {
     });
     const std::string old = least->second.encode();
     TagRecord next = least->second;
-    if (next.rules.size() >= kMaxRules || (next.epoch & TagRecord::kCountMask) == TagRecord::kCountMask) {
-      next = TagRecord::begin(random_bits());
-    } else {
-      std::vector<std::string> others;
-      for (const std::string_view tag : tags)
-        if (tag != least->first) others.emplace_back(tag);
-      next.add_rule(std::move(others));
-    }
+    std::vector<std::string> others;
+    for (const std::string_view tag : tags)
+      if (tag != least->first) others.emplace_back(tag);
+    next.flush(std::move(others), kMaxRules, random_bits());
     const std::string encoded = next.encode();
     std::int64_t done = 0;
     auto exchanged = client_->eval(
