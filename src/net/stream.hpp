@@ -49,6 +49,8 @@ class Stream {
   /// From another thread: whoever sends or receives here fails at once.
   void interrupt() noexcept;
   bool is_open() const noexcept { return fd_ >= 0; }
+  /// TLS is spoken here: each part that is sent is a record of its own, or several.
+  bool is_sealed() const noexcept { return tls_ != nullptr; }
   const Endpoint& endpoint() const noexcept { return *endpoint_; }
   /// In a child of fork: lets go of the socket, which is the parent's, without a word to the peer.
   void abandon() noexcept;

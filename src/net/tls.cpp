@@ -6,12 +6,37 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::net {
 
-Result<std::shared_ptr<const TlsContext>> make_tls(const TlsOptions& options) {
+namespace {
+
+constexpr const char* kNoTls = "TLS is asked for, but this program was built without it (component tls)";
+
+TransportTable::MakeTls find_tls() {
   TransportTable table;
   register_transports(table);
-  if (table.tls == nullptr)
-    return Error{Errc::bad_config, "TLS is asked for, but this program was built without it (component tls)"};
-  return table.tls(options);
+  return table.tls;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const TlsContext>> make_tls(const TlsOptions& options) {
+  const auto make = find_tls();
+  if (make == nullptr) return Error{Errc::bad_config, kNoTls};
+  return make(options);
+}
+
+void require_tls(const TlsOptions& options, const std::string& pointer) {
+  if (options.enabled && find_tls() == nullptr) throw ConfigError(Error{Errc::bad_config, pointer + ": " + kNoTls});
+}
+
+Result<std::shared_ptr<const TlsContext>> TlsSource::get() {
+  if (!options_.enabled) return std::shared_ptr<const TlsContext>();
+  const std::scoped_lock lock(mutex_);
+  if (!made_) {
+    auto made = make_tls(options_);
+    if (!made.ok()) return made;
+    made_ = *made;
+  }
+  return made_;
 }
 
 }  // namespace detail::net

@@ -7,7 +7,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "core/fork_mutex.hpp"
 #include "net/endpoint.hpp"
 
 namespace flux::cache {
@@ -40,6 +42,22 @@ class TlsContext {
 
 /// Errc::bad_config where this build has no TLS, or where a file cannot be read.
 Result<std::shared_ptr<const TlsContext>> make_tls(const TlsOptions& options);
+/// Throws ConfigError where TLS is asked for and this build has none. `pointer`: the place in the configuration.
+void require_tls(const TlsOptions& options, const std::string& pointer);
+
+/// What `make_tls` makes, when the first connection wants it, and then the same for all. Thread-safe.
+class TlsSource {
+ public:
+  explicit TlsSource(TlsOptions options) : options_(std::move(options)) {}
+
+  /// Null where no TLS is asked for.
+  Result<std::shared_ptr<const TlsContext>> get();
+
+ private:
+  const TlsOptions options_;
+  ForkMutex mutex_;
+  std::shared_ptr<const TlsContext> made_;
+};
 
 }  // namespace detail::net
 

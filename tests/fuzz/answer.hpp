@@ -60,8 +60,7 @@ class Answer final : public detail::net::TlsContext {
     server_ = ::accept4(listener(), nullptr, nullptr, SOCK_CLOEXEC);
     const int room = 1 << 20;  // all of it fits, so that one thread plays both parts
     (void)::setsockopt(server_, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
-    if (::send(server_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) !=
-        static_cast<ssize_t>(bytes.size()))
+    if (::send(server_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) != static_cast<ssize_t>(bytes.size()))
       std::abort();
     (void)::shutdown(server_, SHUT_WR);
   }

@@ -92,8 +92,7 @@ Outcome read_whole(std::string_view bytes, std::size_t piece) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2) return 0;
   const std::size_t replies = 1 + data[0] % 4, piece = 1 + data[1] % 32;
-  const std::string_view bytes =
-      std::string_view(reinterpret_cast<const char*>(data), size).substr(2, Answer::kMost);
+  const std::string_view bytes = std::string_view(reinterpret_cast<const char*>(data), size).substr(2, Answer::kMost);
 
   // A reader that gets all of it may see that too much was said. So what one needs is found first, byte by byte.
   const Outcome dripped = read_elements(bytes, replies, 1);

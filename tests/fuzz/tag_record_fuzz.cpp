@@ -1,5 +1,5 @@
-// Any bytes as a tag's record: refused, or it says again what it was read from; and a flush hits what it names, whatever
-// the record held, and nothing that was stamped after it.
+// Any bytes as a tag's record: refused, or it says again what it was read from; and a flush hits what it names,
+// whatever the record held, and nothing that was stamped after it.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>

@@ -180,7 +180,11 @@ TEST(MemcachedConfiguration, WhatTheDriverCannotIsAConfigErrorNamingThePlace) {
     }
     return std::string("none");
   };
-  EXPECT_NE(refusal(R"("tls": true)").find("/stores/m/tls"), std::string::npos) << refusal(R"("tls": true)");
+  EXPECT_NE(refusal(R"("tls": 1)").find("/stores/m/tls"), std::string::npos) << refusal(R"("tls": 1)");
+  EXPECT_NE(refusal(R"("tls": true, "protocol": "binary")").find("/stores/m/tls"), std::string::npos);
+  EXPECT_NE(refusal(R"("ca": "/ca.pem", "username": "ann")").find("/stores/m/tls"), std::string::npos);
+  EXPECT_NE(refusal(R"("key": "/key.pem")").find("/stores/m/key"), std::string::npos);
+  EXPECT_EQ(refusal(R"("tls": true)"), "none");
   EXPECT_NE(refusal(R"("protocol": "ascii")").find("/stores/m/protocol"), std::string::npos);
   EXPECT_NE(refusal(R"("chunks": 7)").find("/stores/m/chunks"), std::string::npos);
 }

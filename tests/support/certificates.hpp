@@ -41,6 +41,12 @@ class Certificates {
             "--tls-ca-cert-file",
             path("ca.crt")};
   }
+  /// The same for memcached. It asks for a client's certificate where `wants_one` says so.
+  std::vector<std::string> memcached_words(const std::string& name, bool wants_one = false) const {
+    return {"-Z", "-o",
+            "ssl_chain_cert=" + path(name + ".crt") + ",ssl_key=" + path(name + ".key") +
+                ",ssl_ca_cert=" + path("ca.crt") + (wants_one ? ",ssl_verify_mode=2" : "")};
+  }
   /// Trusts "ca", and shows itself as `name`.
   RedisConnection connection(const std::string& name) const {
     return {.timeout = std::chrono::seconds(10),

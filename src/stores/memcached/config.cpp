@@ -37,17 +37,38 @@ Result<void> MemcachedConfig::validate() const {
     return bad("username", "holds a space, a NUL or a line break");
   if (password.find_first_of(std::string("\r\n\0", 3)) != password.npos)
     return bad("password", "holds a NUL or a line break");
+  if (!key.empty() && certificate.empty()) return bad("key", "there is no certificate that it belongs to");
+  const detail::net::TlsOptions tls_wanted = detail::memcached::tls_options(*this);
+  if (!tls_wanted.enabled) return {};
+  if (detail::memcached::is_binary(*this))
+    return bad("tls", "the binary protocol, and SASL with it, has no TLS; the protocol \"meta\" has");
+  for (const MemcachedServer& server : servers)
+    if (server.host.starts_with('/') && verify && server_name.empty())
+      return bad("server_name", "a unix socket has no name to look for in a certificate");
   return {};
 }
 
+namespace detail::memcached {
+
+bool is_binary(const MemcachedConfig& config) noexcept {
+  return config.protocol == "binary" || (config.protocol.empty() && !config.username.empty());
+}
+
+net::TlsOptions tls_options(const MemcachedConfig& config) {
+  const bool is_implied =
+      !config.ca.empty() || !config.certificate.empty() || !config.key.empty() || !config.server_name.empty();
+  return {config.tls || is_implied, config.ca, config.certificate, config.key, config.server_name, config.verify};
+}
+
+}  // namespace detail::memcached
+
 std::shared_ptr<MemcachedStore> make_memcached(const MemcachedConfig& config) {
   auto valid = config.validate();
-  if (!config.chunks) return std::make_shared<detail::memcached::ServersStore>(config, nullptr, valid.take_error());
+  if (!config.chunks) return std::make_shared<detail::memcached::ServersStore>(config, valid.take_error());
   MemcachedConfig parts = config;
   parts.max_value = 0;
-  return detail::memcached::make_chunked(
-      std::make_shared<detail::memcached::ServersStore>(parts, nullptr, valid.take_error()),
-      config.max_value != 0 ? config.max_value : kMostChunked);
+  return detail::memcached::make_chunked(std::make_shared<detail::memcached::ServersStore>(parts, valid.take_error()),
+                                         config.max_value != 0 ? config.max_value : kMostChunked);
 }
 
 }  // namespace v1

@@ -41,8 +41,7 @@ void step_back(int attempt) {
   std::this_thread::sleep_for(std::chrono::microseconds(random_below(span)));
 }
 
-ServersStore::ServersStore(const MemcachedConfig& config, std::shared_ptr<const net::TlsContext> tls,
-                           std::unique_ptr<Error> why_not)
+ServersStore::ServersStore(const MemcachedConfig& config, std::unique_ptr<Error> why_not)
     : max_value_(config.max_value),
       timeout_(config.timeout > Duration::zero() ? config.timeout : kUsualTimeout),
       lists_(config.listing),
@@ -52,14 +51,14 @@ ServersStore::ServersStore(const MemcachedConfig& config, std::shared_ptr<const 
       continuum_(places_of(config.servers)),
       why_not_(std::move(why_not)) {
   ServerRules rules;
-  rules.is_binary = config.protocol == "binary" || (config.protocol.empty() && !config.username.empty());
+  rules.is_binary = is_binary(config);
   rules.timeout = timeout_;
   rules.connections = static_cast<std::size_t>(config.pool_size);
   rules.failure_limit = config.failure_limit;
   rules.longest_back_off = config.retry_after;
   rules.username = config.username;
   rules.password = config.password;
-  rules.tls = std::move(tls);
+  rules.tls = std::make_shared<net::TlsSource>(tls_options(config));
   rules.keeps_documents = plain_;
   rules.generation_key = codec_.generation().text();
   for (const MemcachedServer& server : config.servers) servers_.push_back(std::make_unique<Server>(server, rules));

@@ -32,10 +32,14 @@ inline std::uint64_t generation_in(const Reply& reply) noexcept {
   return generation;
 }
 
+/// Whether libmemcached and its protocol are asked for.
+bool is_binary(const MemcachedConfig& config) noexcept;
+/// What the configuration says of TLS; any of its options asks for it.
+net::TlsOptions tls_options(const MemcachedConfig& config);
+
 class ServersStore final : public MemcachedStore {
  public:
-  ServersStore(const MemcachedConfig& config, std::shared_ptr<const net::TlsContext> tls,
-               std::unique_ptr<Error> why_not);
+  ServersStore(const MemcachedConfig& config, std::unique_ptr<Error> why_not);
 
   Traits traits() const noexcept override;
   Result<bool> get(const Key& key, const Read& how, Receiver found) override;

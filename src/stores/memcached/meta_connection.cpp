@@ -16,6 +16,8 @@ constexpr std::size_t kFewCommands = 4;
 /// Numbers of commands stay short on the wire; none is used again within so many.
 constexpr std::uint32_t kOpaques = 1'000'000;
 constexpr std::size_t kKeptBuffer = 256 * 1024;
+/// What a server takes at one read under TLS, with room to spare.
+constexpr std::size_t kOneRead = 8 * 1024;
 
 /// The usual answer is no news: a miss, or stored.
 bool may_be_quiet(Verb verb) noexcept { return verb == Verb::get || verb == Verb::set; }
@@ -136,7 +138,10 @@ Result<void> MetaConnection::send(std::span<const Command> commands, const net::
   for (std::size_t i = 0; i < commands.size(); ++i) write(commands[i], opaque_of(i), is_quiet_in(commands, i));
   ends_quiet_ = !commands.empty() && is_quiet_in(commands, commands.size() - 1);
   if (ends_quiet_) out_ += "mn\r\n";
-  if (pieces_.empty()) return stream_.send(out_, in_, deadline);
+  // Under TLS a server forgets about the end of a record that it did not take at one read, until more comes (memcached
+  // 1.6.18 does). So the last byte of a longer burst comes in a record of its own, which nobody takes in part.
+  const bool ends_apart = stream_.is_sealed() && (!pieces_.empty() || out_.size() > kOneRead);
+  if (pieces_.empty() && !ends_apart) return stream_.send(out_, in_, deadline);
   std::vector<iovec> parts;
   const auto add = [&](std::string_view part) { parts.push_back({const_cast<char*>(part.data()), part.size()}); };
   std::size_t at = 0;
@@ -145,7 +150,9 @@ Result<void> MetaConnection::send(std::span<const Command> commands, const net::
     add(piece.body);
     at = piece.before;
   }
-  add(std::string_view(out_).substr(at));
+  const std::size_t end = out_.size() - (ends_apart ? 1 : 0);
+  add(std::string_view(out_).substr(at, end - at));
+  if (ends_apart) add(std::string_view(out_).substr(end));
   return stream_.send(parts, in_, deadline);
 }
 

@@ -80,7 +80,9 @@ Result<std::unique_ptr<net::Pooled>> Server::dial(const net::Deadline& deadline)
     if (auto why = learn((*connection)->stats("settings", deadline))) return Answer(std::move(why));
     return Answer(std::move(*connection));
   }
-  auto stream = net::Stream::connect(endpoint_, rules_.tls.get(), rules_.timeout, deadline);
+  auto tls = rules_.tls->get();
+  if (!tls.ok()) return Answer(tls.take_error());
+  auto stream = net::Stream::connect(endpoint_, tls->get(), rules_.timeout, deadline);
   if (!stream.ok()) return Answer(stream.take_error());
   auto connection = std::make_unique<MetaConnection>(std::move(*stream));
   if (!rules_.username.empty()) {

@@ -28,7 +28,7 @@ struct ServerRules {
   Duration longest_back_off{};
   std::string username{};
   std::string password{};
-  std::shared_ptr<const net::TlsContext> tls{};
+  std::shared_ptr<net::TlsSource> tls{};
   std::string generation_key{};  ///< on the wire
   bool keeps_documents = false;  ///< which no flush reaches: then each removal is remembered, however many
 };

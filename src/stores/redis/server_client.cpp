@@ -30,8 +30,7 @@ ServerClient::ServerClient(const RedisConnection& connection, Duration timeout, 
                 connection.database,
                 !connection.sentinel.nodes.empty(),
                 role == Role::replica},
-      tls_options_{connection.tls, connection.ca,          connection.certificate,
-                   connection.key, connection.server_name, connection.verify},
+      tls_(tls_options(connection)),
       sentinel_(connection.sentinel),
       pool_(pool_options(connection), [this](const net::Deadline& deadline) { return dial(deadline); }) {
   if (!connection.shared) return;
@@ -43,20 +42,12 @@ ServerClient::ServerClient(const RedisConnection& connection, Duration timeout, 
 }
 
 Result<std::unique_ptr<net::Pooled>> ServerClient::dial(const net::Deadline& deadline) {
-  std::shared_ptr<const net::TlsContext> tls;
-  if (tls_options_.enabled) {
-    const std::scoped_lock lock(tls_mutex_);
-    if (!tls_) {
-      auto made = net::make_tls(tls_options_);
-      if (!made.ok()) return Result<std::unique_ptr<net::Pooled>>(made.take_error());
-      tls_ = *made;
-    }
-    tls = tls_;
-  }
-  if (sentinel_.nodes.empty()) return Connection::dial(endpoint_, tls.get(), greeting_, timeout_, deadline);
-  auto primary = find_primary(sentinel_, tls.get(), timeout_, deadline, first_sentinel_);
+  auto tls = tls_.get();
+  if (!tls.ok()) return Result<std::unique_ptr<net::Pooled>>(tls.take_error());
+  if (sentinel_.nodes.empty()) return Connection::dial(endpoint_, tls->get(), greeting_, timeout_, deadline);
+  auto primary = find_primary(sentinel_, tls->get(), timeout_, deadline, first_sentinel_);
   if (!primary.ok()) return Result<std::unique_ptr<net::Pooled>>(primary.take_error());
-  return Connection::dial(*primary, tls.get(), greeting_, timeout_, deadline);
+  return Connection::dial(*primary, tls->get(), greeting_, timeout_, deadline);
 }
 
 Result<ServerClient::Flight> ServerClient::begin(Commands& commands, const net::Deadline& deadline, Trouble& trouble) {

@@ -50,11 +50,9 @@ class ServerClient final : public Client {
 
   const net::Endpoint endpoint_;
   const Greeting greeting_;
-  const net::TlsOptions tls_options_;
+  net::TlsSource tls_;
   const RedisSentinel sentinel_;
   std::atomic<std::size_t> first_sentinel_{0};
-  std::mutex tls_mutex_;
-  std::shared_ptr<const net::TlsContext> tls_;
   net::Pool pool_;
   std::unique_ptr<net::Pool> shared_pool_;  // of one, behind the channel
   std::unique_ptr<Channel> channel_;

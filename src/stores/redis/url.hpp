@@ -14,6 +14,11 @@ Result<RedisConnection> without_url(const RedisConnection& connection);
 inline net::Endpoint endpoint_of(const RedisConnection& connection) {
   return {connection.host, static_cast<std::uint16_t>(connection.port), connection.socket};
 }
+/// Of a connection without a URL.
+inline net::TlsOptions tls_options(const RedisConnection& connection) {
+  return {connection.tls, connection.ca,          connection.certificate,
+          connection.key, connection.server_name, connection.verify};
+}
 
 }  // namespace detail::redis
 }  // namespace v1

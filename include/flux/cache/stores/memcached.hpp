@@ -61,6 +61,12 @@ struct MemcachedConfig {
   bool listing = true;
   /// Values above the server's item limit are kept in parts, each where its own key belongs. False: they are refused.
   bool chunks = false;
+  bool tls = false;           ///< speak TLS, under the meta protocol; implied by each of the options below
+  std::string ca{};           ///< whom to trust: a file of certificates (PEM), or a folder of them; empty: the system's
+  std::string certificate{};  ///< our own, for servers that ask for one: a file (PEM)
+  std::string key{};          ///< its private key: a file (PEM)
+  std::string server_name{};  ///< sent as SNI and looked for in each server's certificate; empty: its host
+  bool verify = true;         ///< false: believe whoever answers
   const Clock* clock = nullptr;  ///< whose time lifetimes go by; null: the machine's
 
   /// `Errc::bad_config`, naming the field and what it got.
