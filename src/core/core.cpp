@@ -4,11 +4,10 @@
 #include <algorithm>
 #include <mutex>
 
-#include "background_listener.hpp"
 #include "counting.hpp"
 #include "flights.hpp"
-#include "fork_mutex.hpp"
 #include "labels.hpp"
+#include "listeners.hpp"
 #include "random.hpp"
 
 namespace flux::cache {
@@ -25,31 +24,7 @@ std::span<const std::string> wanted(const Tags* tags) noexcept {
   return tags != nullptr ? std::span<const std::string>(*tags) : std::span<const std::string>();
 }
 
-/// The tags of the options and of the call, each once; the names are borrowed.
-std::vector<TagStamp> stamps(const Tags* call, const Options* options) {
-  std::vector<TagStamp> all;
-  const auto add = [&](const Tags& tags) {
-    for (const std::string& tag : tags)
-      if (std::none_of(all.begin(), all.end(), [&](const TagStamp& seen) { return seen.name == tag; }))
-        all.push_back({tag, 0});
-  };
-  if (options != nullptr) add(options->tags);
-  if (call != nullptr) add(*call);
-  return all;
-}
-
 }  // namespace
-
-struct Core::Listeners {
-  struct One {
-    Listener listener;
-    Listeners* home;
-    std::atomic<int>* count;
-  };
-
-  ForkMutex mutex;
-  std::vector<std::shared_ptr<One>> all;
-};
 
 Core::Core(std::string name, StorePtr store, const RepositoryOptions& options)
     : name_(std::move(name)),
@@ -69,7 +44,8 @@ std::unique_ptr<Error> Core::check(std::string_view key, const char* operation) 
   std::string what = key.empty() ? "the key is empty"
                                  : "the key has " + std::to_string(key.size()) + " bytes, over the limit of " +
                                        std::to_string(options_.max_key_bytes);
-  return std::make_unique<Error>(Error{Errc::bad_key, std::move(what), name_, operation, shown(key.substr(0, 64))});
+  return std::make_unique<Error>(Error{Errc::bad_key, std::move(what), name_, operation,
+                                       options_.hash_keys ? shown(key) : std::string(key.substr(0, 64))});
 }
 
 std::string Core::shown(std::string_view key) const {
@@ -187,28 +163,29 @@ Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags*
   return false;
 }
 
-Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, const Take& take) {
+/// Both reads of one value. What is no plain hit is answered as `settle` says, of what `get` answers.
+template <class Settle>
+[[gnu::always_inline]] inline auto Core::read(const Tags* tags, std::string_view text, const Type& as, const Take& take,
+                                              const Settle& settle) -> decltype(settle(Result<bool>(true))) {
   if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
-    return Result<bool>(check(text, "get"));
+    return settle(Result<bool>(check(text, "get")));
   auto got = store_->get_value(Key(text), {as, wanted(tags), take});
   if (got.ok() && *got == Got::value && outage_.load(std::memory_order_relaxed) == Outage::none) [[likely]] {
     count_hit(text, tags);
     return true;
   }
-  return no_plain_hit(got, tags, text, "get", as);
+  return settle(no_plain_hit(got, tags, text, "get", as));
+}
+
+Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, const Take& take) {
+  return read(tags, text, as, take, [](Result<bool> answer) { return answer; });
 }
 
 bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, const Take& take) {
-  if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
-    return escalate(*check(text, "get")), false;
-  auto got = store_->get_value(Key(text), {as, wanted(tags), take});
-  if (got.ok() && *got == Got::value && outage_.load(std::memory_order_relaxed) == Outage::none) [[likely]] {
-    count_hit(text, tags);
-    return true;
-  }
-  const auto answer = no_plain_hit(got, tags, text, "get", as);
-  if (!answer.ok()) return escalate(answer.error()), false;
-  return *answer;
+  return read(tags, text, as, take, [this](const Result<bool>& answer) {
+    if (!answer.ok()) return escalate(answer.error()), false;
+    return *answer;
+  });
 }
 
 /// What `get_value` answered, where it was no hit or the first one after an outage.
@@ -258,42 +235,6 @@ Result<std::optional<Duration>> Core::expires_in(const Tags* tags, std::string_v
   return left;
 }
 
-Result<void> Core::get_many(const Tags* tags, std::span<const std::string_view> keys, const Type* as, BatchTake take) {
-  if (keys.empty()) return {};
-  std::vector<Key> hashed;
-  hashed.reserve(keys.size());
-  for (const std::string_view key : keys) {
-    if (auto wrong = check(key, "many")) return Result<void>(std::move(wrong));
-    hashed.emplace_back(key);
-  }
-  enum class Row : std::uint8_t { absent, lacks_tags, wrong_type, hit };
-  std::vector<Row> rows(keys.size(), Row::absent);
-  auto done = store_->get_many(hashed, {.as = as}, [&](std::size_t i, const Entry& entry) {
-    if (tags != nullptr && !carries(entry, *tags))
-      rows[i] = Row::lacks_tags;
-    else
-      rows[i] = take(i, entry.value) ? Row::hit : Row::wrong_type;
-  });
-  std::unique_ptr<Error> why = done.ok() ? nullptr : failed(done.take_error(), "many", {});
-  if (!why) answered();
-  const auto count = [&](Row row) { return static_cast<std::uint64_t>(std::count(rows.begin(), rows.end(), row)); };
-  const std::uint64_t hits = count(Row::hit), wrong = count(Row::wrong_type);
-  if (hits > 0) counters_.add(Count::hit, hits);
-  if (hits < keys.size()) counters_.add(Count::miss, keys.size() - hits);
-  if (wrong > 0) counters_.add(Count::wrong_type, wrong);
-  for (std::size_t i = 0; i < keys.size() && listening_.load(std::memory_order_relaxed) != 0; ++i) {
-    if (rows[i] == Row::hit)
-      emit(EventKind::hit, keys[i], tags);
-    else
-      emit(EventKind::miss, keys[i], tags,
-           why ? MissCause::store_error
-               : (rows[i] == Row::absent ? MissCause::absent
-                                         : (rows[i] == Row::wrong_type ? MissCause::wrong_type : MissCause::tags)),
-           why.get());
-  }
-  return why ? Result<void>(std::move(why)) : Result<void>();
-}
-
 // --- writing
 
 Result<bool> Core::put(const Tags* tags, std::string_view text, const ValueView& value, const Lifetime& life,
@@ -306,7 +247,7 @@ Result<bool> Core::put(const Tags* tags, std::string_view text, const ValueView&
       if (auto wrong = check(*tags)) return Result<bool>(failed(std::move(wrong), operation, text));
     if (life.options != nullptr)
       if (auto wrong = check(life.options->tags)) return Result<bool>(failed(std::move(wrong), operation, text));
-    labels = stamps(tags, life.options);
+    labels = stamps_of(tags, life.options);
   }
   const Key key(text);
   const auto expiry = expiry_of(life);
@@ -337,46 +278,6 @@ Result<bool> Core::put(const Tags* tags, std::string_view text, const ValueView&
   return written;
 }
 
-Result<std::vector<std::string>> Core::put_many(const Tags* tags, std::span<const std::string_view> keys,
-                                                std::span<const ValueView> values, const Lifetime& life) {
-  using Answer = Result<std::vector<std::string>>;
-  if (keys.empty()) return std::vector<std::string>{};
-  for (const std::string_view key : keys)
-    if (auto wrong = check(key, "put_many")) return Answer(std::move(wrong));
-  if (tags != nullptr)
-    if (auto wrong = check(*tags)) return Answer(failed(std::move(wrong), "put_many", {}));
-  if (life.options != nullptr)
-    if (auto wrong = check(life.options->tags)) return Answer(failed(std::move(wrong), "put_many", {}));
-  const auto expiry = expiry_of(life);
-  if (!expiry) {
-    auto removed = forget_many(tags, keys);
-    return removed.ok() ? Answer(std::vector<std::string>{}) : Answer(removed.take_error());
-  }
-  const auto labels = stamps(tags, life.options);
-  std::vector<Item> items;
-  items.reserve(keys.size());
-  for (std::size_t i = 0; i < keys.size(); ++i)
-    items.push_back({Key(keys[i]), {.value = values[i], .expiry = *expiry, .tags = labels}});
-  auto written = store_->put_many(items);
-  if (!written.ok()) {
-    auto why = failed(written.take_error(), "put_many", {});
-    counters_.add(Count::put_failure, keys.size());
-    for (const std::string_view key : keys) emit(EventKind::put_failed, key, tags, MissCause::none, why.get());
-    return Answer(std::move(why));
-  }
-  auto why = written->error ? failed(std::move(written->error), "put_many", {}) : nullptr;
-  if (!why) answered();
-  std::vector<std::string> failures;
-  auto next = written->failed.begin();
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const bool lost = next != written->failed.end() && *next == i;
-    if (lost) ++next, failures.emplace_back(keys[i]);
-    counters_.add(lost ? Count::put_failure : Count::put);
-    emit(lost ? EventKind::put_failed : EventKind::put, keys[i], tags, MissCause::none, lost ? why.get() : nullptr);
-  }
-  return failures;
-}
-
 Result<bool> Core::touch(const Tags* tags, std::string_view text, const Lifetime& life) {
   if (auto wrong = check(text, "touch")) return Result<bool>(std::move(wrong));
   if (tags != nullptr) {
@@ -395,7 +296,7 @@ Result<std::int64_t> Core::increment(const Tags* tags, std::string_view text, st
   if (auto wrong = check(text, "increment")) return Result<std::int64_t>(std::move(wrong));
   if (tags != nullptr)
     if (auto wrong = check(*tags)) return Result<std::int64_t>(failed(std::move(wrong), "increment", text));
-  const auto labels = stamps(tags, life.options);
+  const auto labels = stamps_of(tags, life.options);
   const Key key(text);
   auto expiry = expiry_of(life);
   if (!expiry) {
@@ -442,28 +343,6 @@ Result<bool> Core::forget(const Tags* tags, std::string_view text) {
     emit(EventKind::forget, text, tags);
   }
   return removed;
-}
-
-Result<std::size_t> Core::forget_many(const Tags* tags, std::span<const std::string_view> keys) {
-  using Answer = Result<std::size_t>;
-  if (keys.empty()) return std::size_t{0};
-  std::vector<Key> hashed;
-  hashed.reserve(keys.size());
-  for (const std::string_view key : keys) {
-    if (auto wrong = check(key, "forget_many")) return Answer(std::move(wrong));
-    if (tags != nullptr) {
-      auto seen = lives_under(*tags, Key(key));
-      if (!seen.ok()) return Answer(seen.take_error());
-      if (!*seen) continue;
-    }
-    hashed.emplace_back(key);
-  }
-  auto gone = store_->forget_many(hashed);
-  if (!gone.ok()) return Answer(failed(gone.take_error(), "forget_many", {}));
-  answered();
-  counters_.add(Count::forget, *gone);
-  for (const Key& key : hashed) emit(EventKind::forget, key.text(), tags);
-  return gone;
 }
 
 Result<bool> Core::flush(const Tags* tags, bool any) {
@@ -513,81 +392,6 @@ Result<std::size_t> Core::prune(std::size_t budget) {
   auto gone = store_->prune(budget);
   if (!gone.ok()) return Result<std::size_t>(failed(gone.take_error(), "prune", {}));
   return gone;
-}
-
-// --- statistics and events
-
-bool Core::idle() const { return flights_->size() == 0; }
-
-Stats Core::stats() const {
-  const auto sums = counters_.sums();
-  const auto of = [&](Count what) { return sums[static_cast<std::size_t>(what)]; };
-  Stats stats{.hits = of(Count::hit),
-              .misses = of(Count::miss),
-              .stale_hits = of(Count::stale_hit),
-              .wrong_type = of(Count::wrong_type),
-              .schema = of(Count::schema),
-              .corrupt = of(Count::corrupt),
-              .puts = of(Count::put),
-              .put_failures = of(Count::put_failure),
-              .forgets = of(Count::forget),
-              .flushes = of(Count::flush),
-              .loads = of(Count::load),
-              .load_failures = of(Count::load_failure),
-              .store_errors = of(Count::store_error)};
-  const double reads = static_cast<double>(stats.hits + stats.misses);
-  stats.hit_ratio = reads > 0 ? 100.0 * static_cast<double>(stats.hits) / reads : 0.0;
-  return stats;
-}
-
-void Core::reset_stats() { counters_.reset(); }
-
-Listening Core::listen(Listener listener) {
-  auto one = std::make_shared<Listeners::One>();
-  one->listener = std::move(listener);
-  {
-    const std::scoped_lock guard(listeners_->mutex);
-    listeners_->all.push_back(one);
-  }
-  listening_.fetch_add(1, std::memory_order_relaxed);
-  // The registration keeps the list alive, not the core; the core's count is told through the core if it still is.
-  std::weak_ptr<Core> home = weak_from_this();
-  return Listening(std::shared_ptr<void>(one.get(), [one, list = listeners_, home](void*) {
-    {
-      const std::scoped_lock guard(list->mutex);
-      std::erase(list->all, one);
-    }
-    if (auto core = home.lock()) core->listening_.fetch_sub(1, std::memory_order_relaxed);
-  }));
-}
-
-Listening Core::listen(Listener listener, const ListenOptions& how) {
-  if (!how.background) return listen(std::move(listener));
-  auto queue = std::make_shared<BackgroundListener>(std::move(listener), how.max_queued);
-  auto front = std::make_shared<Listening>(listen([queue](const Event& event) { queue->hear(event); }));
-  std::shared_ptr<const std::atomic<std::uint64_t>> dropped(queue, &queue->dropped());
-  std::shared_ptr<void> both(queue.get(), [queue, front = std::move(front)](void*) mutable {
-    front.reset();
-    queue->close();
-  });
-  return Listening(std::move(both), std::move(dropped));
-}
-
-void Core::tell(const Event& raw) {
-  Event event = raw;
-  const std::string key = options_.hash_keys ? shown(raw.key) : std::string();
-  if (options_.hash_keys) event.key = key;
-  std::vector<std::shared_ptr<Listeners::One>> all;
-  {
-    const std::scoped_lock guard(listeners_->mutex);
-    all = listeners_->all;
-  }
-  for (const auto& one : all) {
-    try {
-      one->listener(event);
-    } catch (...) {  // a listener's fault is not its caller's
-    }
-  }
 }
 
 }  // namespace detail

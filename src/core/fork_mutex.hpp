@@ -21,7 +21,7 @@ class ForkMutex {
   std::mutex& plain() noexcept { return mutex_; }
 
  private:
-  friend struct ForkMutexes;
+  friend struct Forks;
   std::mutex mutex_;
   ForkMutex* next_ = nullptr;
   ForkMutex* previous_ = nullptr;

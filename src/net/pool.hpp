@@ -9,8 +9,8 @@
 #include <mutex>
 #include <vector>
 
+#include "core/fork_guard.hpp"
 #include "net/deadline.hpp"
-#include "net/fork_guard.hpp"
 #include "net/gate.hpp"
 
 namespace flux::cache {
@@ -93,7 +93,7 @@ class Pool final : ForkGuard {
   void destroy(std::unique_ptr<Pooled> one);
   void forget(const Pooled& one);
   void pass_place();
-  void before_fork() noexcept override { mutex_.lock(); }
+  bool try_before_fork() noexcept override { return mutex_.try_lock(); }
   void after_fork(bool in_child) noexcept override;
 
   const PoolOptions options_;

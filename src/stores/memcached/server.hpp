@@ -39,7 +39,7 @@ inline constexpr std::size_t kMostDebts = 1024;
 /// Items are refused by a server as it comes from its makers above this, their own overhead included.
 inline constexpr std::uint64_t kUsualItemBytes = 1024 * 1024;
 
-class Server final : net::ForkGuard {
+class Server final : ForkGuard {
  public:
   Server(const MemcachedServer& where, ServerRules rules);
   ~Server();
@@ -78,7 +78,7 @@ class Server final : net::ForkGuard {
  private:
   Result<std::unique_ptr<net::Pooled>> dial(const net::Deadline& deadline);
   Result<void> pay(const std::vector<std::string>& debts, bool flushes, const net::Deadline& deadline);
-  void before_fork() noexcept override { mutex_.lock(); }
+  bool try_before_fork() noexcept override { return mutex_.try_lock(); }
   void after_fork(bool in_child) noexcept override;
 
   const net::Endpoint endpoint_;

@@ -27,7 +27,7 @@ struct Server {
   std::atomic<std::int64_t> rest_until{0};  // steady time; 0: the last message was sent
 };
 
-class ServerBackplane final : public Backplane, net::ForkGuard {
+class ServerBackplane final : public Backplane, ForkGuard {
  public:
   ServerBackplane(const RedisConnection& connection, const RedisBackplaneOptions& options)
       : channel_(options.channel + ':' + std::to_string(connection.database)),
@@ -90,7 +90,7 @@ class ServerBackplane final : public Backplane, net::ForkGuard {
     const auto all = subscriptions();
     return all.empty() || std::any_of(all.begin(), all.end(), [](const auto& one) { return one->is_connected(); });
   }
-  void before_fork() noexcept override { mutex_.lock(); }
+  bool try_before_fork() noexcept override { return mutex_.try_lock(); }
   void after_fork(bool) noexcept override { mutex_.unlock(); }
 
   const std::string channel_;

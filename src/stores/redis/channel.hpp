@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "connection.hpp"
-#include "net/fork_guard.hpp"
+#include "core/fork_guard.hpp"
 #include "net/pool.hpp"
 
 namespace flux::cache {
@@ -18,7 +18,7 @@ namespace detail::redis {
 /// There is no thread behind it. One of the callers leads: it sends what all have asked for so far, the flight, and
 /// reads the replies for all; meanwhile the others line up for the next one. Who runs out of time goes, and somebody
 /// else leads; a connection that fails takes its flight along. Thread-safe; after a fork the child begins anew.
-class Channel final : net::ForkGuard {
+class Channel final : ForkGuard {
  public:
   /// What became of a call.
   struct Answer {
@@ -52,7 +52,7 @@ class Channel final : net::ForkGuard {
   static void end(Request& request, const Error& why, bool was_sent, bool may_retry);
   void give_up(const std::shared_ptr<Request>& mine);
   void pass_lead();
-  void before_fork() noexcept override { mutex_.lock(); }
+  bool try_before_fork() noexcept override { return mutex_.try_lock(); }
   void after_fork(bool in_child) noexcept override;
 
   static constexpr std::size_t kMostBytes = 16 * 1024;     // of one call

@@ -11,7 +11,7 @@ inline namespace v1 {
 namespace detail::redis {
 
 /// What is sent as one call must be one command, or one transaction: then it is carried out by one node or by none.
-class ClusterClient final : public Client, net::ForkGuard {
+class ClusterClient final : public Client, ForkGuard {
  public:
   ClusterClient(const RedisConnection& connection, Duration timeout);
   ~ClusterClient() override;
@@ -58,7 +58,7 @@ class ClusterClient final : public Client, net::ForkGuard {
   Result<void> refresh(const net::Deadline& deadline);
   Result<void> ask(Node& node, const net::Deadline& deadline);
   Result<void> learn(const RedisReply& reply, const Node& from);
-  void before_fork() noexcept override { mutex_.lock(); }
+  bool try_before_fork() noexcept override { return mutex_.try_lock(); }
   void after_fork(bool in_child) noexcept override;
 
   const RedisConnection connection_;

@@ -12,13 +12,13 @@
 #include <thread>
 
 #include "connection.hpp"
-#include "net/fork_guard.hpp"
+#include "core/fork_guard.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
 namespace detail::redis {
 
-class Subscription final : net::ForkGuard {
+class Subscription final : ForkGuard {
  public:
   using Dial = std::function<Result<std::unique_ptr<net::Pooled>>(const net::Deadline&)>;
   struct Plan {
@@ -53,7 +53,7 @@ class Subscription final : net::ForkGuard {
   static void run(const Plan& plan, const BackplaneListener& listener, Line& line);
   static void listen(const Plan& plan, const BackplaneListener& listener, Line& line, Connection& connection);
   static void tell(const BackplaneListener& listener, Line& line, bool connected);
-  void before_fork() noexcept override {}
+  bool try_before_fork() noexcept override { return true; }
   void after_fork(bool in_child) noexcept override;
 
   const Plan plan_;

@@ -116,6 +116,16 @@ TEST_P(RepositoryContract, WhereKeysAreHashedNoneIsShown) {
   EXPECT_EQ(shown.size(), 4u) << "one name for each key";
 }
 
+TEST_P(RepositoryContract, KeysThatAreTooLongAreToldApartWhereKeysAreHashed) {
+  const Repository discreet(cache().store(), {.hash_keys = true, .clock = &clock()}, "contract");
+  const std::string begin(kMaxKeyBytes, 'x');
+  const auto named = [&](const std::string& key) { return discreet.try_get<int>(key).error().key; };
+  EXPECT_EQ(named(begin + "a"), named(begin + "a"));
+  EXPECT_NE(named(begin + "a"), named(begin + "b"));
+  EXPECT_EQ(named(begin + "a").size(), 16u);
+  EXPECT_EQ(cache().try_get<int>(begin + "a").error().key, begin.substr(0, 64));
+}
+
 }  // namespace testing
 }  // namespace v1
 }  // namespace flux::cache

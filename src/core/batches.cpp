@@ -1,0 +1,113 @@
+// The verbs on many keys: each key checked and counted, and one call of the store's.
+#include <flux/cache/detail/core.hpp>
+
+#include <algorithm>
+
+#include "counting.hpp"
+#include "labels.hpp"
+
+namespace flux::cache {
+inline namespace v1 {
+namespace detail {
+
+Result<void> Core::get_many(const Tags* tags, std::span<const std::string_view> keys, const Type* as, BatchTake take) {
+  if (keys.empty()) return {};
+  std::vector<Key> hashed;
+  hashed.reserve(keys.size());
+  for (const std::string_view key : keys) {
+    if (auto wrong = check(key, "many")) return Result<void>(std::move(wrong));
+    hashed.emplace_back(key);
+  }
+  enum class Row : std::uint8_t { absent, lacks_tags, wrong_type, hit };
+  std::vector<Row> rows(keys.size(), Row::absent);
+  auto done = store_->get_many(hashed, {.as = as}, [&](std::size_t i, const Entry& entry) {
+    if (tags != nullptr && !carries(entry, *tags))
+      rows[i] = Row::lacks_tags;
+    else
+      rows[i] = take(i, entry.value) ? Row::hit : Row::wrong_type;
+  });
+  std::unique_ptr<Error> why = done.ok() ? nullptr : failed(done.take_error(), "many", {});
+  if (!why) answered();
+  const auto count = [&](Row row) { return static_cast<std::uint64_t>(std::count(rows.begin(), rows.end(), row)); };
+  const std::uint64_t hits = count(Row::hit), wrong = count(Row::wrong_type);
+  if (hits > 0) counters_.add(Count::hit, hits);
+  if (hits < keys.size()) counters_.add(Count::miss, keys.size() - hits);
+  if (wrong > 0) counters_.add(Count::wrong_type, wrong);
+  for (std::size_t i = 0; i < keys.size() && listening_.load(std::memory_order_relaxed) != 0; ++i) {
+    if (rows[i] == Row::hit)
+      emit(EventKind::hit, keys[i], tags);
+    else
+      emit(EventKind::miss, keys[i], tags,
+           why ? MissCause::store_error
+               : (rows[i] == Row::absent ? MissCause::absent
+                                         : (rows[i] == Row::wrong_type ? MissCause::wrong_type : MissCause::tags)),
+           why.get());
+  }
+  return why ? Result<void>(std::move(why)) : Result<void>();
+}
+
+Result<std::vector<std::string>> Core::put_many(const Tags* tags, std::span<const std::string_view> keys,
+                                                std::span<const ValueView> values, const Lifetime& life) {
+  using Answer = Result<std::vector<std::string>>;
+  if (keys.empty()) return std::vector<std::string>{};
+  for (const std::string_view key : keys)
+    if (auto wrong = check(key, "put_many")) return Answer(std::move(wrong));
+  if (tags != nullptr)
+    if (auto wrong = check(*tags)) return Answer(failed(std::move(wrong), "put_many", {}));
+  if (life.options != nullptr)
+    if (auto wrong = check(life.options->tags)) return Answer(failed(std::move(wrong), "put_many", {}));
+  const auto expiry = expiry_of(life);
+  if (!expiry) {
+    auto removed = forget_many(tags, keys);
+    return removed.ok() ? Answer(std::vector<std::string>{}) : Answer(removed.take_error());
+  }
+  const auto labels = stamps_of(tags, life.options);
+  std::vector<Item> items;
+  items.reserve(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    items.push_back({Key(keys[i]), {.value = values[i], .expiry = *expiry, .tags = labels}});
+  auto written = store_->put_many(items);
+  if (!written.ok()) {
+    auto why = failed(written.take_error(), "put_many", {});
+    counters_.add(Count::put_failure, keys.size());
+    for (const std::string_view key : keys) emit(EventKind::put_failed, key, tags, MissCause::none, why.get());
+    return Answer(std::move(why));
+  }
+  auto why = written->error ? failed(std::move(written->error), "put_many", {}) : nullptr;
+  if (!why) answered();
+  std::vector<std::string> failures;
+  auto next = written->failed.begin();
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const bool lost = next != written->failed.end() && *next == i;
+    if (lost) ++next, failures.emplace_back(keys[i]);
+    counters_.add(lost ? Count::put_failure : Count::put);
+    emit(lost ? EventKind::put_failed : EventKind::put, keys[i], tags, MissCause::none, lost ? why.get() : nullptr);
+  }
+  return failures;
+}
+
+Result<std::size_t> Core::forget_many(const Tags* tags, std::span<const std::string_view> keys) {
+  using Answer = Result<std::size_t>;
+  if (keys.empty()) return std::size_t{0};
+  std::vector<Key> hashed;
+  hashed.reserve(keys.size());
+  for (const std::string_view key : keys) {
+    if (auto wrong = check(key, "forget_many")) return Answer(std::move(wrong));
+    if (tags != nullptr) {
+      auto seen = lives_under(*tags, Key(key));
+      if (!seen.ok()) return Answer(seen.take_error());
+      if (!*seen) continue;
+    }
+    hashed.emplace_back(key);
+  }
+  auto gone = store_->forget_many(hashed);
+  if (!gone.ok()) return Answer(failed(gone.take_error(), "forget_many", {}));
+  answered();
+  counters_.add(Count::forget, *gone);
+  for (const Key& key : hashed) emit(EventKind::forget, key.text(), tags);
+  return gone;
+}
+
+}  // namespace detail
+}  // namespace v1
+}  // namespace flux::cache
