@@ -149,15 +149,14 @@ Result<bool> TieredStore::get_farther(const Key& key, const Read& how, Receiver 
   const std::uint64_t ticket = stripes_.look(key);
   for (std::size_t tier = 1; tier <= last(); ++tier) {
     if (parts_[tier].is_private() && tier != last() && !is_informed()) continue;
-    EntryCopy copy;
-    bool worth = false;
+    std::optional<EntryCopy> worth;
     auto there = parts_[tier]->get(key, how, [&](const Entry& entry) {
-      worth = composite::is_portable(entry.value) && entry.expiry.is_fresh(clock().now());
-      if (worth) copy = EntryCopy(with_own_life(entry, tier));
+      if (composite::is_portable(entry.value) && entry.expiry.is_fresh(clock().now()))
+        worth.emplace(with_own_life(entry, tier));
       show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), is_capped(tier), found);
     });
     if (there.ok() && *there) {
-      if (worth) promote(key, how, copy.view(), tier, ticket);
+      if (worth) promote(key, how, worth->view(), tier, ticket);
       return there;
     }
     if (tier == last()) return there;
@@ -172,14 +171,12 @@ Entry TieredStore::with_own_life(const Entry& entry, std::size_t tier) const {
   return own;
 }
 
-void TieredStore::fill(std::size_t tier, const Key& key, const Entry& entry) {
+void TieredStore::fill(std::size_t tier, const Key& key, Entry entry) {
   const Instant now = clock().now();
-  Entry own = entry;
-  Instant end = entry.expiry.fresh_until;
-  if (caps_[tier]) end = std::min(end, after(now, *caps_[tier]));
-  own.expiry = {end, caps_[tier] ? entry.expiry.fresh_until : entry.expiry.keep_until};
-  const bool filled = end > now && [&] {
-    auto written = parts_[tier]->put(key, own, {});
+  if (caps_[tier])
+    entry.expiry = {std::min(entry.expiry.fresh_until, after(now, *caps_[tier])), entry.expiry.fresh_until};
+  const bool filled = entry.expiry.fresh_until > now && [&] {
+    auto written = parts_[tier]->put(key, entry, {});
     return written.ok() && *written;
   }();
   if (!filled) (void)parts_[tier]->forget(key, {});
