@@ -4,42 +4,23 @@
 #include <flux/cache/testing/crowd.hpp>
 
 #include <atomic>
-#include <functional>
 #include <thread>
 
-#include "support/redis_cache.hpp"
+#include "support/own_redis.hpp"
 
 namespace flux::cache::testing {
 namespace {
 
 using namespace std::chrono_literals;
 
-/// What a call may take beyond its deadline on a busy machine.
-constexpr auto kSlack = 1'500ms;
-
-class RedisFaults : public ::testing::Test {
+class RedisFaults : public OwnRedis {
  protected:
-  void SetUp() override { begin({}); }
-  void begin(std::vector<std::string> more) {
-    server_ = Server::redis(std::move(more));
-    if (server_ == nullptr) GTEST_SKIP() << "no redis: " << Server::why_not();
-  }
   RedisConnection to_server(Duration timeout = 5s) const {
     return {.host = server_->host(), .port = server_->port(), .timeout = timeout};
   }
   RedisConnection to(const ChaosProxy& proxy, Duration timeout = 5s) const {
     return {.host = "127.0.0.1", .port = proxy.port(), .timeout = timeout};
   }
-  /// Asks again and again until it holds, or too long.
-  static bool comes_true(const std::function<bool()>& holds) {
-    for (int i = 0; i < 400; ++i) {
-      if (holds()) return true;
-      std::this_thread::sleep_for(10ms);
-    }
-    return false;
-  }
-
-  std::unique_ptr<Server> server_;
 };
 
 TEST_F(RedisFaults, AServerThatIsNotThereMakesCallsFailAtOnce) {

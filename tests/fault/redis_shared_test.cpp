@@ -4,26 +4,19 @@
 #include <flux/cache/testing/crowd.hpp>
 
 #include <atomic>
-#include <functional>
 #include <thread>
 
-#include "support/redis_cache.hpp"
+#include "support/own_redis.hpp"
 
 namespace flux::cache::testing {
 namespace {
 
 using namespace std::chrono_literals;
 
-/// What a call may take beyond its deadline on a busy machine.
-constexpr auto kSlack = 1'500ms;
 constexpr int kThreads = 8, kKeys = 64;
 
-class RedisShared : public ::testing::Test {
+class RedisShared : public OwnRedis {
  protected:
-  void SetUp() override {
-    server_ = Server::redis();
-    if (server_ == nullptr) GTEST_SKIP() << "no redis: " << Server::why_not();
-  }
   RedisConnection shared(int port, Duration timeout) const {
     return {.host = "127.0.0.1", .port = port, .timeout = timeout, .shared = true};
   }
@@ -36,15 +29,6 @@ class RedisShared : public ::testing::Test {
   static bool is_an_error(const std::string& answer) {
     return answer == "timeout" || answer == "unavailable" || answer == "rejected";
   }
-  static bool comes_true(const std::function<bool()>& holds) {
-    for (int i = 0; i < 400; ++i) {
-      if (holds()) return true;
-      std::this_thread::sleep_for(10ms);
-    }
-    return false;
-  }
-
-  std::unique_ptr<Server> server_;
 };
 
 TEST_F(RedisShared, AllThreadsGetTheirOwnAnswersOverOneConnection) {

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "core/random.hpp"
+#include "core/wall_time.hpp"
 #include "walk.hpp"
 
 namespace flux::cache {
@@ -49,25 +50,12 @@ Traits FileStore::traits() const noexcept {
   return {.kind = "file", .shared = true, .persistent = true, .max_value_bytes = max_value_};
 }
 
-// Deadlines outlive the process, so they stand as wall time; sums that leave 64 bits mean for ever.
 std::int64_t FileStore::to_stored(Instant moment) const noexcept {
-  if (moment == kNever) return kForever;
-  std::int64_t left = 0, time = 0;
-  const bool fits =
-      !__builtin_sub_overflow(moment.time_since_epoch().count(), clock_.now().time_since_epoch().count(), &left);
-  if (!fits || __builtin_add_overflow(wall(), left, &time)) {
-    return moment.time_since_epoch().count() > 0 ? kForever : std::numeric_limits<std::int64_t>::min();
-  }
-  return time;
+  return moment == kNever ? kWallForever : WallTime(clock_).to_stored(moment);
 }
 
 Instant FileStore::from_stored(std::int64_t time) const noexcept {
-  if (time == kForever) return kNever;
-  std::int64_t left = 0, moment = 0;
-  if (__builtin_sub_overflow(time, wall(), &left) ||
-      __builtin_add_overflow(clock_.now().time_since_epoch().count(), left, &moment))
-    return time > 0 ? kNever : Instant::min();
-  return Instant(Duration(moment));
+  return time == kWallForever ? kNever : WallTime(clock_).from_stored(time);
 }
 
 void FileStore::set_expiry(Head& head, const Expiry& expiry) const noexcept {

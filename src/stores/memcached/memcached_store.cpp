@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
-#include <thread>
 
 #include "core/lock_version.hpp"
 #include "core/random.hpp"
@@ -33,13 +32,6 @@ std::vector<Continuum::Server> places_of(const std::vector<MemcachedServer>& ser
 }
 
 }  // namespace
-
-void step_back(int attempt) {
-  constexpr int kFirst = 2, kMost = 6;
-  if (attempt < kFirst) return;
-  const auto span = std::uint64_t{50} << std::min(attempt - kFirst, kMost);
-  std::this_thread::sleep_for(std::chrono::microseconds(random_below(span)));
-}
 
 ServersStore::ServersStore(const MemcachedConfig& config, std::unique_ptr<Error> why_not)
     : max_value_(config.max_value),
@@ -70,76 +62,6 @@ Traits ServersStore::traits() const noexcept {
   for (const auto& server : servers_)
     least = std::min(least, std::max(server->item_bytes(), 2 * kValueOverhead) - kValueOverhead);
   return {.kind = "memcached", .shared = true, .remote = true, .max_value_bytes = least};
-}
-
-// --- generations
-
-bool ServersStore::is_current(Server& server, const Reply& reply, std::uint64_t stamp) const noexcept {
-  const std::uint64_t seen = generation_in(reply);
-  if (seen == stamp && seen != 0) return true;
-  server.set_generation(seen);
-  return stamp == 0;
-}
-
-Result<std::uint64_t> ServersStore::generation_of(Server& server, const net::Deadline& deadline) {
-  if (const std::uint64_t known = server.generation(); known != 0) return known;
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    const std::string begun = encode_generation(random_bits());
-    // Whoever is first begins it; what is no generation is replaced.
-    const Command commands[] = {
-        {.verb = attempt == 0 ? Verb::add : Verb::set, .key = codec_.generation(), .body = begun}, ask_generation()};
-    Reply replies[2];
-    Exchange exchange(server, commands, replies, Repeat::yes);
-    auto done = exchange.run(deadline);
-    if (!done.ok()) return Result<std::uint64_t>(done.take_error());
-    if (auto why = fault_of(server, replies[0])) return Result<std::uint64_t>(std::move(why));
-    if (const std::uint64_t seen = generation_in(replies[1]); seen != 0) {
-      server.set_generation(seen);
-      return seen;
-    }
-  }
-  return net::fault(server.endpoint(), Errc::unavailable, "beginning a generation", "the server does not keep it");
-}
-
-Result<void> ServersStore::flush(const Scope& scope) {
-  if (why_not_) return placed(*why_not_, "flush");
-  if (!scope.tags.empty())
-    return placed({Errc::unsupported, "memcached knows no tags; a layer above keeps them"}, "flush");
-  if (plain_)
-    return placed({Errc::unsupported, "plain documents carry nothing that a flush could end; forget them by key"},
-                  "flush");
-  const net::Deadline end = deadline();
-  const std::string begun = encode_generation(random_bits());
-  const Command command{.verb = Verb::set, .key = codec_.generation(), .body = begun};
-  std::unique_ptr<Error> first;
-  std::vector<Reply> replies(servers_.size());
-  std::vector<std::unique_ptr<Exchange>> exchanges;
-  std::vector<bool> is_sent;
-  for (std::size_t i = 0; i < servers_.size(); ++i) {
-    exchanges.push_back(
-        std::make_unique<Exchange>(*servers_[i], std::span(&command, 1), std::span(&replies[i], 1), Repeat::yes));
-    auto sent = exchanges.back()->begin(end);
-    is_sent.push_back(sent.ok());
-    if (!sent.ok() && !first) first = sent.take_error();
-  }
-  for (std::size_t i = 0; i < servers_.size(); ++i) {
-    servers_[i]->set_generation(0);
-    if (!is_sent[i]) {
-      servers_[i]->owe_flush();
-      continue;
-    }
-    auto received = exchanges[i]->end(end);
-    auto why = received.ok() ? fault_of(*servers_[i], replies[i]) : received.take_error();
-    if (why) servers_[i]->owe_flush();
-    if (why && !first) first = std::move(why);
-  }
-  if (first) return placed(std::move(*first), "flush");
-  return {};
-}
-
-// Values alone: whoever holds a lock or counts in the meantime must not lose it.
-void ServersStore::owe(const Target& target, const Error& why) {
-  if (target.is_stamped && is_transient(why.code)) target.server.owe(target.wire);
 }
 
 // --- reading
@@ -399,133 +321,6 @@ Result<bool> ServersStore::put_where_nothing(const Target& target, const Entry& 
     if (*swapped == Swapped::yes) return true;
   }
   return contended();
-}
-
-Result<ServersStore::Seen> ServersStore::read_for_swap(const Target& target, std::string& bytes,
-                                                       const net::Deadline& deadline) {
-  const Command commands[] = {Command::get_for_swap(target.wire), ask_generation()};
-  Reply replies[2];
-  const std::size_t count = target.is_stamped ? 2 : 1;
-  Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::yes);
-  auto done = exchange.run(deadline);
-  if (!done.ok()) return Result<Seen>(done.take_error());
-  bytes = replies[0].value;
-  replies[0].value = bytes;
-  if (target.is_stamped) (void)is_current(target.server, replies[1], target.server.generation());
-  return look(target, replies[0], replies[1], wall());
-}
-
-Result<ServersStore::Swapped> ServersStore::swap(const Target& target, const Packed& item, std::uint64_t cas,
-                                                 const net::Deadline& deadline) {
-  const Command commands[] = {item.command(Verb::swap, target, cas), ask_generation()};
-  Reply replies[2];
-  const std::size_t count = target.is_stamped ? 2 : 1;
-  Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::no);
-  auto done = exchange.run(deadline);
-  if (!done.ok()) return Result<Swapped>(done.take_error());
-  if (auto why = fault_of(target.server, replies[0])) return Result<Swapped>(std::move(why));
-  const bool is_current_stamp = !target.is_stamped || is_current(target.server, replies[1], item.generation);
-  return replies[0].status == Status::stored && is_current_stamp ? Swapped::yes : Swapped::no;
-}
-
-Result<ServersStore::Swapped> ServersStore::remove(const Target& target, std::uint64_t cas,
-                                                   const net::Deadline& deadline) {
-  const Command command{.verb = Verb::remove, .key = target.wire, .cas = cas};
-  Reply reply;
-  Exchange exchange(target.server, {&command, 1}, {&reply, 1}, Repeat::no);
-  auto done = exchange.run(deadline);
-  if (!done.ok()) return Result<Swapped>(done.take_error());
-  if (auto why = fault_of(target.server, reply)) return Result<Swapped>(std::move(why));
-  return reply.status == Status::removed ? Swapped::yes : Swapped::no;
-}
-
-// A swap that failed goes round again, and finds what was changed: so a flush in between answers false.
-Result<bool> ServersStore::put_over(const Target& target, const Entry& entry, const Write& how,
-                                    const net::Deadline& deadline) {
-  std::string bytes;
-  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    step_back(attempt);
-    auto seen = read_for_swap(target, bytes, deadline);
-    if (!seen.ok()) return Result<bool>(seen.take_error());
-    const bool holds =
-        how.when == When::present ? seen->state == Seen::fresh : seen->is_kept() && seen->record.version == how.version;
-    if (!holds) return false;
-    auto item = make_item(target, entry, deadline, proposed_version(target.key, entry, how));
-    if (!item.ok()) return Result<bool>(item.take_error());
-    auto swapped = swap(target, *item, seen->cas, deadline);
-    if (!swapped.ok()) return Result<bool>(swapped.take_error());
-    if (*swapped == Swapped::yes) return true;
-  }
-  return contended();
-}
-
-Result<bool> ServersStore::forget(const Key& key, const Forget& how) {
-  auto good = check(key);
-  if (!good.ok()) return placed(std::move(good.error()), "forget", &key);
-  const Target target = target_of(key);
-  const net::Deadline end = deadline();
-  std::string bytes;
-  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    step_back(attempt);
-    auto seen = read_for_swap(target, bytes, end);
-    if (!seen.ok()) {
-      if (how.version == 0) owe(target, seen.error());
-      return placed(std::move(seen.error()), "forget", &key);
-    }
-    if (seen->state == Seen::nothing || seen->state == Seen::other) return false;
-    if (how.version != 0 && !(seen->is_kept() && seen->record.version == how.version)) return false;
-    auto removed = remove(target, seen->cas, end);
-    if (!removed.ok()) {
-      if (how.version == 0) owe(target, removed.error());
-      return placed(std::move(removed.error()), "forget", &key);
-    }
-    if (*removed == Swapped::yes) return seen->state == Seen::fresh;
-  }
-  return placed(contended(), "forget", &key);
-}
-
-Result<bool> ServersStore::pull(const Key& key, const Read&, Receiver found) {
-  auto good = check(key);
-  if (!good.ok()) return placed(std::move(good.error()), "pull", &key);
-  const Target target = target_of(key);
-  const net::Deadline end = deadline();
-  std::string bytes;
-  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    step_back(attempt);
-    auto seen = read_for_swap(target, bytes, end);
-    if (!seen.ok()) return placed(std::move(seen.error()), "pull", &key);
-    if (!seen->is_kept() && seen->state != Seen::foreign) return false;
-    auto removed = remove(target, seen->cas, end);
-    if (!removed.ok()) return placed(std::move(removed.error()), "pull", &key);
-    if (*removed == Swapped::no) continue;
-    if (seen->state == Seen::kept) return false;
-    if (seen->state == Seen::fresh && hand_over(seen->record, found)) return true;
-    return placed({Errc::corrupt, "the item is damaged, or another program's; it was removed"}, "pull", &key);
-  }
-  return placed(contended(), "pull", &key);
-}
-
-Result<bool> ServersStore::touch(const Key& key, const Expiry& expiry) {
-  auto good = check(key);
-  if (!good.ok()) return placed(std::move(good.error()), "touch", &key);
-  const Target target = target_of(key);
-  const net::Deadline end = deadline();
-  std::string bytes;
-  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    step_back(attempt);
-    auto seen = read_for_swap(target, bytes, end);
-    if (!seen.ok()) return placed(std::move(seen.error()), "touch", &key);
-    if (seen->state != Seen::fresh) return false;
-    seen->record.fresh_until = to_stored(expiry.fresh_until);
-    seen->record.keep_until =
-        expiry.keep_until == expiry.fresh_until ? seen->record.fresh_until : to_stored(expiry.keep_until);
-    auto item = make_item(target, seen->record, end);
-    if (!item.ok()) return placed(std::move(item.error()), "touch", &key);
-    auto swapped = swap(target, *item, seen->cas, end);
-    if (!swapped.ok()) return placed(std::move(swapped.error()), "touch", &key);
-    if (*swapped == Swapped::yes) return true;
-  }
-  return placed(contended(), "touch", &key);
 }
 
 }  // namespace detail::memcached

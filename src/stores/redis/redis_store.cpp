@@ -31,25 +31,6 @@ std::string_view word_of(When when) noexcept {
 
 }  // namespace
 
-std::int64_t ServerStore::Now::to_stored(Instant moment) const noexcept {
-  if (moment == kNever) return kForever;
-  std::int64_t left = 0, time = 0;
-  const bool fits =
-      !__builtin_sub_overflow(moment.time_since_epoch().count(), instant.time_since_epoch().count(), &left);
-  if (!fits || __builtin_add_overflow(wall, left, &time))
-    return moment.time_since_epoch().count() > 0 ? kForever : std::numeric_limits<std::int64_t>::min();
-  return time;
-}
-
-Instant ServerStore::Now::from_stored(std::int64_t time) const noexcept {
-  if (time == kForever) return kNever;
-  std::int64_t left = 0, moment = 0;
-  if (__builtin_sub_overflow(time, wall, &left) ||
-      __builtin_add_overflow(instant.time_since_epoch().count(), left, &moment))
-    return time > 0 ? kNever : Instant::min();
-  return Instant(Duration(moment));
-}
-
 // The server's own clock runs beside the caller's: what it removes has been past its time for a while.
 ServerStore::ServerStore(const RedisConfig& config, std::unique_ptr<Client> client, Spread spread,
                          std::unique_ptr<Error> wrong)

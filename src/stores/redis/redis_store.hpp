@@ -8,6 +8,7 @@
 
 #include "client.hpp"
 #include "core/tag_record.hpp"
+#include "core/wall_time.hpp"
 #include "layout.hpp"
 #include "record.hpp"
 #include "tag_facts.hpp"
@@ -43,14 +44,7 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
 
  protected:
   /// One look at the clock, for all that a call turns from wall time and back.
-  struct Now {
-    explicit Now(const Clock& clock) : instant(clock.now()), wall(clock.wall().time_since_epoch().count()) {}
-    std::int64_t to_stored(Instant moment) const noexcept;
-    Instant from_stored(std::int64_t time) const noexcept;
-
-    Instant instant;
-    std::int64_t wall;
-  };
+  using Now = WallTime;
   /// What a write sends.
   struct Draft {
     /// `version`: the one to have; 0: another one.
