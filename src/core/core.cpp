@@ -163,29 +163,28 @@ Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags*
   return false;
 }
 
-/// Both reads of one value. What is no plain hit is answered as `settle` says, of what `get` answers.
-template <class Settle>
-[[gnu::always_inline]] inline auto Core::read(const Tags* tags, std::string_view text, const Type& as, const Take& take,
-                                              const Settle& settle) -> decltype(settle(Result<bool>(true))) {
+Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, const Take& take) {
   if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
-    return settle(Result<bool>(check(text, "get")));
+    return Result<bool>(check(text, "get"));
   auto got = store_->get_value(Key(text), {as, wanted(tags), take});
   if (got.ok() && *got == Got::value && outage_.load(std::memory_order_relaxed) == Outage::none) [[likely]] {
     count_hit(text, tags);
     return true;
   }
-  return settle(no_plain_hit(got, tags, text, "get", as));
-}
-
-Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, const Take& take) {
-  return read(tags, text, as, take, [](Result<bool> answer) { return answer; });
+  return no_plain_hit(got, tags, text, "get", as);
 }
 
 bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, const Take& take) {
-  return read(tags, text, as, take, [this](const Result<bool>& answer) {
-    if (!answer.ok()) return escalate(answer.error()), false;
-    return *answer;
-  });
+  if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
+    return escalate(*check(text, "get")), false;
+  auto got = store_->get_value(Key(text), {as, wanted(tags), take});
+  if (got.ok() && *got == Got::value && !outage_.load(std::memory_order_relaxed)) [[likely]] {
+    count_hit(text, tags);
+    return true;
+  }
+  const auto answer = no_plain_hit(got, tags, text, "get", as);
+  if (!answer.ok()) return escalate(answer.error()), false;
+  return *answer;
 }
 
 /// What `get_value` answered, where it was no hit or the first one after an outage.

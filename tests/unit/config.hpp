@@ -37,7 +37,9 @@ inline std::string refusal(std::string_view json) {
   }
 }
 
-inline std::string refusal_of_store(const std::string& fields) { return refusal("{\"stores\": {\"a\": {" + fields + "}}}"); }
+inline std::string refusal_of_store(const std::string& fields) {
+  return refusal("{\"stores\": {\"a\": {" + fields + "}}}");
+}
 
 inline bool holds(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 

@@ -133,9 +133,6 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   struct Listeners;
 
   void escalate(const Error& error) const;
-  template <class Settle>
-  auto read(const Tags* tags, std::string_view key, const Type& as, const Take& take, const Settle& settle)
-      -> decltype(settle(Result<bool>(true)));
   Result<bool> no_plain_hit(Result<Got>& got, const Tags* tags, std::string_view key, const char* operation,
                             const Type& as);
   Result<bool> lives_under(const Tags& tags, const Key& key);
