@@ -178,7 +178,7 @@ bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, const 
   if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
     return escalate(*check(text, "get")), false;
   auto got = store_->get_value(Key(text), {as, wanted(tags), take});
-  if (got.ok() && *got == Got::value && !outage_.load(std::memory_order_relaxed)) [[likely]] {
+  if (got.ok() && *got == Got::value && outage_.load(std::memory_order_relaxed) == Outage::none) [[likely]] {
     count_hit(text, tags);
     return true;
   }
