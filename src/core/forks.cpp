@@ -80,6 +80,10 @@ struct Forks {
   }
 };
 
+/// When the library is loaded, so before the engine's own handler: what was hooked first is taken last. The engine's
+/// locks, and those of what is built on it, are held while these are asked for, and never the other way round.
+[[gnu::constructor(101)]] static void hook() { (void)Forks::instance(); }
+
 ForkMutex::ForkMutex() { Forks::instance().add(Forks::instance().first_mutex, *this); }
 ForkMutex::~ForkMutex() { Forks::instance().remove(Forks::instance().first_mutex, *this); }
 

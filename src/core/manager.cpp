@@ -171,9 +171,17 @@ struct Holder {
 [[gnu::noinline]] const Repository& look_again() {
   Facade& here = facade();
   std::unique_lock lock(here.mutex);
-  const std::uint64_t now = generation.load(std::memory_order_relaxed);
   if (!here.manager) here.manager.emplace();
-  if (!here.repository) here.repository = here.manager->store();
+  while (!here.repository) {
+    // Made outside: a store enlists itself for forks, and a fork may be waiting for this mutex.
+    const StoreManager manager = *here.manager;
+    const std::uint64_t asked = generation.load(std::memory_order_relaxed);
+    lock.unlock();
+    Repository made = manager.store();
+    lock.lock();
+    if (!here.repository && asked == generation.load(std::memory_order_relaxed)) here.repository = std::move(made);
+  }
+  const std::uint64_t now = generation.load(std::memory_order_relaxed);
   if (seat.ended) {
     if (here.lent_generation != now) {
       here.lent.push_front(*here.repository);

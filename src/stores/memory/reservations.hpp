@@ -5,13 +5,14 @@
 // overtaken finds its claim gone. With no load in progress all of it costs one relaxed load. A child of fork has none
 // of its parent's loads, so it keeps none of their placeholders.
 #pragma once
+#include <flux/cache/engine/lock.hpp>
+#include <flux/cache/engine/registry.hpp>
 #include <flux/cache/store.hpp>
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 
@@ -27,21 +28,26 @@ struct Reservation {
   std::string labels;
 };
 
-class Reservations {
+/// Its locks are held over calls of the engine's. So a fork takes them as it takes the engine's, and before them: it
+/// was made after the engine.
+class Reservations final : engine::Registered {
  public:
+  Reservations() { enlist(); }
+  ~Reservations() { delist(); }
+
   bool any() const noexcept { return count_.load(std::memory_order_seq_cst) != 0; }
 
   void drop(const Key& key) {
     if (!any()) [[likely]]
       return;
     Shard& shard = of(key);
-    const std::scoped_lock guard(shard.mutex);
+    const engine::Held guard(shard.lock);
     leave_behind(shard);
     if (shard.held.erase(std::string(key.text())) != 0) count_.fetch_sub(1, std::memory_order_seq_cst);
   }
   void clear() {
     for (Shard& shard : shards_) {
-      const std::scoped_lock guard(shard.mutex);
+      const engine::Held guard(shard.lock);
       count_.fetch_sub(shard.held.size(), std::memory_order_seq_cst);
       shard.held.clear();
     }
@@ -51,7 +57,7 @@ class Reservations {
     if (!any()) return 0;
     std::size_t gone = 0;
     for (Shard& shard : shards_) {
-      const std::scoped_lock guard(shard.mutex);
+      const engine::Held guard(shard.lock);
       gone += std::erase_if(shard.held, [&](const auto& one) { return !one.second.expiry.is_kept(now); });
     }
     count_.fetch_sub(gone, std::memory_order_seq_cst);
@@ -63,7 +69,7 @@ class Reservations {
   template <class F>
   void with(const Key& key, F&& f) {
     Shard& shard = of(key);
-    const std::scoped_lock guard(shard.mutex);
+    const engine::Held guard(shard.lock);
     leave_behind(shard);
     const auto at = shard.held.find(std::string(key.text()));
     const bool there = at != shard.held.end();
@@ -76,7 +82,7 @@ class Reservations {
   template <class May>
   bool place(const Key& key, Reservation reservation, May&& may) {
     Shard& shard = of(key);
-    const std::scoped_lock guard(shard.mutex);
+    const engine::Held guard(shard.lock);
     leave_behind(shard);
     count_.fetch_add(1, std::memory_order_seq_cst);  // seen by every writer from here on, before `may` looks
     const auto at = shard.held.find(std::string(key.text()));
@@ -91,11 +97,17 @@ class Reservations {
 
  private:
   struct Shard {
-    detail::ForkMutex mutex;
+    engine::Lock lock;
     std::uint64_t depth = detail::fork_depth();
     std::unordered_map<std::string, Reservation> held;
   };
-  /// Under the shard's mutex.
+  void before_fork() noexcept override {
+    for (Shard& shard : shards_) shard.lock.lock();
+  }
+  void after_fork() noexcept override {
+    for (Shard& shard : shards_) shard.lock.unlock();
+  }
+  /// Under the shard's lock.
   void leave_behind(Shard& shard) {
     if (shard.depth == detail::fork_depth()) [[likely]]
       return;
