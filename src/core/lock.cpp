@@ -192,7 +192,12 @@ std::optional<Record> guess_held(detail::Core& core, const Key& key, const std::
   return Record{.kept = true, .held = true, .version = known->version, .fence = known->fence, .owner = owner};
 }
 
+/// Who takes a lock that another thread of this process has let go sees what that one wrote. The store puts the two
+/// calls in order, but where it is a file or another machine it promises nothing to the compiler.
+std::atomic<std::uint64_t> handovers{0};
+
 bool let_go(detail::Core& core, const std::string& name, const std::string* owner) {
+  handovers.fetch_add(1, std::memory_order_release);
   const Key key = key_of(name);
   auto guess = owner != nullptr ? guess_held(core, key, *owner) : std::nullopt;
   for (int attempt = 0; attempt < kMaxSwapAttempts; ++attempt) {
@@ -308,6 +313,7 @@ bool Lock::try_lock() {
     if (!record.kept) record.version = 0;
     if (!take(std::move(record))) return false;
   }
+  (void)handovers.load(std::memory_order_acquire);
   held_ = true;
   if (options_.keep_alive && !lease_.is_forever()) {
     renewal_ = std::make_shared<Renewal>();

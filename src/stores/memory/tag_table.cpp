@@ -126,7 +126,7 @@ std::size_t TagTable::Sweep::finish() {
     at = table_.slots_.erase(at);
     ++back;
   }
-  table_.sweep_at_ = std::max<std::size_t>(10'000, table_.slots_.size());
+  table_.sweep_at_.store(std::max<std::size_t>(10'000, table_.slots_.size()), std::memory_order_relaxed);
   return back;
 }
 

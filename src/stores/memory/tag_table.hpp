@@ -62,7 +62,9 @@ class TagTable {
     std::vector<bool> used_;
   };
   /// So many tags have begun since the last sweep that another one is due.
-  bool wants_sweep() const noexcept { return begun_.load(std::memory_order_relaxed) >= sweep_at_; }
+  bool wants_sweep() const noexcept {
+    return begun_.load(std::memory_order_relaxed) >= sweep_at_.load(std::memory_order_relaxed);
+  }
   std::size_t size() const;
 
  private:
@@ -89,7 +91,7 @@ class TagTable {
   std::vector<std::uint32_t> free_;
   std::uint32_t next_ = 0;
   std::atomic<std::size_t> begun_{0};
-  std::size_t sweep_at_ = 10'000;
+  std::atomic<std::size_t> sweep_at_{10'000};
   mutable std::array<std::atomic<Chunk*>, kChunks> chunks_{};
 };
 

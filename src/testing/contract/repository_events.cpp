@@ -4,6 +4,7 @@
 #include <flux/cache/testing/repository_contract.hpp>
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 
@@ -27,10 +28,15 @@ struct Ear {
           if (event.tags != nullptr)
             for (const std::string& tag : *event.tags) line += " #" + tag;
           if (event.cause != MissCause::none) line += " (" + std::string(to_string(event.cause)) + ")";
+          const std::scoped_lock lock(mutex);  // what is refreshed behind is told by another thread
           heard.push_back(std::move(line));
         })) {}
-  std::vector<std::string> take() { return std::exchange(heard, {}); }
+  std::vector<std::string> take() {
+    const std::scoped_lock lock(mutex);
+    return std::exchange(heard, {});
+  }
 
+  std::mutex mutex;
   std::vector<std::string> heard;
   Listening listening;
 };
