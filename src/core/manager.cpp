@@ -1,4 +1,6 @@
+#include <pthread.h>
 #include <flux/cache/drivers.hpp>
+#include <flux/cache/engine/registry.hpp>
 #include <flux/cache/layers/breaker.hpp>
 #include <flux/cache/layers/serialized.hpp>
 #include <flux/cache/layers/tagged.hpp>
@@ -8,8 +10,6 @@
 #include <fstream>
 #include <map>
 #include <mutex>
-
-#include "fork_mutex.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -140,15 +140,29 @@ namespace {
 
 /// What the facade works over. Never destroyed, so that a destructor of a global may still use the cache.
 struct Facade {
-  ForkMutex mutex;
+  std::mutex mutex;
   std::optional<StoreManager> manager;
   std::optional<Repository> repository;
   std::forward_list<Repository> lent;  // to threads whose own holder is gone, one for each generation; never given up
   std::uint64_t lent_generation = 0;   // of the first of them
 };
 
+/// Makes the engine hook its locks for forks.
+struct EngineHook final : engine::Registered {
+  EngineHook() { enlist(); }
+  ~EngineHook() { delist(); }
+  void before_fork() noexcept override {}
+  void after_fork() noexcept override {}
+};
+
 Facade& facade() {
-  static Facade* const one = new Facade;
+  static Facade* const one = [] {
+    // Stores are made under the mutex, and enlist themselves for forks: so a fork takes it before the engine's locks,
+    // for what was hooked last is taken first.
+    const EngineHook before_us;
+    ::pthread_atfork([] { facade().mutex.lock(); }, [] { facade().mutex.unlock(); }, [] { facade().mutex.unlock(); });
+    return new Facade;
+  }();
   return *one;
 }
 
@@ -171,17 +185,9 @@ struct Holder {
 [[gnu::noinline]] const Repository& look_again() {
   Facade& here = facade();
   std::unique_lock lock(here.mutex);
-  if (!here.manager) here.manager.emplace();
-  while (!here.repository) {
-    // Made outside: a store enlists itself for forks, and a fork may be waiting for this mutex.
-    const StoreManager manager = *here.manager;
-    const std::uint64_t asked = generation.load(std::memory_order_relaxed);
-    lock.unlock();
-    Repository made = manager.store();
-    lock.lock();
-    if (!here.repository && asked == generation.load(std::memory_order_relaxed)) here.repository = std::move(made);
-  }
   const std::uint64_t now = generation.load(std::memory_order_relaxed);
+  if (!here.manager) here.manager.emplace();
+  if (!here.repository) here.repository = here.manager->store();
   if (seat.ended) {
     if (here.lent_generation != now) {
       here.lent.push_front(*here.repository);
