@@ -18,7 +18,6 @@ namespace detail::file_store {
 
 namespace {
 
-constexpr std::int64_t kForever = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kFlushReclaims = 64;
 constexpr int kReadsWithoutLock = 4;
 constexpr Duration kUsualTimeout{1'000'000};
