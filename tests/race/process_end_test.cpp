@@ -40,8 +40,6 @@ struct Slow {
   }
 };
 
-void exit_now(int) { std::exit(0); }
-
 std::atomic<bool> is_told{false};
 void tell(int) { is_told = true; }
 
@@ -99,11 +97,20 @@ TEST_F(ProcessEndDeathTest, TheEndOfTheScopeWritesWhatItsQueueHolds) {
   EXPECT_EXIT(leave(), ::testing::ExitedWithCode(0), "all written");
 }
 
-TEST_F(ProcessEndDeathTest, AHandlerOfSigtermThatExitsWritesWhatIsPending) {
+/// A handler may not call std::exit, a thread that waits for the signal may.
+TEST_F(ProcessEndDeathTest, AThreadThatWaitsForSigtermAndExitsWritesWhatIsPending) {
   const auto leave = [] {
+    ::sigset_t term;
+    ::sigemptyset(&term);
+    ::sigaddset(&term, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &term, nullptr);
     Slow slow;
     slow.fill();
-    std::signal(SIGTERM, exit_now);
+    std::thread([term] {
+      int which = 0;
+      ::sigwait(&term, &which);
+      std::exit(0);
+    }).detach();
     ::kill(::getpid(), SIGTERM);
     for (;;) ::pause();
   };
