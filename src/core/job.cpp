@@ -122,6 +122,8 @@ Job::Claim Job::claim() {
                            {.value = {.kind = Kind::text, .text = owner}, .expiry = Expiry::at(lease)}, {When::absent});
     if (taken.ok() && !*taken) return Claim::elsewhere;
     if (taken.ok()) lock_owner_ = owner;
+    // Who held it before may have refreshed the entry since we looked.
+    if (taken.ok() && !stands()) return unlock(), Claim::changed;
   }
   return claimed(snapshot_.entry.view().version);
 }

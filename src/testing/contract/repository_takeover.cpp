@@ -1,4 +1,5 @@
 // Holders that die: what they held is free for others when its lease ends, and not before.
+#include <flux/cache/decorator.hpp>
 #include <flux/cache/testing/crowd.hpp>
 #include <flux/cache/testing/repository_contract.hpp>
 
@@ -9,6 +10,8 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
+#include <memory>
 #include <thread>
 #include <utility>
 
@@ -62,6 +65,17 @@ class Victim {
  private:
   int ends_[2]{-1, -1};
   pid_t pid_ = -1;
+};
+
+/// Lets something happen between the look at an entry and the claim to refresh it.
+class BeforeTheClaim final : public Decorator {
+ public:
+  using Decorator::Decorator;
+  Result<bool> put(const Key& key, const Entry& entry, const Write& how) override {
+    if (key.space() == Space::locks && how.when == When::absent && then) std::exchange(then, nullptr)();
+    return inner().put(key, entry, how);
+  }
+  std::function<void()> then;
 };
 
 constexpr Duration kLease = 3s;
@@ -154,6 +168,19 @@ TEST_P(RepositoryContract, ARefreshThatOutlastsItsLeaseIsNotRunTwice) {
   }
   while (!done) std::this_thread::yield();
   EXPECT_EQ(others, 0) << "somebody else refreshed beside one at work";
+}
+
+TEST_P(RepositoryContract, WhoClaimsARefreshThatIsJustDoneTakesItsValue) {
+  if (!cache().store()->traits().shared) GTEST_SKIP() << "no other process refreshes what this store keeps";
+  if (GetParam().real_time) GTEST_SKIP() << "this store cannot take a clock, and the fresh life here is long";
+  const Options options{.ttl = Ttl(5s), .fail_safe = 3600s};
+  cache().put("k", 1, options);
+  advance(5s);
+  const auto late_store = std::make_shared<BeforeTheClaim>(cache().store());
+  const Repository late(late_store, {.clock = &clock()});
+  late_store->then = [&] { EXPECT_EQ(cache().remember("k", options, [] { return 2; }), 2); };
+  EXPECT_EQ(late.remember("k", options, [] { return 3; }), 2);
+  EXPECT_FALSE(late_store->then) << "nothing came between";
 }
 
 TEST_P(RepositoryContract, ARefreshWhoseProcessIsKilledIsTakenOverWhenItsLeaseEnds) {
