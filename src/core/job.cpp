@@ -183,10 +183,12 @@ void Job::unlock() {
 }
 
 bool Job::not_written(std::unique_ptr<Error> error) {
+  const bool is_away = is_transient(error->code);
   const auto why = core_->failed(std::move(error), "remember", key_);
   core_->count(Count::put_failure);
   core_->emit(EventKind::put_failed, key_, nullptr, MissCause::none, why.get());
-  release();  // or the next caller would wait for a value that never comes
+  // Or the next caller would wait for a value that never comes. A store that is away would only cost this one its time.
+  if (!is_away) release();
   return false;
 }
 
