@@ -288,7 +288,11 @@ class Verbs {
   /// The values of one type, in the order asked, each key once.
   template <class T>
   Many<detail::stored_t<T>> many(const Keys& keys) const {
-    return core().settle(try_many<T>(keys), Many<detail::stored_t<T>>(rows<detail::stored_t<T>>(keys)));
+    auto answers = try_many<T>(keys);
+    if (answers.ok()) [[likely]]
+      return *std::move(answers);
+    core().escalate(answers.error());
+    return Many<detail::stored_t<T>>(rows<detail::stored_t<T>>(keys));
   }
   template <class T>
   Result<Many<detail::stored_t<T>>> try_many(const Keys& keys) const {
@@ -303,7 +307,11 @@ class Verbs {
   }
   /// Values of any types, each read by its own `get<T>`.
   Many<void> many(const Keys& keys) const {
-    return core().settle(try_many(keys), Many<void>(rows<Value>(detail::collapse(keys.views()))));
+    auto answers = try_many(keys);
+    if (answers.ok()) [[likely]]
+      return *std::move(answers);
+    core().escalate(answers.error());
+    return Many<void>(rows<Value>(keys));
   }
   Result<Many<void>> try_many(const Keys& keys) const {
     const auto distinct = detail::collapse(keys.views());

@@ -1,4 +1,4 @@
-// Many at a time: one command to read, one burst to write, one script to forget.
+// Many at a time: one burst to read, one to write, one script to forget.
 #include <algorithm>
 #include <deque>
 #include <numeric>
@@ -15,6 +15,9 @@ namespace {
 constexpr int kMaxStamps = 100;
 /// How much of a burst is put together before it is sent: enough to be worth a system call.
 constexpr std::size_t kPartBytes = 32 * 1024;
+/// Keys of one MGET: what a server takes in with one read. It answers those while the next are on their way to it, and
+/// others' calls come in between.
+constexpr std::size_t kKeysAtOnce = 250;
 /// About what an entry takes beside its value.
 constexpr std::size_t kEachBytes = 160;
 
@@ -27,33 +30,38 @@ Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, B
   if (wrong_) return placed(*wrong_, "get_many");
   const Now now(clock_);
   ThreadCommands commands;
-  commands->begin(2 + keys.size()).word("MGET");
-  layout_.generation_word(*commands, 0);
-  for (const Key& key : keys) key_word(*commands, key);
+  const auto end_of = [&](std::size_t first) { return std::min(first + kKeysAtOnce, keys.size()); };
+  for (std::size_t first = 0; first < keys.size(); first = end_of(first)) {
+    layout_.generation_word(commands->begin(2 + end_of(first) - first).word("MGET"), 0);
+    for (std::size_t i = first; i < end_of(first); ++i) key_word(*commands, keys[i]);
+  }
 
   std::vector<std::pair<std::size_t, EntryCopy>> tagged;
   std::size_t handed = 0;  // a second run goes on where the first met trouble: nothing is handed over twice
   bool is_foreign = false;
   auto done = client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
-    auto whole = replies.array(1 + keys.size());
-    if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
-    auto first = replies.next();
-    if (!first.ok()) return Result<void>(first.take_error());
-    const std::uint64_t generation = note_generation(0, *first);
     Record record;
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      auto element = replies.next();
-      if (!element.ok()) return Result<void>(element.take_error());
-      const Fit seen = fit(*element, keys[i], how.stale, now, generation, record);
-      if (seen == Fit::stranger) return Result<void>(replies.unexpected());
-      if (seen == Fit::foreign) is_foreign = true;
-      if (seen != Fit::hit || i < handed) continue;
-      handed = i + 1;
-      const Entry entry = entry_of(record, now);
-      if (entry.tags.empty()) {
-        found(i, entry);
-      } else {
-        tagged.emplace_back(i, EntryCopy(entry));
+    for (std::size_t first = 0; first < keys.size(); first = end_of(first)) {
+      auto whole = replies.array(1 + end_of(first) - first);
+      if (!whole.ok()) return Result<void>(whole.take_error());
+      if (!*whole) continue;  // refused, and so is the call; the other answers are taken off the connection
+      auto stamp = replies.next();
+      if (!stamp.ok()) return Result<void>(stamp.take_error());
+      const std::uint64_t generation = note_generation(0, *stamp);
+      for (std::size_t i = first; i < end_of(first); ++i) {
+        auto element = replies.next();
+        if (!element.ok()) return Result<void>(element.take_error());
+        const Fit seen = fit(*element, keys[i], how.stale, now, generation, record);
+        if (seen == Fit::stranger) return Result<void>(replies.unexpected());
+        if (seen == Fit::foreign) is_foreign = true;
+        if (seen != Fit::hit || i < handed || replies.refusal()) continue;
+        handed = i + 1;
+        const Entry entry = entry_of(record, now);
+        if (entry.tags.empty()) {
+          found(i, entry);
+        } else {
+          tagged.emplace_back(i, EntryCopy(entry));
+        }
       }
     }
     return {};

@@ -1,5 +1,5 @@
 // The redis store beside hiredis on the same server, by turns, over TCP and over a unix socket:
-//   bench_redis HOST PORT SOCKET [rounds]
+//   bench_redis HOST PORT SOCKET [rounds] [singles | batches | threads]
 // The peer is what a careful program would write: one connection, one command, the reply read where it lies.
 #include <hiredis/hiredis.h>
 #include <flux/cache.hpp>
@@ -246,16 +246,20 @@ void threads(const Where& where, int rounds) {
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::fprintf(stderr, "bench_redis HOST PORT SOCKET [rounds]\n");
+    std::fprintf(stderr, "bench_redis HOST PORT SOCKET [rounds] [singles | batches | threads]\n");
     return 2;
   }
   const int rounds = argc > 4 ? std::atoi(argv[4]) : 200;
+  const std::string part = argc > 5 ? argv[5] : "";
+  const auto wanted = [&](const char* name) { return part.empty() || part == name; };
   const Where tcp{argv[1], std::atoi(argv[2]), ""}, local{"127.0.0.1", 1, argv[3]};
   for (const Where& where : {tcp, local}) {
     std::printf("\n%s\n", where.socket.empty() ? "TCP" : "unix socket");
-    singles(where, rounds);
-    batches(where, 100, std::max(rounds / 4, 10));
-    batches(where, 10'000, std::max(rounds / 20, 5));
-    threads(where, rounds);
+    if (wanted("singles")) singles(where, rounds);
+    if (wanted("batches")) {
+      batches(where, 100, std::max(rounds / 4, 10));
+      batches(where, 10'000, std::max(rounds / 20, 5));
+    }
+    if (wanted("threads")) threads(where, rounds);
   }
 }

@@ -111,6 +111,8 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
     escalate(result.error());
     return otherwise;
   }
+  /// What `settle` does about a failure, where the soft answer is worth making only then.
+  void escalate(const Error& error) const;
 
   /// The key as events and errors may show it: as it is, or, with `hash_keys`, 16 digits that are the same for the same
   /// key in this process alone.
@@ -132,7 +134,6 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   friend class Job;
   struct Listeners;
 
-  void escalate(const Error& error) const;
   Result<bool> no_plain_hit(Result<Got>& got, const Tags* tags, std::string_view key, const char* operation,
                             const Type& as);
   Result<bool> lives_under(const Tags& tags, const Key& key);
