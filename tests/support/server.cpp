@@ -95,7 +95,7 @@ std::unique_ptr<Server> Server::redis(std::vector<std::string> more) {
 }
 
 std::unique_ptr<Server> Server::memcached(std::vector<std::string> more) {
-  Command command{"memcached", {"memcached", "-l", "127.0.0.1", "-p", "@PORT@", "-U", "0", "-m", "64"}};
+  Command command{"memcached", {"memcached", "-l", "127.0.0.1", "-p", "@PORT@", "-U", "0", "-m", "1024"}};
   if (::geteuid() == 0) command.words.insert(command.words.end(), {"-u", "root"});
   command.words.insert(command.words.end(), more.begin(), more.end());
   return start(std::move(command));

@@ -87,7 +87,7 @@ start_servers() {
     export FLUX_TEST_SECOND_REDIS=$server_address
   fi
   if [ -z "${FLUX_TEST_MEMCACHED:-}" ]; then
-    start_server memcached memcached -l 127.0.0.1 -p @PORT@ -U 0 -u "$(id -un)" -m 64 || return 1
+    start_server memcached memcached -l 127.0.0.1 -p @PORT@ -U 0 -u "$(id -un)" -m 1024 || return 1
     export FLUX_TEST_MEMCACHED=$server_address
   fi
   echo "redis at $FLUX_TEST_REDIS and $FLUX_TEST_SECOND_REDIS, memcached at $FLUX_TEST_MEMCACHED"

@@ -16,6 +16,8 @@ constexpr std::size_t kFewCommands = 4;
 /// Numbers of commands stay short on the wire; none is used again within so many.
 constexpr std::uint32_t kOpaques = 1'000'000;
 constexpr std::size_t kKeptBuffer = 256 * 1024;
+/// How much is put together before it is sent: so a server begins while the rest is made.
+constexpr std::size_t kPartBytes = 32 * 1024;
 /// What a server takes at one read under TLS, with room to spare.
 constexpr std::size_t kOneRead = 8 * 1024;
 
@@ -135,7 +137,13 @@ Result<void> MetaConnection::send(std::span<const Command> commands, const net::
   pieces_.clear();
   sent_ = commands;
   has_begun_ = false;
-  for (std::size_t i = 0; i < commands.size(); ++i) write(commands[i], opaque_of(i), is_quiet_in(commands, i));
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    write(commands[i], opaque_of(i), is_quiet_in(commands, i));
+    if (out_.size() < kPartBytes || !pieces_.empty() || stream_.is_sealed()) continue;
+    auto sent = stream_.send(out_, in_, deadline);
+    if (!sent.ok()) return sent;
+    out_.clear();
+  }
   ends_quiet_ = !commands.empty() && is_quiet_in(commands, commands.size() - 1);
   if (ends_quiet_) out_ += "mn\r\n";
   // Under TLS a server forgets about the end of a record that it did not take at one read, until more comes (memcached

@@ -22,11 +22,13 @@
 #include <vector>
 
 #include "bench/stores/contest.hpp"
+#include "bench/stores/raw_burst.hpp"
 
 namespace {
 
 using namespace flux::cache;
 using flux::bench::Contest;
+using flux::bench::RawBurst;
 
 constexpr int kBatch = 200;
 constexpr int kMany = 1000;
@@ -159,6 +161,19 @@ class Raw {
   memcached_st* handle_;
 };
 
+/// What `put_many` and `many` send of these names, with bytes that are as many as those of the records.
+std::pair<std::string, std::string> bursts(const std::vector<std::string>& some, std::size_t size) {
+  constexpr std::size_t kHead = 60;
+  std::string puts, gets = "mg 4gapp: v O0 q\r\n";
+  const std::string record(size + kHead, 'v');
+  for (std::size_t i = 0; i < some.size(); ++i) {
+    const std::string key = " 4vapp:" + some[i], opaque = " O" + std::to_string(i + 1) + " q\r\n";
+    puts += "ms" + key + " " + std::to_string(record.size()) + " T3601" + opaque + record + "\r\n";
+    gets += "mg" + key + " v" + opaque;
+  }
+  return {puts + "mg 4gapp: v O0\r\nmn\r\n", gets + "mn\r\n"};
+}
+
 void compare(const MemcachedServer& where, const char* how, int rounds) {
   std::printf("\n== %s\n", how);
   // Values of the peer have its own keys, so that both work on as many.
@@ -207,9 +222,12 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
     for (int i = 0; i < kMany; ++i) some.push_back(name_of(i * 3));
     for (const std::string& name : some) items[name] = value;
     const int few = std::max(3, rounds / 10);
+    const auto [put_bytes, get_bytes] = bursts(some, size);
+    RawBurst get_floor(where.host, where.host.starts_with('/') ? 0 : where.port, get_bytes);
     Contest many("many(1000), " + std::to_string(size) + " bytes, per key", kMany);
     many.enter("libmemcached mget", [&](int) { must(raw.many(some).size() == some.size()); });
     many.enter("the facade", [&](int) { must(cache.many<std::string>(some).size() == some.size()); });
+    many.enter("the server alone, for many", [&](int) { get_floor.run(); });
     run(many, "many(", few);
 
     Contest put_many("put_many(1000), " + std::to_string(size) + " bytes, per key", kMany);
@@ -218,6 +236,8 @@ void compare(const MemcachedServer& where, const char* how, int rounds) {
       quiet.settle();
     });
     put_many.enter("the facade", [&](int) { must(cache.put_many(items, std::chrono::hours(1))); });
+    RawBurst put_floor(where.host, where.host.starts_with('/') ? 0 : where.port, put_bytes);
+    put_many.enter("the server alone, for put_many", [&](int) { put_floor.run(); });
     run(put_many, "put_many(", few);
   }
 

@@ -15,12 +15,14 @@
 #include <vector>
 
 #include "bench/stores/contest.hpp"
+#include "bench/stores/raw_burst.hpp"
 
 namespace {
 
 using namespace flux::cache;
 using namespace std::chrono_literals;
 using flux::bench::Contest;
+using flux::bench::RawBurst;
 
 struct Product {
   std::string name = "a lamp";
@@ -152,6 +154,27 @@ void singles(const Where& where, int rounds) {
   structs.run(rounds);
 }
 
+std::string command(const std::vector<std::string>& words) {
+  std::string all = "*" + std::to_string(words.size()) + "\r\n";
+  for (const std::string& word : words) all += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+  return all;
+}
+
+/// What `put_many` and `many` send of these keys, but for the generation.
+std::pair<std::string, std::string> bursts(const Repository& cache, const std::vector<std::string>& keys) {
+  const auto redis = cache.as<RedisStore>();
+  std::string puts = command({"MULTI"}), gets;
+  std::vector<std::string> mget{"MGET"};
+  for (const std::string& key : keys) {
+    mget.push_back(redis->stored_key(Key(key)));
+    auto record = redis->command({"GET", mget.back()});
+    puts += command({"SET", mget.back(), record->text, "PX", "3601000"});
+    if (mget.size() > 250) gets += command(mget), mget.resize(1);
+  }
+  if (mget.size() > 1) gets += command(mget);
+  return {puts + command({"EXEC"}), gets};
+}
+
 void batches(const Where& where, std::size_t size, int rounds) {
   constexpr int kMany = 1000;
   Peer peer(where);
@@ -183,11 +206,18 @@ void batches(const Where& where, std::size_t size, int rounds) {
   });
   puts.enter("hiredis MSET, without lifetimes", [&](int) { (void)peer.run(mset); });
   puts.enter("put_many", [&](int) { must(cache.put_many(items, 1h)); });
+  must(cache.put_many(items, 1h));
+  const auto [put_bytes, get_bytes] = bursts(cache, keys);
+  const bool by_socket = !where.socket.empty();
+  RawBurst put_floor(by_socket ? where.socket : where.host, by_socket ? 0 : where.port, put_bytes);
+  RawBurst get_floor(by_socket ? where.socket : where.host, by_socket ? 0 : where.port, get_bytes);
+  puts.enter("the server alone, for put_many", [&](int) { put_floor.run(); });
   puts.run(rounds);
 
   Contest gets("many(1000), " + what, kMany);
   gets.enter("hiredis MGET", [&](int) { must(peer.run(mget)->elements == kMany); });
   gets.enter("many<std::string>", [&](int) { must(cache.many<std::string>(keys).size() == kMany); });
+  gets.enter("the server alone, for many", [&](int) { get_floor.run(); });
   gets.run(rounds);
 }
 
