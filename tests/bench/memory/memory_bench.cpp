@@ -1,6 +1,8 @@
 // tests/bench/memory/memory_bench.cpp - the engine beside its peers, in interleaved rounds.
 //
-//   memory_bench [rounds=7] [part ...]     parts: hits borrow many share through put tail bytes; none: all
+//   memory_bench [rounds=7] [part or contestant ...]
+//     parts: hits borrow many share through put tail bytes; none named: all
+//     contestants: engine sharded hyper rocks tbb flat; none named: all
 //
 // Every round runs every contestant once, so that what the machine does meanwhile strikes all alike; the tables show
 // medians over the rounds. Each value read is checked against its key; wrong ones are counted and must be 0. At the end
@@ -119,24 +121,25 @@ void borrows(Cache& cache, int threads, std::size_t operations) {
 void batches(Flux& cache, std::size_t size, std::size_t operations) {
   warm(cache, data().hot);
   const std::string name = "many " + std::to_string(size);
-  std::uint64_t bad = 0;
-  const double from = seconds();
-  const Key* keys[32];
-  std::uint32_t ids[32];
-  char out[kValueSize];
-  for (std::size_t done = 0, at = 0; done < operations; done += size) {
-    for (std::size_t index = 0; index < size; ++index, at = (at + 1) % kSequence) {
-      expect(data().hot, at);
-      ids[index] = data().hot[at];
-      keys[index] = &data().keys[ids[index]];
+  const double time = run(1, [&](int) {
+    std::uint64_t bad = 0;
+    const Key* keys[32];
+    std::uint32_t ids[32];
+    char out[kValueSize];
+    for (std::size_t done = 0, at = 0; done < operations; done += size) {
+      for (std::size_t index = 0; index < size; ++index, at = (at + 1) % kSequence) {
+        expect(data().hot, at);
+        ids[index] = data().hot[at];
+        keys[index] = &data().keys[ids[index]];
+      }
+      cache.many(keys, size, [&](std::size_t index, const char* value) {
+        std::memcpy(out, value, kValueSize);
+        bad += !is_value_of(ids[index], out);
+      });
     }
-    cache.many(keys, size, [&](std::size_t index, const char* value) {
-      std::memcpy(out, value, kValueSize);
-      bad += !is_value_of(ids[index], out);
-    });
-  }
-  wrong += bad;
-  record(name, Flux::kName, double(operations) / (seconds() - from) / 1e6);
+    wrong += bad;
+  });
+  record(name, Flux::kName, double(operations) / time / 1e6);
 }
 
 template <class Cache>
@@ -218,7 +221,7 @@ void tails(Cache& cache, Kind kind, int threads, std::size_t operations) {
   const std::size_t each = operations / static_cast<std::size_t>(threads);
   run(threads, [&](int thread) {
     char out[kValueSize], value[kValueSize];
-    Histogram& histogram = histograms[static_cast<std::size_t>(thread)];
+    Histogram& histogram = histograms[static_cast<std::size_t>(thread)] = {};
     const auto& sequence = kind == Kind::through ? data().wide : data().hot;
     for (std::size_t at = start_of(thread), left = each; left > 0; --left, at = (at + 1) % kSequence) {
       expect(sequence, at);
@@ -326,16 +329,26 @@ void target(const char* what, double reached, double wanted, bool at_most = fals
 
 int main(int argc, char** argv) {
   if (argc > 1) rounds = std::max(1, std::atoi(argv[1]));
-  std::set<std::string> parts(argv + std::min(argc, 2), argv + argc);
+  static const std::set<std::string> kParts{"hits", "borrow", "many", "share", "through", "put", "tail", "bytes"};
+  static const std::set<std::string> kContestants{"engine", "sharded", "hyper", "rocks", "tbb", "flat"};
+  std::set<std::string> parts, contestants;
+  for (int index = 2; index < argc; ++index) {
+    if (!kParts.contains(argv[index]) && !kContestants.contains(argv[index])) {
+      std::fprintf(stderr, "%s: neither a part nor a contestant: %s\n", argv[0], argv[index]);
+      return 2;
+    }
+    (kParts.contains(argv[index]) ? parts : contestants).insert(argv[index]);
+  }
   const auto wants = [&](const char* part) { return parts.empty() || parts.contains(part); };
+  const auto runs = [&](const char* name) { return contestants.empty() || contestants.contains(name); };
 
   if (wants("bytes")) {
     for (const std::size_t entries : {std::size_t{100'000}, std::size_t{1'000'000}}) {
-      bytes<Flux>(entries);
-      bytes<ShardedLru>(entries);
+      if (runs("engine")) bytes<Flux>(entries);
+      if (runs("sharded")) bytes<ShardedLru>(entries);
 #if defined(BENCH_ROCKSDB)
-      bytes<RocksDb<true>>(entries);
-      bytes<RocksDb<false>>(entries);
+      if (runs("hyper")) bytes<RocksDb<true>>(entries);
+      if (runs("rocks")) bytes<RocksDb<false>>(entries);
 #endif
     }
   }
@@ -350,31 +363,31 @@ int main(int argc, char** argv) {
   RocksDb<false> rocks(kCapacity + kCapacity / 10), rocks_wide(kCapacity), rocks_objects(kCapacity + kCapacity / 10);
 #endif
   const auto with_all = [&](auto&& f) {
-    f(flux);
-    f(sharded);
+    if (runs("engine")) f(flux);
+    if (runs("sharded")) f(sharded);
 #if defined(BENCH_ROCKSDB)
-    f(hyper);
-    f(rocks);
+    if (runs("hyper")) f(hyper);
+    if (runs("rocks")) f(rocks);
 #endif
   };
   const auto with_wide = [&](auto&& f) {
-    f(flux_wide);
-    f(sharded_wide);
+    if (runs("engine")) f(flux_wide);
+    if (runs("sharded")) f(sharded_wide);
 #if defined(BENCH_ROCKSDB)
-    f(hyper_wide);
-    f(rocks_wide);
+    if (runs("hyper")) f(hyper_wide);
+    if (runs("rocks")) f(rocks_wide);
 #endif
   };
   const auto with_objects = [&](auto&& f) {
-    f(flux_objects);
-    f(sharded_objects);
+    if (runs("engine")) f(flux_objects);
+    if (runs("sharded")) f(sharded_objects);
 #if defined(BENCH_ROCKSDB)
-    f(hyper_objects);
-    f(rocks_objects);
+    if (runs("hyper")) f(hyper_objects);
+    if (runs("rocks")) f(rocks_objects);
 #endif
   };
   with_all([&](auto& cache) { fill(cache, kCapacity); });
-  fill(flat, kCapacity);
+  if (runs("flat")) fill(flat, kCapacity);
   if (wants("share")) {
     with_objects([&](auto& cache) {
       for (std::size_t id = 0; id < kCapacity; ++id) {
@@ -386,7 +399,7 @@ int main(int argc, char** argv) {
   }
 #if defined(BENCH_TBB)
   Tbb tbb(kCapacity);
-  fill(tbb, kCapacity);
+  if (runs("tbb")) fill(tbb, kCapacity);
 #endif
   if (wants("through") || wants("tail")) {
     with_wide([&](auto& cache) { read_through(cache, 1, 4'000'000); });
@@ -399,20 +412,22 @@ int main(int argc, char** argv) {
       for (const int threads : {1, 2, 8}) {
         const std::string name = "hits " + std::to_string(threads);
         with_all([&](auto& cache) { hits(cache, name, threads, 1'000'000); });
-        if (threads == 1) hits(flat, name, 1, 1'000'000);
+        if (threads == 1 && runs("flat")) hits(flat, name, 1, 1'000'000);
 #if defined(BENCH_TBB)
-        hits(tbb, name, threads, 100'000);
+        if (runs("tbb")) hits(tbb, name, threads, 100'000);
 #endif
       }
     }
     if (wants("borrow")) {
       with_all([&](auto& cache) { borrows(cache, 1, 1'000'000); });
-      borrows(flat, 1, 1'000'000);
+      if (runs("flat")) borrows(flat, 1, 1'000'000);
     }
     if (wants("many")) {
       if (!wants("hits")) with_all([&](auto& cache) { hits(cache, "hits 1", 1, 1'000'000); });
-      batches(flux, 16, 1'280'000);
-      batches(flux, 32, 1'280'000);
+      if (runs("engine")) {
+        batches(flux, 16, 1'280'000);
+        batches(flux, 32, 1'280'000);
+      }
     }
     if (wants("share"))
       for (const int threads : {1, 2}) with_objects([&](auto& cache) { shares(cache, threads, 1'000'000); });
@@ -468,6 +483,9 @@ int main(int argc, char** argv) {
   target("p99.9 put, us", figure("p99.9 put 1", us) / 1000, 10, true);
   target("resident bytes per entry, 100k", figure("bytes 100000", us), 175, true);
   target("resident bytes per entry, 1M", figure("bytes 1000000", us), 175, true);
+  if (!disturbances.empty())
+    std::printf("  of the processors, others took %.1f %% in the median measurement, %.1f %% in the worst\n",
+                100 * median(disturbances), 100 * *std::max_element(disturbances.begin(), disturbances.end()));
   std::printf("  wrong values: %llu\n", static_cast<unsigned long long>(wrong.load()));
   return wrong.load() == 0 ? 0 : 1;
 }

@@ -1,5 +1,7 @@
 // tests/bench/memory/workload.hpp - keys, values, request sequences, clocks and medians.
 #pragma once
+#include "machine.hpp"
+
 #include <time.h>
 
 #include <algorithm>
@@ -30,7 +32,7 @@ struct Key {
 
 /// Keys of 20 bytes that differ in their last digits, as "user:..." keys do; the last 16 alone are distinct.
 inline std::vector<Key> make_keys(std::size_t count) {
-  std::vector<Key> keys(count);
+  std::vector<Key> keys = on_huge_pages<Key>(count);
   for (std::size_t id = 0; id < count; ++id) {
     char text[32];
     std::snprintf(text, sizeof text, "user:%015llu",
@@ -61,17 +63,11 @@ inline std::vector<std::uint32_t> zipf(std::size_t keys, std::size_t requests, s
   std::shuffle(place.begin(), place.end(), random);
   random.seed(seed);
   std::uniform_real_distribution<double> uniform(0, sum);
-  std::vector<std::uint32_t> sequence(requests);
+  std::vector<std::uint32_t> sequence = on_huge_pages<std::uint32_t>(requests);
   for (auto& request : sequence)
     request =
         place[static_cast<std::size_t>(std::lower_bound(sums.begin(), sums.end(), uniform(random)) - sums.begin())];
   return sequence;
-}
-
-inline double seconds() {
-  timespec at{};
-  ::clock_gettime(CLOCK_MONOTONIC, &at);
-  return double(at.tv_sec) + double(at.tv_nsec) * 1e-9;
 }
 
 inline std::uint64_t ticks() {
@@ -131,9 +127,9 @@ class Histogram {
   std::array<std::uint64_t, 64 * 32> counts_{};
 };
 
-/// Runs `work(thread)` on so many threads, all let go at once; seconds until the last is done.
+/// Calls `work(thread)` on so many threads, all let go at once; seconds until the last is done.
 template <class Work>
-double run(int threads, Work&& work) {
+double run_threads(int threads, Work& work) {
   if (threads == 1) {
     const double from = seconds();
     work(0);
@@ -154,6 +150,23 @@ double run(int threads, Work&& work) {
   go = true;
   for (auto& thread : all) thread.join();
   return seconds() - from;
+}
+
+/// `run_threads`, again up to twice where other processes took more than a twentieth of the processors meanwhile: what
+/// threads that did not run at the same time do says nothing of how they get along. The least disturbed run counts.
+template <class Work>
+double run(int threads, Work&& work) {
+  double time = 0, least = 2;
+  for (int attempt = 0; attempt < 3 && least > 0.05; ++attempt) {
+    const Others others;
+    const double now = run_threads(threads, work);
+    const double taken = others.share();
+    if (taken >= least) continue;
+    least = taken;
+    time = now;
+  }
+  disturbances.push_back(least);
+  return time;
 }
 
 }  // namespace bench
