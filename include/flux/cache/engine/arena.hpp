@@ -10,6 +10,7 @@
 // giving back whole pages, which has a lock of its own. Free slots are poisoned under AddressSanitizer.
 #pragma once
 #include <flux/cache/engine/lock.hpp>
+#include <flux/cache/engine/prefetch.hpp>
 
 #include <sys/mman.h>
 
@@ -82,13 +83,13 @@ struct SizeClasses {
     }
   }
   /// The class for so many bytes, up to the largest.
-  static inline std::uint8_t class_of(std::size_t bytes) noexcept;
-  static constexpr std::size_t bytes_of(std::uint8_t size_class) noexcept {
+  static inline std::uint32_t class_of(std::size_t bytes) noexcept;
+  static constexpr std::size_t bytes_of(std::uint32_t size_class) noexcept {
     return std::size_t{kUnits[size_class]} * kUnit;
   }
 };
 inline constexpr SizeClasses kSizeClasses;
-inline std::uint8_t SizeClasses::class_of(std::size_t bytes) noexcept {
+inline std::uint32_t SizeClasses::class_of(std::size_t bytes) noexcept {
   return kSizeClasses.of[(bytes + kUnit - 1) / kUnit];
 }
 
@@ -239,7 +240,7 @@ class Slots {
   explicit Slots(Arena& arena) noexcept : arena_(arena) {}
 
   /// A slot of a class, or 0 where memory is out.
-  Slot take(std::uint8_t size_class, const Fullness& fullness) noexcept {
+  Slot take(std::uint32_t size_class, const Fullness& fullness) noexcept {
     std::uint32_t number = open_[size_class];
     if (number == 0) [[unlikely]] {
       number = open_page(size_class, fullness);
@@ -256,10 +257,12 @@ class Slots {
     return slot;
   }
   /// A slot that is about to be written again, and one that nobody looks at any more but that stays taken.
-  void wake(Slot slot, std::uint8_t size_class) noexcept {
+  void wake(Slot slot, std::uint32_t size_class) noexcept {
     unpoison(arena_.at(slot), SizeClasses::bytes_of(size_class));
   }
-  void rest(Slot slot, std::uint8_t size_class) noexcept { poison(arena_.at(slot), SizeClasses::bytes_of(size_class)); }
+  void rest(Slot slot, std::uint32_t size_class) noexcept {
+    poison(arena_.at(slot), SizeClasses::bytes_of(size_class));
+  }
 
   /// Back to its page, after `rest`; the page goes back to the arena with its last slot.
   void give(Slot slot) noexcept {
@@ -284,7 +287,7 @@ class Slots {
   }
 
   /// The slot that `take` would give, 0 where it would have to open a page; for prefetching.
-  Slot peek(std::uint8_t size_class) const noexcept {
+  Slot peek(std::uint32_t size_class) const noexcept {
     const std::uint32_t number = open_[size_class];
     if (number == 0) return 0;
     const Arena::Page& page = arena_.page(number);
@@ -295,21 +298,21 @@ class Slots {
            (word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(page.free[word]))) * page.units;
   }
   /// Draws the first lines of a slot near, to write them.
-  void prefetch(Slot slot, std::uint8_t size_class) const noexcept {
+  void prefetch(Slot slot, std::uint32_t size_class) const noexcept {
     if (slot == 0) return;
     const char* const at = arena_.at(slot);
     const std::size_t size = SizeClasses::bytes_of(size_class) < 192 ? SizeClasses::bytes_of(size_class) : 192;
-    for (std::size_t line = 0; line < size; line += 64) __builtin_prefetch(at + line, 1);
-    __builtin_prefetch(at + size - 1, 1);
+    for (std::size_t line = 0; line < size; line += 64) prefetch_write(at + line);
+    prefetch_write(at + size - 1);
   }
 
  private:
-  [[gnu::noinline]] std::uint32_t open_page(std::uint8_t size_class, const Fullness& fullness) noexcept {
+  [[gnu::noinline]] std::uint32_t open_page(std::uint32_t size_class, const Fullness& fullness) noexcept {
     const std::uint32_t number = spare_ != 0 ? std::exchange(spare_, 0) : arena_.take_page(fullness);
     if (number == 0) return 0;
     Arena::Page& page = arena_.page(number);
     page.units = SizeClasses::kUnits[size_class];
-    page.size_class = size_class;
+    page.size_class = static_cast<std::uint8_t>(size_class);
     page.slots = static_cast<std::uint16_t>(Arena::kPageUnits / page.units);
     page.live = 0;
     page.listed = false;

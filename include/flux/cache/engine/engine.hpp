@@ -150,6 +150,7 @@ class Engine final : private Registered {
       shard.prefetch_bucket(hash);
       shard.prefetch_books();
       const Plan made(key, draft);
+      shard.prefetch_next(made.size_class);
       shard.prefetch_entry(hash);
       return made;
     }();

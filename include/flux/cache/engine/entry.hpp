@@ -102,10 +102,10 @@ struct Entry {
 
   std::size_t payload_offset() const noexcept { return payload_offset(shape); }
   std::size_t rest_offset() const noexcept { return rest_offset(shape); }
-  static std::size_t payload_offset(std::uint8_t shape) noexcept {
+  static std::size_t payload_offset(std::uint32_t shape) noexcept {
     return sizeof_header() + ((shape & kKeep) != 0 ? 8 : 0) + ((shape & kFresh) != 0 ? 8 : 0);
   }
-  static std::size_t rest_offset(std::uint8_t shape) noexcept {
+  static std::size_t rest_offset(std::uint32_t shape) noexcept {
     static constexpr std::uint8_t kSizes[4] = {0, 8, sizeof(HeldObject), 0};
     return payload_offset(shape) + kSizes[shape & kKindBits];
   }

@@ -48,6 +48,7 @@ class WindowQueue {
   std::uint32_t count() const noexcept { return count_; }
   std::uint64_t bytes() const noexcept { return members_.capacity() * 4 + deadlines.bytes(); }
   std::uint32_t member(std::uint32_t position) const noexcept { return members_[position & mask_]; }
+  const void* address(std::uint32_t position) const noexcept { return &members_[position & mask_]; }
   Tick tick(std::uint32_t position) const noexcept { return deadlines.at(position & mask_); }
   void set_tick(std::uint32_t position, Tick tick) { deadlines.set(position & mask_, tick, members_.size()); }
 
@@ -112,6 +113,7 @@ class ClockQueue {
   std::uint32_t count() const noexcept { return count_; }
   std::uint64_t bytes() const noexcept { return members_.capacity() * 4 + deadlines.bytes(); }
   std::uint32_t member(std::uint32_t place) const noexcept { return members_[place]; }
+  const void* address(std::uint32_t place) const noexcept { return &members_[place]; }
   Tick tick(std::uint32_t place) const noexcept { return deadlines.at(place); }
   void set_tick(std::uint32_t place, Tick tick) { deadlines.set(place, tick, members_.size()); }
 
@@ -184,13 +186,21 @@ class FrameOrder {
     sized_for_ = entries;
   }
 
-  /// Draws near what an insertion of this hash will touch.
-  void prefetch(std::uint32_t hash) const noexcept {
+  /// Draws near what an insertion writes here; also without the lock.
+  void prefetch_books() const noexcept {
     for (std::size_t line = 0; line < sizeof *this; line += 64)
-      __builtin_prefetch(reinterpret_cast<const char*>(this) + line, 1);
+      prefetch_write(reinterpret_cast<const char*>(this) + line);
+  }
+  /// Draws near what an insertion of this hash will touch; under the lock.
+  void prefetch(std::uint32_t hash) const noexcept {
     if (sketch_.empty()) return;
     sketch_.prefetch(hash);
     ghosts_.prefetch(hash);
+  }
+
+  /// Draws near what `replace` at this position will write; under the lock.
+  void prefetch_place(std::uint32_t position) const noexcept {
+    prefetch_write((position & kMainBit) != 0 ? main_.address(position & ~kMainBit) : window_.address(position));
   }
 
   void reserve(std::uint32_t entries) { main_.reserve(entries); }
@@ -257,6 +267,7 @@ class FrameOrder {
       }
       host.prefetch(window_.peek(2));
       approach(host, window_.peek(1));
+      if (!ghosts_.empty() && window_.peek(1) != 0) ghosts_.prefetch(host.hash(window_.peek(1)));
       const std::uint32_t position = window_.oldest_position();
       if (fifo || host.dead(oldest)) {
         window_.remove(position);

@@ -18,13 +18,14 @@ struct Plan {
   static constexpr std::uint64_t kTooLarge = ~std::uint64_t{0};
   static constexpr std::size_t kOverhead = 16;  ///< index, queues and marks of an entry, charged with it
 
-  std::uint64_t charge;     ///< bytes it will be charged with; `kTooLarge` where a part is over its limit
-  std::uint8_t size_class;  ///< of its slot
-  std::uint8_t shape;       ///< see Entry
+  // Whole words: parts written one by one and read as one would have to wait for the stores before them.
+  std::uint64_t charge;      ///< bytes it will be charged with; `kTooLarge` where a part is over its limit
+  std::uint32_t size_class;  ///< of its slot
+  std::uint32_t shape;       ///< see Entry
 
   [[gnu::always_inline]] Plan(std::string_view key, const Draft& draft) noexcept {
     const std::size_t rest = rest_size(key, draft);
-    shape = static_cast<std::uint8_t>(draft.kind);
+    shape = static_cast<std::uint32_t>(draft.kind);
     if (draft.keep_until != kNever || draft.fresh_until != kNever) shape |= Entry::kKeep;
     if (draft.fresh_until < draft.keep_until) shape |= Entry::kFresh;
     if (!draft.labels.empty()) shape |= Entry::kLabels;
@@ -74,7 +75,7 @@ struct Plan {
     entry->position = 0;
     entry->text_size = draft.kind == Kind::text ? static_cast<std::uint32_t>(draft.text.size()) : 0;
     entry->key_size_low = static_cast<std::uint16_t>(key.size());
-    entry->shape = shape;
+    entry->shape = static_cast<std::uint8_t>(shape);
     entry->recency.store(0, std::memory_order_relaxed);
     if ((shape & Entry::kKeep) != 0) new (bytes + sizeof(Entry)) std::atomic<Micros>(to_micros(draft.keep_until));
     if ((shape & Entry::kFresh) != 0) new (bytes + sizeof(Entry) + 8) std::atomic<Micros>(to_micros(draft.fresh_until));
@@ -92,18 +93,18 @@ struct Plan {
 
   /// What an entry that stands in its slot takes: the same as when it was planned.
   struct Taken {
-    std::uint8_t size_class;
-    bool rich;              ///< with an object, or with a block outside of the slot
+    std::uint32_t size_class;
+    std::uint32_t rich;     ///< 1 with an object, or with a block outside of the slot
     std::uint64_t outside;  ///< bytes outside of the slot
 
     std::uint64_t charge() const noexcept { return SizeClasses::bytes_of(size_class) + outside + kOverhead; }
   };
   [[gnu::always_inline]] static Taken taken_by(const Entry& entry) noexcept {
-    const bool rich = entry.kind() == Kind::object || (entry.shape & Entry::kOutside) != 0;
-    return {class_of(entry), rich, rich ? entry.outside_bytes() : 0};
+    const std::uint32_t rich = entry.kind() == Kind::object || (entry.shape & Entry::kOutside) != 0;
+    return {class_of(entry), rich, rich != 0 ? entry.outside_bytes() : 0};
   }
   /// The class of the slot that an entry stands in.
-  [[gnu::always_inline]] static std::uint8_t class_of(const Entry& entry) noexcept {
+  [[gnu::always_inline]] static std::uint32_t class_of(const Entry& entry) noexcept {
     return SizeClasses::class_of(entry.slot_bytes());
   }
 };

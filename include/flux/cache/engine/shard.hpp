@@ -73,7 +73,7 @@ class alignas(64) Shard {
     Entry* found = nullptr;
     const auto same = [&](Slot slot) __attribute__((always_inline)) {
       Entry& entry = at(slot);
-      __builtin_prefetch(entry.bytes() + 64);  // the text comes while the key is compared
+      prefetch_read(entry.bytes() + 64);  // the text comes while the key is compared
       found = &entry;
       return entry.has_key(key);
     };
@@ -95,7 +95,7 @@ class alignas(64) Shard {
   }
   /// Writes the entry for `key`, which stands at `old` or, where that is none, nowhere. False where memory is out or
   /// the entry is too large; then the old one is gone too, so that nothing outdated stays.
-  bool write(std::string_view key, std::uint64_t hash, Table::Place old, Cause old_cause, const Draft& draft,
+  bool write(std::string_view key, std::uint64_t hash, const Table::Place& old, Cause old_cause, const Draft& draft,
              const Plan& plan, void* block, Aftermath& aftermath) {
     const std::uint64_t charge = plan.charge;
     if (old.slot == 0) order_.prefetch(place_of(hash));
@@ -107,6 +107,7 @@ class alignas(64) Shard {
       if (old.slot != 0) drop(old, hash, old_cause, aftermath);
       return false;
     }
+    if (old.slot != 0) order_.prefetch_place(at(old.slot).position);
     plan.lay(arena_.at(slot), key, place_of(hash), next_version(), draft, block);
     ++figures_.puts;
     const Tick tick = tick_of(draft);
@@ -237,24 +238,28 @@ class alignas(64) Shard {
   bool has_evicted() const noexcept { return figures_.evicted > 0; }
   /// What follows draws near what a write will need: books, bucket and entry before the lock, the slot under it.
   void prefetch_books() const noexcept {
-    __builtin_prefetch(&lock, 1);
-    __builtin_prefetch(&retired_, 1);
-    __builtin_prefetch(&figures_, 1);
+    prefetch_write(&lock);
+    prefetch_write(&retired_);
+    prefetch_write(reinterpret_cast<const char*>(&retired_) + 64);
+    prefetch_write(&figures_);
   }
+  /// Before the lock: the slot that will likely be taken.
+  void prefetch_next(std::uint32_t size_class) const noexcept { slots_.prefetch(retired_.approach(), size_class); }
   /// Reads the bucket, so that the entry is on its way when the lock is taken; whether it is the right one shows later.
+  /// Where there is none, the order will be written.
   void prefetch_entry(std::uint64_t hash) const noexcept {
     const Table& now = table();
     const Bucket& bucket = now.bucket(now.home(place_of(hash)));
     const std::uint32_t ways = bucket.read_tags().match(tag_of(hash));
-    if (ways == 0) return;
+    if (ways == 0) return order_.prefetch_books();
     const Slot slot = bucket.slots[__builtin_ctz(ways)].load(std::memory_order_relaxed);
-    if (slot != 0) __builtin_prefetch(arena_.at(slot), 1);
+    if (slot != 0) prefetch_read(arena_.at(slot));
   }
   void prefetch_bucket(std::uint64_t hash) const noexcept {
     const Table& now = table();
-    __builtin_prefetch(&now.bucket(now.home(place_of(hash))));
+    prefetch_write(&now.bucket(now.home(place_of(hash))));
   }
-  void prefetch_slot(std::uint8_t size_class) const noexcept {
+  void prefetch_slot(std::uint32_t size_class) const noexcept {
     const Slot slot = retired_.peek(size_class);
     slots_.prefetch(slot != 0 ? slot : slots_.peek(size_class), size_class);
   }
@@ -280,9 +285,12 @@ class alignas(64) Shard {
     std::uint32_t hash(Slot slot) const noexcept { return shard.at(slot).hash; }
     void place(Slot slot, std::uint32_t position) const noexcept { shard.at(slot).position = position; }
     void prefetch(Slot slot) const noexcept {
-      if (slot != 0) __builtin_prefetch(&shard.at(slot));
+      if (slot != 0) prefetch_write(&shard.at(slot));
     }
-    void approach(std::uint32_t hash) const noexcept { shard.prefetch_bucket(hash); }
+    void approach(std::uint32_t hash) const noexcept {
+      const Table& now = shard.table();
+      prefetch_read(&now.bucket(now.home(hash)));  // who is near need not leave, and others read the bucket
+    }
     bool dead(Slot slot) const noexcept { return shard.flushed_ > 0 && shard.is_flushed(shard.at(slot)); }
   };
 
@@ -308,7 +316,7 @@ class alignas(64) Shard {
     if (setup_.max_bytes != ~std::uint64_t{0}) return {bytes_, setup_.max_bytes};
     return {count_, setup_.max_items == kUnbounded ? 0 : setup_.max_items};
   }
-  Slot take(std::uint8_t size_class) noexcept {
+  Slot take(std::uint32_t size_class) noexcept {
     const Slot slot = retired_.reuse(size_class);
     return slot != 0 ? slot : slots_.take(size_class, fullness());
   }
@@ -447,8 +455,9 @@ class alignas(64) Shard {
   }
 
   void retire(Slot slot, Entry& entry, const Plan::Taken& taken, Aftermath& aftermath) {
-    entry.position = Entry::kRetired;
-    retired_.add({slot, taken.size_class, taken.rich}, taken.outside);
+    if (setup_.policy == Policy::lru) entry.position = Entry::kRetired;  // a reader may still come to tell of its use
+    retired_.add({slot, static_cast<std::uint16_t>(taken.size_class), static_cast<std::uint16_t>(taken.rich)},
+                 taken.outside);
     reclaim(3, aftermath);
   }
   void strip(Slot slot, Aftermath& aftermath) {

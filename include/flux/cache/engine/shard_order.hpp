@@ -20,8 +20,15 @@ class ShardOrder {
     if (policy_ == Policy::adaptive) frame_.reserve(most);
   }
   void use(const Setting& setting) noexcept { frame_.use(setting); }
+  /// Draws near what an insertion writes here; also without the lock.
+  void prefetch_books() const noexcept { frame_.prefetch_books(); }
   void prefetch(std::uint32_t hash) const noexcept {
     if (policy_ == Policy::adaptive) frame_.prefetch(hash);
+  }
+
+  /// Draws near what `replace` at this position will write.
+  void prefetch_place(std::uint32_t position) const noexcept {
+    if (policy_ != Policy::lru) frame_.prefetch_place(position);
   }
 
   template <class Host>

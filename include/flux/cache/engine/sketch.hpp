@@ -5,6 +5,8 @@
 // 2017). Ghosts answers whether a hash was evicted among the last so many: a 16-bit mark and a 16-bit date for each.
 // Both may err a little; an error costs a miss, never a wrong value.
 #pragma once
+#include <flux/cache/engine/prefetch.hpp>
+
 #include <cstdint>
 #include <vector>
 
@@ -62,7 +64,7 @@ class FrequencySketch {
     if (++added_ >= period_) age();
   }
 
-  void prefetch(std::uint32_t hash) const noexcept { __builtin_prefetch(&words_[line_of(spread(hash))]); }
+  void prefetch(std::uint32_t hash) const noexcept { prefetch_read(&words_[line_of(spread(hash))]); }
 
  private:
   std::size_t line_of(std::uint64_t mixed) const noexcept {
@@ -120,7 +122,7 @@ class Ghosts {
     line[oldest] = (mark << 16) | date_;
   }
 
-  void prefetch(std::uint32_t hash) const noexcept { __builtin_prefetch(&cells_[first_of(spread(hash))]); }
+  void prefetch(std::uint32_t hash) const noexcept { prefetch_read(&cells_[first_of(spread(hash))]); }
 
   /// True where the hash was evicted lately; it is forgotten then.
   bool take(std::uint32_t hash) noexcept {
