@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <latch>
+#include <semaphore>
 #include <string>
 #include <thread>
 #include <vector>
@@ -98,7 +99,9 @@ void flights(const Repository& cache, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     const std::string key = "cold " + std::to_string(round);
     std::latch here(kCrowd);
+    std::counting_semaphore<kCrowd> over(0);  // a thread's end costs more than its wake-up, and comes after all answers
     std::atomic<std::int64_t> done{0};
+    std::atomic<int> awaited{kCrowd};
     std::vector<Steady::time_point> ends(kCrowd);
     std::vector<std::thread> crowd;
     for (std::size_t i = 0; i < kCrowd; ++i)
@@ -110,6 +113,8 @@ void flights(const Repository& cache, int rounds) {
           return 1;
         });
         ends[i] = Steady::now();
+        if (--awaited == 0) over.release(kCrowd);
+        over.acquire();
       });
     for (auto& one : crowd) one.join();
     const auto last = std::max_element(ends.begin(), ends.end())->time_since_epoch().count();
