@@ -47,6 +47,12 @@ Entry without_stamp(const Entry& entry) {
   return bare;
 }
 
+/// `found` without the stamp; what has none is handed on as it is.
+template <class Found>
+void show(const Entry& entry, Found& found) {
+  entry.notes.empty() ? found(entry) : found(without_stamp(entry));
+}
+
 class RecoveringStore final : public Recovering, private engine::Registered {
  public:
   RecoveringStore(StorePtr inner, const RecoveryOptions& options)
@@ -65,7 +71,7 @@ class RecoveringStore final : public Recovering, private engine::Registered {
 
   Result<bool> get(const Key& key, const Read& how, Receiver found) override {
     if (auto answer = from_log(key, how, found)) return *std::move(answer);
-    return inner().get(key, how, [&](const Entry& entry) { found(without_stamp(entry)); });
+    return inner().get(key, how, [&](const Entry& entry) { show(entry, found); });
   }
 
   Result<bool> put(const Key& key, const Entry& entry, const Write& how) override {

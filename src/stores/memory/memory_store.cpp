@@ -144,12 +144,15 @@ Result<void> MemoryStore::draft_of(const Entry& entry, Written& out) {
     case Kind::none:
     case Kind::text:
     case Kind::bytes:
-      out.draft = engine::Draft::of(entry.value.text);
+      out.draft.text = entry.value.text;
       // A frame with a type is one of a snapshot: nobody stands above to decode it.
       if (entry.value.type != nullptr) decodes_.store(true, std::memory_order_relaxed);
       break;
     case Kind::integer:
-    case Kind::unsigned_integer: out.draft = engine::Draft::of(entry.value.number); break;
+    case Kind::unsigned_integer:
+      out.draft.kind = engine::Kind::integer;
+      out.draft.integer = entry.value.number;
+      break;
     case Kind::object: out.draft = engine::Draft::of(*entry.value.object, *entry.value.type); break;
   }
   if (config_.max_value != 0 && entry.value.text.size() + out.draft.weight > config_.max_value)
@@ -157,8 +160,10 @@ Result<void> MemoryStore::draft_of(const Entry& entry, Written& out) {
                  "the value is larger than max_value, " + std::to_string(config_.max_value) + " bytes"};
   out.draft.user_kind = static_cast<std::uint8_t>(entry.value.kind);
   out.draft.until(entry.expiry.fresh_until, entry.expiry.keep_until);
-  out.labels = labels_of(entry);
-  out.draft.labels = out.labels;
+  if (!entry.tags.empty() || !entry.notes.empty()) {
+    out.labels = labels_of(entry);
+    out.draft.labels = out.labels;
+  }
   return {};
 }
 

@@ -17,6 +17,7 @@ constexpr std::size_t kNearMark = 0x7ead;
 /// tag, so none are shown; and a tier with a cap keeps the entry's own end as its `keep_until`.
 template <class Found>
 void show(const Entry& entry, std::uint64_t version, bool capped, Found& found) {
+  if (version == entry.version && !capped && entry.tags.empty()) return found(entry);
   Entry shown = entry;
   shown.version = version;
   if (capped) shown.expiry.fresh_until = entry.expiry.keep_until;
@@ -149,14 +150,13 @@ Result<bool> TieredStore::get_farther(const Key& key, const Read& how, Receiver 
   const std::uint64_t ticket = stripes_.look(key);
   for (std::size_t tier = 1; tier <= last(); ++tier) {
     if (parts_[tier].is_private() && tier != last() && !is_informed()) continue;
-    std::optional<EntryCopy> worth;
+    composite::SmallCopy worth;
     auto there = parts_[tier]->get(key, how, [&](const Entry& entry) {
-      if (composite::is_portable(entry.value) && entry.expiry.is_fresh(clock().now()))
-        worth.emplace(with_own_life(entry, tier));
+      if (is_worth(entry)) is_capped(tier) ? worth.take(with_own_life(entry, tier)) : worth.take(entry);
       show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), is_capped(tier), found);
     });
     if (there.ok() && *there) {
-      if (worth) promote(key, how, worth->view(), tier, ticket);
+      if (const Entry* const copy = worth.view()) promote(key, how, *copy, tier, ticket);
       return there;
     }
     if (tier == last()) return there;
@@ -171,20 +171,26 @@ Entry TieredStore::with_own_life(const Entry& entry, std::size_t tier) const {
   return own;
 }
 
-void TieredStore::fill(std::size_t tier, const Key& key, Entry entry) {
-  const Instant now = clock().now();
-  if (caps_[tier])
-    entry.expiry = {std::min(entry.expiry.fresh_until, after(now, *caps_[tier])), entry.expiry.fresh_until};
-  const bool filled = entry.expiry.fresh_until > now && [&] {
-    auto written = parts_[tier]->put(key, entry, {});
-    return written.ok() && *written;
+bool TieredStore::is_worth(const Entry& entry) const {
+  return composite::is_portable(entry.value) &&
+         (entry.expiry.fresh_until == kNever || entry.expiry.is_fresh(clock().now()));  // most calls need no clock
+}
+
+/// Puts what is fresh.
+void TieredStore::fill(std::size_t tier, const Key& key, const Entry& entry) {
+  auto written = [&] {
+    if (!caps_[tier]) [[likely]]
+      return parts_[tier]->put(key, entry, {});
+    Entry capped = entry;
+    capped.expiry.keep_until = entry.expiry.fresh_until;
+    capped.expiry.fresh_until = std::min(entry.expiry.fresh_until, after(clock().now(), *caps_[tier]));
+    return parts_[tier]->put(key, capped, {});
   }();
-  if (!filled) (void)parts_[tier]->forget(key, {});
+  if (!written.ok() || !*written) (void)parts_[tier]->forget(key, {});
 }
 
 void TieredStore::promote(const Key& key, const Read& how, const Entry& entry, std::size_t from, std::uint64_t ticket) {
-  for (std::size_t tier = from; tier > 0; --tier) {
-    const std::size_t to = tier - 1;
+  for (std::size_t to = from; to-- > 0;) {
     if (!parts_[to].is_private()) {
       // A private tier may not yet have heard of what another process took from the shared one.
       if (parts_[from].is_private() && from != last()) continue;
@@ -195,20 +201,27 @@ void TieredStore::promote(const Key& key, const Read& how, const Entry& entry, s
       continue;
     }
     if (!is_informed()) continue;
-    Entry own = entry;
-    std::vector<TagStamp> stamps;
-    if (!entry.tags.empty()) {
-      std::vector<std::string_view> names;
-      for (const TagStamp& tag : entry.tags) names.push_back(tag.name);
-      auto epochs = parts_[to]->epochs(names);
-      if (!epochs.ok()) continue;
-      for (std::size_t i = 0; i < names.size(); ++i) stamps.push_back({names[i], (*epochs)[i]});
-      own.tags = stamps;
-    }
-    stripes_.fill(key, ticket, [&] {
-      if (is_informed()) fill(to, key, own);
-    });
+    const auto fill_with = [&](const Entry& own) {
+      stripes_.fill(key, ticket, [&] {
+        if (is_informed()) fill(to, key, own);
+      });
+    };
+    entry.tags.empty() ? fill_with(entry) : with_own_epochs(entry, to, fill_with);
   }
+}
+
+/// Each tier has epochs of its own for a tag; where it does not tell them, nothing is done.
+template <class Work>
+void TieredStore::with_own_epochs(const Entry& entry, std::size_t tier, Work&& work) {
+  std::vector<std::string_view> names;
+  for (const TagStamp& tag : entry.tags) names.push_back(tag.name);
+  auto epochs = parts_[tier]->epochs(names);
+  if (!epochs.ok()) return;
+  std::vector<TagStamp> stamps;
+  for (std::size_t i = 0; i < names.size(); ++i) stamps.push_back({names[i], (*epochs)[i]});
+  Entry own = entry;
+  own.tags = stamps;
+  work(own);
 }
 
 Result<bool> TieredStore::has(const Key& key) {
@@ -235,8 +248,7 @@ Result<void> TieredStore::get_many(std::span<const Key> keys, const Read& how, B
     std::vector<bool> seen(asked.size());
     auto done = parts_[tier]->get_many(asked, how, [&](std::size_t i, const Entry& entry) {
       seen[i] = true;
-      if (tier != 0 && composite::is_portable(entry.value) && entry.expiry.is_fresh(clock().now()))
-        worth.emplace_back(i, EntryCopy(with_own_life(entry, tier)));
+      if (tier != 0 && is_worth(entry)) worth.emplace_back(i, EntryCopy(with_own_life(entry, tier)));
       const auto receive = [&](const Entry& shown) { found(places[i], shown); };
       show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), is_capped(tier), receive);
     });
@@ -297,10 +309,11 @@ void TieredStore::wrote(const Key& key, const Entry& entry, std::uint64_t ticket
 
 void TieredStore::fill_own(const Key& key, const Entry& entry, std::uint64_t ticket) {
   const auto fill_each = [&] {
+    const bool is_live = entry.expiry.fresh_until == kNever || entry.expiry.is_fresh(clock().now());
     each_near(Tiers::own, [&](std::size_t tier) {
       if (!is_informed()) return;
       std::vector<TagStamp> room;
-      fill(tier, key, book_.for_part(entry, tier, room));
+      is_live ? fill(tier, key, book_.for_part(entry, tier, room)) : (void)parts_[tier]->forget(key, {});
     });
   };
   stripes_.write(key, ticket, fill_each, [&] { drop(Tiers::own, key); });

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "composite/guard.hpp"
+#include "composite/small_copy.hpp"
 #include "composite/stripes.hpp"
 #include "herald.hpp"
 
@@ -60,7 +61,11 @@ class TieredStore final : public composite::CompositeStore {
   Result<bool> get_farther(const Key& key, const Read& how, Receiver found);
   void promote(const Key& key, const Read& how, const Entry& entry, std::size_t from, std::uint64_t ticket);
   Entry with_own_life(const Entry& entry, std::size_t tier) const;
-  void fill(std::size_t tier, const Key& key, Entry entry);
+  /// May a nearer tier keep it too?
+  bool is_worth(const Entry& entry) const;
+  void fill(std::size_t tier, const Key& key, const Entry& entry);
+  template <class Work>
+  void with_own_epochs(const Entry& entry, std::size_t tier, Work&& work);
   /// The near tiers that this process has for itself, or those that others see too. The latter are emptied before the
   /// others are told, so that nobody who was told fills his own from them; the former after it.
   enum class Tiers : std::uint8_t { own, shared };
