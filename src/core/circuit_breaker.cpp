@@ -3,8 +3,22 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "random.hpp"
+
 namespace flux::cache {
 inline namespace v1 {
+
+namespace {
+
+/// Up to a fifth shorter, by chance: probes of many that lost a server together do not come together, nor again and
+/// again at the wrong moment of one that comes and goes by the clock. By a clock of one's own it is exact.
+Duration spread(Duration pause, const Clock& clock) {
+  if (&clock != &system_clock()) return pause;
+  const auto fifth = static_cast<std::uint64_t>(pause.count() / 5);
+  return pause - Duration(static_cast<Duration::rep>(detail::random_below(fifth + 1)));
+}
+
+}  // namespace
 
 CircuitBreaker::CircuitBreaker(const BreakerOptions& options)
     : options_(options), clock_(options.clock != nullptr ? *options.clock : system_clock()) {
@@ -73,7 +87,7 @@ void CircuitBreaker::fail(Pass pass) noexcept {
 
 // Of many threads that find the same state and want it open, one changes it: there is one transition.
 void CircuitBreaker::open(std::int64_t from, Duration timeout) noexcept {
-  const std::int64_t until = std::max<std::int64_t>(now() + timeout.count(), 1);
+  const std::int64_t until = std::max<std::int64_t>(now() + spread(timeout, clock_).count(), 1);
   if (!state_.compare_exchange_strong(from, until, std::memory_order_acq_rel)) return;
   timeout_.store(timeout.count(), std::memory_order_relaxed);
   openings_.fetch_add(1, std::memory_order_relaxed);

@@ -8,10 +8,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -156,6 +160,23 @@ TEST_F(Breaker, EachFailedProbeKeepsItOpenForLongerUpToTheMost) {
   open();
   clock_.travel(10s);
   EXPECT_EQ(breaker_.state(), State::half_open) << "once it was closed, the first pause holds again";
+}
+
+TEST(BreakerByTheMachinesClock, ProbesOfManyThatOpenedTogetherComeApartAndNoneLate) {
+  std::deque<CircuitBreaker> many;
+  for (int i = 0; i < 64; ++i) many.emplace_back(BreakerOptions{.failure_threshold = 1, .timeout = 1s});
+  for (CircuitBreaker& one : many) one.fail(one.enter());
+  const auto latest = std::chrono::steady_clock::now() + 1s;
+  bool came_apart = false;
+  std::ptrdiff_t probing = 0;
+  while (std::chrono::steady_clock::now() < latest + 1ms) {
+    probing = std::ranges::count_if(many, [](auto& one) { return one.state() == CircuitBreaker::State::half_open; });
+    came_apart = came_apart || (probing > 0 && probing < 64);
+    std::this_thread::sleep_for(1ms);
+  }
+  EXPECT_TRUE(came_apart);
+  probing = std::ranges::count_if(many, [](auto& one) { return one.state() == CircuitBreaker::State::half_open; });
+  EXPECT_EQ(probing, 64);
 }
 
 TEST_F(Breaker, MayWantSeveralProbesToSucceed) {
