@@ -130,7 +130,7 @@ Fault SqliteLink::fault() const {
 
 std::uint64_t SqliteLink::data_version() noexcept {
   unsigned version = 0;
-  sqlite3_file_control(database_, "main", SQLITE_FCNTL_DATA_VERSION, &version);
+  sqlite3_file_control(database_, nullptr, SQLITE_FCNTL_DATA_VERSION, &version);  // null: main
   return std::uint64_t{version} + 1;
 }
 
