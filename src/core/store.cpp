@@ -29,6 +29,11 @@ std::vector<Key> distinct(std::span<const Key> keys) {
   return sorted;
 }
 
+/// Kept out of the reader's path, whose registers it would take.
+[[gnu::noinline]] bool carries_all(const Entry& entry, std::span<const std::string> tags) {
+  return detail::carries(entry, tags);
+}
+
 }  // namespace
 
 Store::~Store() = default;
@@ -40,7 +45,7 @@ Result<bool> Store::has(const Key& key) {
 Result<Got> Store::get_value(const Key& key, const ValueRead& how) {
   Got got = Got::nothing;
   auto there = get(key, {.as = &how.as}, [&](const Entry& entry) {
-    if (!how.tags.empty() && !detail::carries(entry, how.tags))
+    if (!how.tags.empty() && !carries_all(entry, how.tags)) [[unlikely]]
       got = Got::other_tags;
     else
       got = how.take(entry.value) ? Got::value : Got::another_type;
