@@ -182,9 +182,12 @@ bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, const 
     count_hit(text, tags);
     return true;
   }
-  const auto answer = no_plain_hit(got, tags, text, "get", as);
-  if (!answer.ok()) return escalate(answer.error()), false;
-  return *answer;
+  // A function of its own, so that a hit need not keep what this one uses.
+  return [this, &got, tags, text, &as]() __attribute__((noinline, cold)) {
+    const auto answer = no_plain_hit(got, tags, text, "get", as);
+    if (!answer.ok()) return escalate(answer.error()), false;
+    return *answer;
+  }();
 }
 
 /// What `get_value` answered, where it was no hit or the first one after an outage.
