@@ -182,12 +182,7 @@ bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, const 
     count_hit(text, tags);
     return true;
   }
-  // A function of its own, so that a hit need not keep what this one uses.
-  return [this, &got, tags, text, &as]() __attribute__((noinline, cold)) {
-    const auto answer = no_plain_hit(got, tags, text, "get", as);
-    if (!answer.ok()) return escalate(answer.error()), false;
-    return *answer;
-  }();
+  return no_plain_fetch(got, tags, text, as);
 }
 
 /// What `get_value` answered, where it was no hit or the first one after an outage.
@@ -195,6 +190,11 @@ bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, const 
                                                   const char* operation, const Type& as) {
   if (!got.ok()) return found(Result<bool>(got.take_error()), false, true, tags, text, operation, &as);
   return found(*got != Got::nothing, *got == Got::value, *got != Got::other_tags, tags, text, operation, &as);
+}
+
+/// A function of its own, so that a hit keeps no registers for it.
+[[gnu::noinline]] bool Core::no_plain_fetch(Result<Got>& got, const Tags* tags, std::string_view text, const Type& as) {
+  return settle(no_plain_hit(got, tags, text, "get", as), false);
 }
 
 Result<bool> Core::pull(const Tags* tags, std::string_view text, const Type& as, Take take) {

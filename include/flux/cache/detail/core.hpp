@@ -136,6 +136,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
 
   Result<bool> no_plain_hit(Result<Got>& got, const Tags* tags, std::string_view key, const char* operation,
                             const Type& as);
+  bool no_plain_fetch(Result<Got>& got, const Tags* tags, std::string_view key, const Type& as);
   Result<bool> lives_under(const Tags& tags, const Key& key);
   void tell(const Event& raw);
   std::unique_ptr<Error> check(std::string_view key, const char* operation) const;
