@@ -170,9 +170,9 @@ TEST_P(Flapping, CostsNoExceptionNoDescriptorsNoMemoryAndFewWords) {
 
     RecordProperty("outages", std::to_string(outages));
     std::printf(
-        "%ld calls done, %ld refused, %ld outages and %ld recoveries told, %ld descriptors before, %ld in full use, "
+        "%ld calls done, %ld refused, %ld outages and %ld recoveries told; descriptors: %ld before, %ld in full use, "
         "%ld "
-        "at most, memory %+ld\n",
+        "at most; memory %+ld\n",
         seen.done.load(), seen.refused.load(), outages.load(), recoveries.load(), before, in_use, most,
         memory_after - memory_before);
     EXPECT_EQ(seen.exceptions, 0);

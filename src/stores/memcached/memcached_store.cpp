@@ -204,8 +204,9 @@ Result<void> ServersStore::check_size(const Target& target, const Packed& item) 
 Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Record record, const net::Deadline& deadline,
                                                      std::uint64_t version) {
   record.version = version != 0 ? version : random_bits();
-  record.generation = 0;
-  if (target.is_stamped) {
+  if (!target.is_stamped) {
+    record.generation = 0;
+  } else if (record.generation == 0) {
     auto generation = generation_of(target.server, deadline);
     if (!generation.ok()) return Result<Packed>(generation.take_error());
     record.generation = *generation;
@@ -228,10 +229,12 @@ Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Recor
 }
 
 Result<ServersStore::Packed> ServersStore::make_item(const Target& target, const Entry& entry,
-                                                     const net::Deadline& deadline, std::uint64_t version) {
+                                                     const net::Deadline& deadline, std::uint64_t version,
+                                                     std::uint64_t generation) {
   std::string tags;
   encode_tags(entry.tags, tags);
   Record record;
+  record.generation = generation;
   record.fresh_until = to_stored(entry.expiry.fresh_until);
   record.keep_until =
       entry.expiry.keep_until == entry.expiry.fresh_until ? record.fresh_until : to_stored(entry.expiry.keep_until);

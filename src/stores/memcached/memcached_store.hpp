@@ -130,9 +130,10 @@ class ServersStore final : public MemcachedStore {
   /// Takes a damaged item away, unless it was replaced meanwhile.
   void clear_away(const Target& target, const net::Deadline& deadline);
 
+  /// `version`: the one to have; 0: another one. `generation`, as the record's: the one under which was read what is
+  /// replaced, so that a flush in between ends this too; 0: nothing is, and the server's own holds.
   Result<Packed> make_item(const Target& target, const Entry& entry, const net::Deadline& deadline,
-                           std::uint64_t version = 0);
-  /// `version`: the one to have; 0: another one.
+                           std::uint64_t version = 0, std::uint64_t generation = 0);
   Result<Packed> make_item(const Target& target, Record record, const net::Deadline& deadline,
                            std::uint64_t version = 0);
   Result<bool> put_always(const Target& target, const Entry& entry, const net::Deadline& deadline);

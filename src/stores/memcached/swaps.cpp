@@ -67,7 +67,7 @@ Result<bool> ServersStore::put_over(const Target& target, const Entry& entry, co
     const bool holds =
         how.when == When::present ? seen->state == Seen::fresh : seen->is_kept() && seen->record.version == how.version;
     if (!holds) return false;
-    auto item = make_item(target, entry, deadline, proposed_version(target.key, entry, how));
+    auto item = make_item(target, entry, deadline, proposed_version(target.key, entry, how), seen->record.generation);
     if (!item.ok()) return Result<bool>(item.take_error());
     auto swapped = swap(target, *item, seen->cas, deadline);
     if (!swapped.ok()) return Result<bool>(swapped.take_error());
