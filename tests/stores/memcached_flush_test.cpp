@@ -69,15 +69,22 @@ class MemcachedFlush : public ::testing::TestWithParam<const char*> {
 };
 
 TEST_P(MemcachedFlush, EndsAPutOverWhatWasSeen) {
-  interrupt(text("old"), [&] { (void)store_->put(Key("k"), later_, {When::unchanged, version_}); }, "");
+  interrupt(
+      text("old"),
+      [&] {
+        (void)store_->put(Key("k"), later_, {When::unchanged, version_});
+      },
+      "");
 }
 
 TEST_P(MemcachedFlush, EndsAPutWhereSomethingIs) {
-  interrupt(text("old"), [&] { (void)store_->put(Key("k"), later_, {When::present}); }, "");
+  interrupt(
+      text("old"), [&] { (void)store_->put(Key("k"), later_, {When::present}); }, "");
 }
 
 TEST_P(MemcachedFlush, EndsALifeThatIsProlonged) {
-  interrupt(text("old"), [&] { (void)store_->touch(Key("k"), Expiry::at(clock_.now() + 90s)); }, "");
+  interrupt(
+      text("old"), [&] { (void)store_->touch(Key("k"), Expiry::at(clock_.now() + 90s)); }, "");
 }
 
 TEST_P(MemcachedFlush, LetsACounterBeginAnew) {
