@@ -11,6 +11,7 @@
 #pragma once
 #include <flux/cache/engine/lock.hpp>
 #include <flux/cache/engine/prefetch.hpp>
+#include <flux/cache/engine/sanitizers.hpp>
 
 #include <sys/mman.h>
 
@@ -21,13 +22,6 @@
 #include <utility>
 #include <vector>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define FLUX_CACHE_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FLUX_CACHE_ASAN 1
-#endif
-#endif
 #if defined(FLUX_CACHE_ASAN)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/lsan_interface.h>
@@ -39,6 +33,12 @@ namespace engine {
 
 /// A slot's number. 0 names none.
 using Slot = std::uint32_t;
+
+#if defined(FLUX_CACHE_ASAN)
+inline constexpr bool kPoisons = true;
+#else
+inline constexpr bool kPoisons = false;
+#endif
 
 inline void poison([[maybe_unused]] const void* at, [[maybe_unused]] std::size_t size) noexcept {
 #if defined(FLUX_CACHE_ASAN)
@@ -257,11 +257,11 @@ class Slots {
     return slot;
   }
   /// A slot that is about to be written again, and one that nobody looks at any more but that stays taken.
-  void wake(Slot slot, std::uint32_t size_class) noexcept {
-    unpoison(arena_.at(slot), SizeClasses::bytes_of(size_class));
+  void wake([[maybe_unused]] Slot slot, [[maybe_unused]] std::uint32_t size_class) noexcept {
+    if constexpr (kPoisons) unpoison(arena_.at(slot), SizeClasses::bytes_of(size_class));
   }
-  void rest(Slot slot, std::uint32_t size_class) noexcept {
-    poison(arena_.at(slot), SizeClasses::bytes_of(size_class));
+  void rest([[maybe_unused]] Slot slot, [[maybe_unused]] std::uint32_t size_class) noexcept {
+    if constexpr (kPoisons) poison(arena_.at(slot), SizeClasses::bytes_of(size_class));
   }
 
   /// Back to its page, after `rest`; the page goes back to the arena with its last slot.

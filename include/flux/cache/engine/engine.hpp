@@ -104,33 +104,22 @@ class Engine final : private Registered {
   template <class F>
   std::size_t visit_many(std::span<const Probe> probes, F&& f) {
     static constexpr std::size_t kBatch = 32;
+    const Bucket* buckets[kBatch];
+    Entry* likely[kBatch];
     ThreadRecord& thread = this_thread();
     ReadSection section(thread);
     std::size_t hits = 0;
     for (std::size_t from = 0; from < probes.size(); from += kBatch) {
       const std::size_t many = probes.size() - from < kBatch ? probes.size() - from : kBatch;
       const Probe* const batch = probes.data() + from;
+      for (std::size_t index = 0; index < many; ++index)
+        buckets[index] = &shard_of(batch[index].hash).approach(batch[index].hash);
+      for (std::size_t index = 0; index < many; ++index)
+        likely[index] = shard_of(batch[index].hash).likely(*buckets[index], batch[index].hash);
       for (std::size_t index = 0; index < many; ++index) {
-        const Table& table = shard_of(batch[index].hash).table();
-        __builtin_prefetch(&table.bucket(table.home(place_of(batch[index].hash))));
-      }
-      for (std::size_t index = 0; index < many; ++index) {
-        const std::uint64_t hash = batch[index].hash;
-        const Shard& shard = shard_of(hash);
-        const Table& table = shard.table();
-        const Bucket& bucket = table.bucket(table.home(place_of(hash)));
-        for (std::uint32_t ways = bucket.read_tags().match(tag_of(hash)); ways != 0; ways &= ways - 1) {
-          const Slot slot = bucket.slots[__builtin_ctz(ways)].load(std::memory_order_relaxed);
-          if (slot == 0) continue;
-          const char* const at = arena_.at(slot);
-          __builtin_prefetch(at);
-          __builtin_prefetch(at + 64);
-          __builtin_prefetch(at + 128);
-        }
-      }
-      for (std::size_t index = 0; index < many; ++index) {
-        Shard& shard = shard_of(batch[index].hash);
-        Entry* const entry = shard.find_live(batch[index].key, batch[index].hash);
+        const Probe& probe = batch[index];
+        Shard& shard = shard_of(probe.hash);
+        Entry* const entry = shard.find_live(probe.key, probe.hash, likely[index]);
         if (entry == nullptr) {
           missed(thread);
           continue;
@@ -145,15 +134,14 @@ class Engine final : private Registered {
   bool put(std::string_view key, std::uint64_t hash, const Draft& draft) {
     Shard& shard = shard_of(hash);
     Aftermath aftermath;
-    const Plan plan = [&] {
+    const Plan plan(key, draft);
+    {
       ReadSection section;  // a table may be replaced meanwhile, so the look at it is a reader's
-      shard.prefetch_bucket(hash);
+      const Bucket& bucket = shard.prefetch_bucket(hash);
       shard.prefetch_books();
-      const Plan made(key, draft);
-      shard.prefetch_next(made.size_class);
-      shard.prefetch_entry(hash);
-      return made;
-    }();
+      shard.prefetch_next(plan.size_class);
+      shard.prefetch_entry(bucket, hash);
+    }
     void* const block = make_block(shard, key, draft, plan);
     bool written, evicted;
     {
@@ -450,12 +438,12 @@ class Engine final : private Registered {
   }
   void settle(Aftermath& aftermath) noexcept {
     if (aftermath.advance != 0) epoch_domain.advance(aftermath.advance);
-    for (const Aftermath::Note& note : aftermath.notes) {
+    aftermath.for_each_note([this](const Aftermath::Note& note) {
       try {
         options_.listener.heard(options_.listener.context, Removal{note.key, note.cause});
       } catch (...) {
       }
-    }
+    });
   }
 
   void make_shards() {

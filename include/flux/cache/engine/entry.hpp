@@ -73,6 +73,8 @@ struct HeldObject {
 struct Entry {
   static constexpr std::uint8_t kKindBits = 0x03, kOutside = 0x04, kKeep = 0x08, kFresh = 0x10, kLabels = 0x20,
                                 kLongKey = 0x40;
+  static constexpr std::uint8_t kUnusual =
+      kOutside | kLabels | kLongKey;                     ///< without these, key and text follow at once
   static constexpr std::uint32_t kRetired = 0xFFFFFFFF;  ///< position of an entry that is in no queue
   static constexpr std::uint8_t kMostRecency = 3;
 
@@ -102,13 +104,10 @@ struct Entry {
 
   std::size_t payload_offset() const noexcept { return payload_offset(shape); }
   std::size_t rest_offset() const noexcept { return rest_offset(shape); }
-  static std::size_t payload_offset(std::uint32_t shape) noexcept {
+  static constexpr std::size_t payload_offset(std::uint32_t shape) noexcept {
     return sizeof_header() + ((shape & kKeep) != 0 ? 8 : 0) + ((shape & kFresh) != 0 ? 8 : 0);
   }
-  static std::size_t rest_offset(std::uint32_t shape) noexcept {
-    static constexpr std::uint8_t kSizes[4] = {0, 8, sizeof(HeldObject), 0};
-    return payload_offset(shape) + kSizes[shape & kKindBits];
-  }
+  static std::size_t rest_offset(std::uint32_t shape) noexcept;
   static constexpr std::size_t sizeof_header() noexcept { return 24; }
 
   std::atomic<std::int64_t>& integer() const noexcept {
@@ -118,8 +117,6 @@ struct Entry {
 
   /// Labels, key and text, here or outside.
   [[gnu::always_inline]] char* rest() const noexcept {
-    if ((shape & ~(kKindBits | kKeep)) == 0) [[likely]]
-      return bytes() + rest_offset();
     char* const here = bytes() + rest_offset();
     return (shape & kOutside) == 0 ? here : block_at(here);
   }
@@ -140,23 +137,33 @@ struct Entry {
     return size == 0 ? 0 : 8 + ((size + 7) & ~std::size_t{7});
   }
   [[gnu::always_inline]] const char* key_data() const noexcept {
+    if ((shape & kUnusual) == 0) [[likely]]
+      return bytes() + rest_offset();
     const char* const from = rest();
-    if ((shape & kLabels) == 0) [[likely]]
-      return from;
+    if ((shape & kLabels) == 0) return from;
     std::uint32_t size;
     std::memcpy(&size, from, sizeof size);
     return from + labels_span(size);
   }
   [[gnu::always_inline]] std::string_view key() const noexcept { return {key_data(), key_size()}; }
-  [[gnu::always_inline]] std::string_view text() const noexcept { return {key_data() + key_size(), text_size}; }
+  [[gnu::always_inline]] std::string_view text() const noexcept {
+    if ((shape & kUnusual) == 0) [[likely]]
+      return {bytes() + rest_offset() + key_size_low, text_size};
+    return {key_data() + key_size(), text_size};
+  }
 
   [[gnu::always_inline]] bool has_key(std::string_view wanted) const noexcept {
+    if ((shape & kUnusual) == 0) [[likely]]
+      return key_size_low == wanted.size() && same_bytes(bytes() + rest_offset(), wanted.data(), wanted.size());
+    return has_unusual_key(wanted);
+  }
+  [[gnu::noinline]] bool has_unusual_key(std::string_view wanted) const noexcept {
     return key_size() == wanted.size() && same_bytes(key_data(), wanted.data(), wanted.size());
   }
 
   /// Bytes of the slot in use.
   [[gnu::always_inline]] std::size_t slot_bytes() const noexcept {
-    if ((shape & ~(kKindBits | kKeep | kFresh)) == 0) [[likely]]
+    if ((shape & kUnusual) == 0) [[likely]]
       return rest_offset() + key_size_low + text_size;
     if ((shape & kOutside) != 0) return rest_offset() + sizeof(char*);
     return rest_offset() + labels_span(labels().size()) + key_size() + text_size;
@@ -169,6 +176,20 @@ struct Entry {
   }
 };
 static_assert(sizeof(Entry) == Entry::sizeof_header());
+
+/// Where labels, key and text begin, by shape: one load for what three decisions say.
+struct RestOffsets {
+  std::uint8_t of[128] = {};
+  constexpr RestOffsets() noexcept {
+    constexpr std::uint8_t kSizes[4] = {0, 8, sizeof(HeldObject), 0};
+    for (std::uint32_t shape = 0; shape < 128; ++shape)
+      of[shape] = static_cast<std::uint8_t>(Entry::payload_offset(shape) + kSizes[shape & Entry::kKindBits]);
+  }
+};
+inline constexpr RestOffsets kRestOffsets;
+[[gnu::always_inline]] inline std::size_t Entry::rest_offset(std::uint32_t shape) noexcept {
+  return kRestOffsets.of[shape];
+}
 
 /// The engine's time, read as late and as cheaply as the question allows.
 class Now {

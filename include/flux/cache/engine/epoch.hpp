@@ -20,6 +20,7 @@
 // that do not exist in it.
 #pragma once
 #include <flux/cache/engine/lock.hpp>
+#include <flux/cache/engine/sanitizers.hpp>
 
 #include <linux/membarrier.h>
 #include <pthread.h>
@@ -28,14 +29,6 @@
 
 #include <atomic>
 #include <cstdint>
-
-#if defined(__SANITIZE_THREAD__)
-#define FLUX_CACHE_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define FLUX_CACHE_TSAN 1
-#endif
-#endif
 
 namespace flux::cache {
 inline namespace v1 {

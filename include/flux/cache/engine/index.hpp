@@ -9,13 +9,18 @@
 // Source: the buckets compared at once are those of Folly's F14 (N. Bronson, X. Shi, 2019), without its moves.
 #pragma once
 #include <flux/cache/engine/arena.hpp>
+#include <flux/cache/engine/sanitizers.hpp>
 
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
 
-#if defined(__SSE2__)
+// All tags are loaded at once by an instruction that the language does not know as atomic; that is why it is written as
+// assembly. Processors load aligned sixteen bytes as two whole words at least, which is all that is asked for.
+// ThreadSanitizer is shown two loads of a word.
+#if defined(__SSE2__) && defined(__x86_64__) && !defined(FLUX_CACHE_TSAN)
+#define FLUX_CACHE_WIDE_TAGS 1
 #include <emmintrin.h>
 #endif
 
@@ -33,27 +38,38 @@ struct alignas(64) Bucket {
   std::atomic<Slot> slots[kWays];
 
   struct Tags {
+#if defined(FLUX_CACHE_WIDE_TAGS)
+    __m128i all;
+    std::uint32_t escaped() const noexcept { return static_cast<std::uint32_t>(_mm_extract_epi16(all, 6)) & 0xFF; }
+    std::uint32_t furthest() const noexcept { return static_cast<std::uint32_t>(_mm_extract_epi16(all, 6)) >> 8; }
+    /// One bit for each way whose tag equals `tag`.
+    [[gnu::always_inline]] std::uint32_t match(std::uint8_t tag) const noexcept {
+      const __m128i wanted = _mm_set1_epi8(static_cast<char>(tag));
+      return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(all, wanted))) & kAllWays;
+    }
+#else
     std::uint64_t low, high;
     std::uint32_t escaped() const noexcept { return (high >> 32) & 0xFF; }
     std::uint32_t furthest() const noexcept { return (high >> 40) & 0xFF; }
-    /// One bit for each way whose tag equals `tag`.
-    [[gnu::always_inline]] std::uint32_t match(std::uint8_t tag) const noexcept {
-#if defined(__SSE2__)
-      const __m128i all = _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
-      const __m128i wanted = _mm_set1_epi8(static_cast<char>(tag));
-      return static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(all, wanted))) & kAllWays;
-#else
+    std::uint32_t match(std::uint8_t tag) const noexcept {
       std::uint32_t found = 0;
       for (std::uint32_t way = 0; way < 8; ++way) found |= std::uint32_t{((low >> (8 * way)) & 0xFF) == tag} << way;
       for (std::uint32_t way = 0; way < 4; ++way)
         found |= std::uint32_t{((high >> (8 * way)) & 0xFF) == tag} << (8 + way);
       return found;
-#endif
     }
+#endif
   };
 
   [[gnu::always_inline]] Tags read_tags() const noexcept {
+#if defined(FLUX_CACHE_WIDE_TAGS)
+    Tags now;
+    asm volatile("movdqa %1, %0" : "=x"(now.all) : "m"(tags));
+    std::atomic_signal_fence(std::memory_order_acquire);
+    return now;
+#else
     return {tags[0].load(std::memory_order_acquire), tags[1].load(std::memory_order_acquire)};
+#endif
   }
   void set_byte(std::uint32_t at, std::uint32_t value) noexcept {
     std::atomic<std::uint64_t>& word = tags[at / 8];
@@ -69,7 +85,7 @@ static_assert(sizeof(Bucket) == 64);
 inline constexpr std::uint32_t place_of(std::uint64_t hash) noexcept { return static_cast<std::uint32_t>(hash); }
 inline constexpr std::uint8_t tag_of(std::uint64_t hash) noexcept {
   const auto tag = static_cast<std::uint8_t>(hash >> 32);
-  return tag == 0 ? std::uint8_t{0x5A} : tag;
+  return static_cast<std::uint8_t>(tag + (tag == 0));  // 0 is an empty way
 }
 
 /// One shard's buckets: this header, then the buckets, in one block.
@@ -108,17 +124,20 @@ class alignas(64) Table {
   template <class Same>
   [[gnu::always_inline]] Place find(std::uint32_t place, std::uint8_t tag, Same&& same) const noexcept {
     std::uint32_t index = home(place);
-    for (std::uint32_t distance = 0, furthest = 0;; ++distance) {
+    std::uint32_t further = 0;
+    for (bool first = true;; first = false) {
       const Bucket& here = bucket(index);
       const Bucket::Tags tags = here.read_tags();
-      if (distance == 0) furthest = tags.furthest();
       for (std::uint32_t ways = tags.match(tag); ways != 0; ways &= ways - 1) {
         const auto way = static_cast<std::uint32_t>(__builtin_ctz(ways));
         const Slot slot = here.slots[way].load(std::memory_order_acquire);
-        if (slot != 0 && same(slot)) return {index, way, slot};
+        if (slot != 0 && same(slot)) [[likely]]
+          return {index, way, slot};
       }
-      if (distance == furthest) [[likely]]
+      if (first) further = tags.furthest();
+      if (further == 0) [[likely]]
         return {};
+      --further;
       index = next(index);
     }
   }

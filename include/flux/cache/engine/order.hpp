@@ -239,10 +239,11 @@ class FrameOrder {
   void replace(std::uint32_t position, std::uint32_t member, Tick tick) {
     if ((position & kMainBit) != 0) {
       main_.replace(position & ~kMainBit, member);
+      if (tick != kNoTick || main_.deadlines.active()) main_.set_tick(position & ~kMainBit, tick);
     } else {
       window_.replace(position, member);
+      if (tick != kNoTick || window_.deadlines.active()) window_.set_tick(position, tick);
     }
-    retime(position, tick);
   }
   void retime(std::uint32_t position, Tick tick) {
     if ((position & kMainBit) != 0) {

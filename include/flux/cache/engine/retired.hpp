@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace flux::cache {
@@ -30,6 +31,8 @@ class Retired {
 
   /// `batch`: slots that are sealed together.
   Retired(Slots& slots, std::uint32_t batch) noexcept : slots_(slots), batch_(batch) {}
+  Retired(const Retired&) = delete;
+  Retired& operator=(const Retired&) = delete;
 
   void add(const Item& item, std::uint64_t outside) {
     open().push_back(item);
@@ -97,7 +100,7 @@ class Retired {
 
  private:
   void seal() noexcept {
-    which_ ^= 1;
+    std::swap(open_, sealed_);
     weight_ = 0;
     stamp_ = epoch_domain.stamp();
     patience_ = batch_;
@@ -118,10 +121,10 @@ class Retired {
     ready_end_.store(ready_.data() + ready_.size(), std::memory_order_relaxed);
     next_.store(ready_.empty() ? 0 : ready_.back().slot, std::memory_order_relaxed);
   }
-  std::vector<Item>& open() noexcept { return lists_[which_]; }
-  const std::vector<Item>& open() const noexcept { return lists_[which_]; }
-  std::vector<Item>& sealed() noexcept { return lists_[which_ ^ 1]; }
-  const std::vector<Item>& sealed() const noexcept { return lists_[which_ ^ 1]; }
+  std::vector<Item>& open() noexcept { return *open_; }
+  const std::vector<Item>& open() const noexcept { return *open_; }
+  std::vector<Item>& sealed() noexcept { return *sealed_; }
+  const std::vector<Item>& sealed() const noexcept { return *sealed_; }
   void give_one() noexcept {
     slots_.give(ready_.back().slot);
     ready_.pop_back();
@@ -135,9 +138,10 @@ class Retired {
   std::uint64_t weight_ = 0;  ///< of what is open
   std::uint64_t patience_ = 0;
   std::uint64_t stamp_ = 0;
-  std::vector<Item> ready_;     ///< free
-  std::vector<Item> lists_[2];  ///< the open one: retired, not yet stamped; the sealed one: retired before `stamp_`
-  std::uint32_t which_ = 0;     ///< which of them is open
+  std::vector<Item> ready_;  ///< free
+  std::vector<Item> lists_[2];
+  std::vector<Item>* open_ = &lists_[0];    ///< retired, not yet stamped
+  std::vector<Item>* sealed_ = &lists_[1];  ///< retired before `stamp_`
 };
 
 }  // namespace engine

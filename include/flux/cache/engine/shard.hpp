@@ -80,6 +80,33 @@ class alignas(64) Shard {
     const Slot slot = table().find(place_of(hash), tag_of(hash), same).slot;
     return slot != 0 && !is_flushed(*found) ? found : nullptr;
   }
+  /// The bucket that a key belongs to, drawn near. In a read section.
+  [[gnu::always_inline]] const Bucket& approach(std::uint64_t hash) const noexcept {
+    const Table& now = table();
+    const Bucket& bucket = now.bucket(now.home(place_of(hash)));
+    prefetch_read(&bucket);
+    return bucket;
+  }
+  /// The first entry there that bears the key's tag, nearly always the key's own, drawn near; null if none.
+  [[gnu::always_inline]] Entry* likely(const Bucket& bucket, std::uint64_t hash) const noexcept {
+    const std::uint32_t ways = bucket.read_tags().match(tag_of(hash));
+    if (ways == 0) return nullptr;
+    const Slot slot = bucket.slots[__builtin_ctz(ways)].load(std::memory_order_acquire);
+    if (slot == 0) return nullptr;
+    Entry& entry = at(slot);
+    for (std::size_t line = 0; line < 3; ++line) prefetch_read(entry.bytes() + 64 * line);
+    return &entry;
+  }
+  /// `find_live` in the read section in which `likely` has answered. What that found counts, though another may have
+  /// been written since: the read took place then.
+  [[gnu::always_inline]] Entry* find_live(std::string_view key, std::uint64_t hash, Entry* likely) const noexcept {
+    if (likely == nullptr || !likely->has_key(key)) [[unlikely]]
+      return find_live_anew(key, hash);
+    return is_flushed(*likely) ? nullptr : likely;
+  }
+  [[gnu::noinline]] Entry* find_live_anew(std::string_view key, std::uint64_t hash) const noexcept {
+    return find_live(key, hash);
+  }
   Table::Place find(std::string_view key, std::uint64_t hash) const noexcept {
     return table().find(place_of(hash), tag_of(hash), [&](Slot slot) { return at(slot).has_key(key); });
   }
@@ -102,13 +129,14 @@ class alignas(64) Shard {
     Slot slot = 0;
     if (accepts(charge)) slot = take(plan.size_class);
     if (slot == 0) {
-      if (block != nullptr) aftermath.blocks.push_back(block);
+      if (block != nullptr) aftermath.free_later(block);
       ++figures_.refused;
       if (old.slot != 0) drop(old, hash, old_cause, aftermath);
       return false;
     }
+    Entry& entry = at(slot);
     if (old.slot != 0) order_.prefetch_place(at(old.slot).position);
-    plan.lay(arena_.at(slot), key, place_of(hash), next_version(), draft, block);
+    plan.lay(entry.bytes(), key, place_of(hash), next_version(), draft, block);
     ++figures_.puts;
     const Tick tick = tick_of(draft);
     if (old.slot != 0) {
@@ -116,7 +144,6 @@ class alignas(64) Shard {
       const Plan::Taken taken = Plan::taken_by(before);
       const std::uint64_t freed = taken.charge();
       if (bytes_ - freed + charge <= setup_.max_bytes) {
-        Entry& entry = at(slot);
         const std::uint8_t recency = before.recency.load(std::memory_order_relaxed);
         entry.recency.store(static_cast<std::uint8_t>(recency + (recency < Entry::kMostRecency)),
                             std::memory_order_relaxed);
@@ -236,7 +263,8 @@ class alignas(64) Shard {
   }
   std::uint64_t count() const noexcept { return count_; }
   bool has_evicted() const noexcept { return figures_.evicted > 0; }
-  /// What follows draws near what a write will need: books, bucket and entry before the lock, the slot under it.
+  /// What follows draws near what a write will need: books, bucket, entry and, mostly, the slot before the lock; under
+  /// it a slot that nobody could foresee.
   void prefetch_books() const noexcept {
     prefetch_write(&lock);
     prefetch_write(&retired_);
@@ -247,21 +275,20 @@ class alignas(64) Shard {
   void prefetch_next(std::uint32_t size_class) const noexcept { slots_.prefetch(retired_.approach(), size_class); }
   /// Reads the bucket, so that the entry is on its way when the lock is taken; whether it is the right one shows later.
   /// Where there is none, the order will be written.
-  void prefetch_entry(std::uint64_t hash) const noexcept {
-    const Table& now = table();
-    const Bucket& bucket = now.bucket(now.home(place_of(hash)));
+  void prefetch_entry(const Bucket& bucket, std::uint64_t hash) const noexcept {
     const std::uint32_t ways = bucket.read_tags().match(tag_of(hash));
     if (ways == 0) return order_.prefetch_books();
     const Slot slot = bucket.slots[__builtin_ctz(ways)].load(std::memory_order_relaxed);
     if (slot != 0) prefetch_read(arena_.at(slot));
   }
-  void prefetch_bucket(std::uint64_t hash) const noexcept {
+  const Bucket& prefetch_bucket(std::uint64_t hash) const noexcept {
     const Table& now = table();
-    prefetch_write(&now.bucket(now.home(place_of(hash))));
+    const Bucket& bucket = now.bucket(now.home(place_of(hash)));
+    prefetch_write(&bucket);
+    return bucket;
   }
   void prefetch_slot(std::uint32_t size_class) const noexcept {
-    const Slot slot = retired_.peek(size_class);
-    slots_.prefetch(slot != 0 ? slot : slots_.peek(size_class), size_class);
+    if (retired_.peek(size_class) == 0) slots_.prefetch(slots_.peek(size_class), size_class);
   }
   bool has_deadlines() const noexcept { return has_deadlines_; }
 
@@ -406,7 +433,7 @@ class alignas(64) Shard {
       take_note(entry, cause, aftermath);
   }
   [[gnu::noinline]] static void take_note(const Entry& entry, Cause cause, Aftermath& aftermath) {
-    aftermath.notes.push_back({std::string(entry.key()), cause});
+    aftermath.tell_later({std::string(entry.key()), cause});
   }
   /// The same entry with other deadline fields: a new slot that takes over what lay outside of the old one.
   bool reshape(const Table::Place& place, std::uint64_t hash, const Draft& times, Aftermath& aftermath) {
@@ -430,14 +457,14 @@ class alignas(64) Shard {
     const Plan plan(key, draft);
     void* block = nullptr;
     if (plan.is_outside() && (block = Plan::make_block(key, draft)) == nullptr) return false;
-    const bool quiet = setup_.notes;
-    const std::size_t heard = aftermath.notes.size();
+    const bool told = setup_.notes;
+    const std::size_t heard = aftermath.notes();
     const std::uint64_t replaced = figures_.replaced;
     const bool written = write(key, hash, place, Cause::replaced, draft, plan, block, aftermath);
     if (written && figures_.replaced != replaced) {
       // A longer life is no removal.
       --figures_.replaced;
-      if (quiet) aftermath.notes.erase(aftermath.notes.begin() + static_cast<std::ptrdiff_t>(heard));
+      if (told) aftermath.untell(heard);
     }
     return written;
   }
@@ -462,9 +489,9 @@ class alignas(64) Shard {
   }
   void strip(Slot slot, Aftermath& aftermath) {
     Entry& entry = at(slot);
-    if ((entry.shape & Entry::kOutside) != 0) aftermath.blocks.push_back(outside(entry));
+    if ((entry.shape & Entry::kOutside) != 0) aftermath.free_later(outside(entry));
     if (entry.kind() == Kind::object) {
-      aftermath.objects.push_back(std::move(entry.object().object));
+      aftermath.drop_later(std::move(entry.object().object));
       entry.object().~HeldObject();
     }
   }
