@@ -71,6 +71,22 @@ struct alignas(64) Bucket {
     return {tags[0].load(std::memory_order_acquire), tags[1].load(std::memory_order_acquire)};
 #endif
   }
+  /// The way that holds a slot's number; `kWays` or more where none does. Under the lock, so nothing changes meanwhile.
+  std::uint32_t way_of(Slot wanted) const noexcept {
+#if defined(FLUX_CACHE_WIDE_TAGS)
+    const auto* const four = reinterpret_cast<const __m128i*>(slots);
+    const __m128i all = _mm_set1_epi32(static_cast<int>(wanted));
+    const __m128i low =
+        _mm_packs_epi32(_mm_cmpeq_epi32(_mm_load_si128(four), all), _mm_cmpeq_epi32(_mm_load_si128(four + 1), all));
+    const __m128i high = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_load_si128(four + 2), all), _mm_setzero_si128());
+    const auto found = static_cast<std::uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(low, high)));
+    return static_cast<std::uint32_t>(__builtin_ctz(found | 1u << kWays));
+#else
+    std::uint32_t way = 0;
+    while (way < kWays && slots[way].load(std::memory_order_relaxed) != wanted) ++way;
+    return way;
+#endif
+  }
   void set_byte(std::uint32_t at, std::uint32_t value) noexcept {
     std::atomic<std::uint64_t>& word = tags[at / 8];
     const std::uint32_t shift = (at % 8) * 8;
@@ -147,9 +163,8 @@ class alignas(64) Table {
     std::uint32_t index = home(place);
     for (std::uint32_t distance = 0, furthest = bucket(index).read_tags().furthest(); distance <= furthest;
          ++distance) {
-      const Bucket& here = bucket(index);
-      for (std::uint32_t way = 0; way < Bucket::kWays; ++way)
-        if (here.slots[way].load(std::memory_order_relaxed) == wanted) return {index, way, wanted};
+      const std::uint32_t way = bucket(index).way_of(wanted);
+      if (way < Bucket::kWays) return {index, way, wanted};
       index = next(index);
     }
     return {};

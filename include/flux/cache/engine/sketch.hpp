@@ -22,12 +22,12 @@ inline std::uint64_t spread(std::uint32_t hash) noexcept {
 
 class FrequencySketch {
  public:
-  static constexpr std::uint32_t kLine = 8;  ///< 64-bit words of a line
+  static constexpr std::uint32_t kWords = 8;  ///< 64-bit words of a line
 
   /// `entries`: how many the cache holds; six bytes for each, forty samples for each between two halvings.
   void resize(std::uint32_t entries) {
     lines_ = entries / 10 + 1;
-    words_.assign(std::size_t{lines_} * kLine, 0);
+    words_.assign(std::size_t{lines_} * kWords, 0);
     period_ = 40 * (entries < 16 ? 16 : entries);
     added_ = 0;
   }
@@ -36,39 +36,46 @@ class FrequencySketch {
 
   std::uint32_t frequency(std::uint32_t hash) const noexcept {
     const std::uint64_t mixed = spread(hash);
-    const std::uint64_t* const line = &words_[line_of(mixed)];
+    const auto* const line = reinterpret_cast<const unsigned char*>(&words_[word_of(mixed)]);
     std::uint32_t least = 15;
-    for (int row = 0; row < 4; ++row) {
-      const auto counter = static_cast<std::uint32_t>(mixed >> (32 + 8 * row)) & 31;
-      const auto count = static_cast<std::uint32_t>(line[row * 2 + (counter >> 4)] >> ((counter & 15) * 4)) & 15;
-      if (count < least) least = count;
+    for (std::uint32_t row = 0; row < kRows; ++row) {
+      const std::uint32_t count = (line[byte_of(mixed, row)] >> shift_of(mixed, row)) & 15u;
+      least = count < least ? count : least;
     }
     return least;
   }
 
   void add(std::uint32_t hash) noexcept {
     const std::uint64_t mixed = spread(hash);
-    std::uint64_t* const line = &words_[line_of(mixed)];
-    std::uint32_t counts[4], least = 15;
-    for (int row = 0; row < 4; ++row) {
-      const auto counter = static_cast<std::uint32_t>(mixed >> (32 + 8 * row)) & 31;
-      counts[row] = static_cast<std::uint32_t>(line[row * 2 + (counter >> 4)] >> ((counter & 15) * 4)) & 15;
-      if (counts[row] < least) least = counts[row];
+    auto* const line = reinterpret_cast<unsigned char*>(&words_[word_of(mixed)]);
+    std::uint32_t counts[kRows], least = 15;
+    for (std::uint32_t row = 0; row < kRows; ++row) {
+      counts[row] = (line[byte_of(mixed, row)] >> shift_of(mixed, row)) & 15u;
+      least = counts[row] < least ? counts[row] : least;
     }
     if (least < 15) {
-      for (int row = 0; row < 4; ++row) {
-        const auto counter = static_cast<std::uint32_t>(mixed >> (32 + 8 * row)) & 31;
-        line[row * 2 + (counter >> 4)] += std::uint64_t{counts[row] == least} << ((counter & 15) * 4);
+      for (std::uint32_t row = 0; row < kRows; ++row) {
+        unsigned char& two = line[byte_of(mixed, row)];
+        two = static_cast<unsigned char>(two + (std::uint32_t{counts[row] == least} << shift_of(mixed, row)));
       }
     }
     if (++added_ >= period_) age();
   }
 
-  void prefetch(std::uint32_t hash) const noexcept { prefetch_read(&words_[line_of(spread(hash))]); }
+  void prefetch(std::uint32_t hash) const noexcept { prefetch_read(&words_[word_of(spread(hash))]); }
 
  private:
-  std::size_t line_of(std::uint64_t mixed) const noexcept {
-    return static_cast<std::size_t>(((mixed & 0xFFFFFFFF) * lines_) >> 32) * kLine;
+  static constexpr std::uint32_t kRows = 4;  ///< of 32 counters, two in each of 16 bytes
+
+  std::size_t word_of(std::uint64_t mixed) const noexcept {
+    return static_cast<std::size_t>(((mixed & 0xFFFFFFFF) * lines_) >> 32) * kWords;
+  }
+  /// Where a row's counter lies: five bits of the hash name the byte and which half of it.
+  static std::uint32_t byte_of(std::uint64_t mixed, std::uint32_t row) noexcept {
+    return row * 16 + (static_cast<std::uint32_t>(mixed >> (33 + 8 * row)) & 15);
+  }
+  static std::uint32_t shift_of(std::uint64_t mixed, std::uint32_t row) noexcept {
+    return static_cast<std::uint32_t>(mixed >> (30 + 8 * row)) & 4;
   }
   [[gnu::noinline]] void age() noexcept {
     for (std::uint64_t& word : words_) word = (word >> 1) & 0x7777777777777777ULL;
