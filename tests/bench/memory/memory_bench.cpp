@@ -409,6 +409,7 @@ int main(int argc, char** argv) {
 
   for (int round = 0; round < rounds; ++round) {
     if (wants("hits")) {
+      record("arithmetic", Flux::kName, scaling_of_arithmetic());
       for (const int threads : {1, 2, 8}) {
         const std::string name = "hits " + std::to_string(threads);
         with_all([&](auto& cache) { hits(cache, name, threads, 1'000'000); });
@@ -464,6 +465,8 @@ int main(int argc, char** argv) {
   target("hits, 2 threads: x HyperClockCache", over("hits 2", clock), 2.0);
   target("hits, 1 thread: x flat map without lock and bound", over("hits 1", flat_name), 1.1);
   target("hits: 2 threads x 1 thread", figure("hits 2", us) / figure("hits 1", us), 1.9);
+  if (figure("arithmetic", us) > 0)
+    std::printf("    of this machine: two threads of plain arithmetic do %.2f x one\n", figure("arithmetic", us));
   target("hits, 8 threads: x HyperClockCache", over("hits 8", clock), 1.8);
   target("hits: p99 of 8 threads x p99 of 1", figure("p99 hit 8", us) / figure("p99 hit 1", us), 1.3, true);
   target("borrowed: x HyperClockCache's hit", figure("borrow", us) / figure("hits 1", clock), 3.0);
