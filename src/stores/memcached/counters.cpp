@@ -19,7 +19,12 @@ Result<std::int64_t> ServersStore::increment(const Key& key, std::int64_t by, co
   if (!read.ok()) return fail(std::move(read.error()));
   Seen seen = *read;
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    step_back(attempt);
+    if (step_back(attempt)) {
+      // Whoever did not wait has counted on meanwhile: with the old number the swap would fail each time.
+      read = read_for_swap(target, bytes, end);
+      if (!read.ok()) return fail(std::move(read.error()));
+      seen = *read;
+    }
     if (seen.state == Seen::other && !target.is_stamped && wall() < seen.record.keep_until)
       return fail({Errc::unavailable, "another key of the same digest is there"});
     std::int64_t number = by;

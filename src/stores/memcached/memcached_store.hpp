@@ -180,8 +180,8 @@ inline Error placed(Error error, std::string_view operation, const Key* key = nu
 /// Competing writers may make a swap fail; each failure means that another one got through.
 inline constexpr int kMostAttempts = 10'000;
 inline Error contended() { return {Errc::unavailable, "too many writers on one key"}; }
-/// Lets competing writers of one key get out of each other's way.
-void step_back(int attempt);
+/// Lets competing writers of one key get out of each other's way. True: some time has passed.
+bool step_back(int attempt);
 
 /// What a server says against a command, as an error.
 inline std::unique_ptr<Error> fault_of(const Server& server, const Reply& reply) {

@@ -11,11 +11,12 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::memcached {
 
-void step_back(int attempt) {
+bool step_back(int attempt) {
   constexpr int kFirst = 2, kMost = 6;
-  if (attempt < kFirst) return;
+  if (attempt < kFirst) return false;
   const auto span = std::uint64_t{50} << std::min(attempt - kFirst, kMost);
   std::this_thread::sleep_for(std::chrono::microseconds(random_below(span)));
+  return true;
 }
 
 Result<ServersStore::Seen> ServersStore::read_for_swap(const Target& target, std::string& bytes,
