@@ -16,8 +16,9 @@ namespace {
 
 using detail::TagRecord;
 
-/// Writers of one tag's record may overtake each other; each failure means that another one got through.
-constexpr int kMaxSwapAttempts = 1'000;
+/// Writers of one tag's record, or of one key, may overtake each other; each failure means that another one got
+/// through.
+constexpr int kMaxSwapAttempts = 10'000;
 
 /// A record as it was read, with what is needed to write over it.
 struct Held {
@@ -92,16 +93,15 @@ class TaggedStore final : public Decorator {
       if (!done.ok()) return Result<bool>(done.take_error());
       stamped.tags = labels;
     }
-    if (how.when == When::present) {
-      auto purged = purge(key);
-      if (!purged.ok()) return purged;
-    }
-    auto written = inner().put(key, stamped, how);
     const bool may_be_blocked = how.when == When::absent || (how.when == When::unchanged && how.version == 0);
-    if (!written.ok() || *written || !may_be_blocked) return written;
-    // What stands in the way may be flushed already.
-    auto purged = purge(key);
-    if (!purged.ok() || !*purged) return purged;
+    if (may_be_blocked) return put_unless_alive(key, stamped, how);
+    if (how.when == When::present) return put_over_alive(key, stamped);
+    if (how.when == When::unchanged && has_new_stamp(entry)) {
+      // The entry of this version may be flushed already: then the new one must not live on with younger stamps.
+      EntryCopy old;
+      auto there = find(key, {.stale = true}, old);
+      if (!there.ok() || !*there) return there;
+    }
     return inner().put(key, stamped, how);
   }
 
@@ -172,16 +172,31 @@ class TaggedStore final : public Decorator {
 
   Result<std::int64_t> increment(const Key& key, std::int64_t by, const Entry& if_new) override {
     if (key.space() != Space::values) return inner().increment(key, by, if_new);
-    auto purged = purge(key);
-    if (!purged.ok()) return Result<std::int64_t>(purged.take_error());
     std::vector<TagStamp> labels;
-    Entry stamped = if_new;
+    Entry first = if_new;
+    first.value = {.kind = Kind::integer, .number = by};
     if (!if_new.tags.empty()) {
       auto done = stamp(if_new, labels);
       if (!done.ok()) return Result<std::int64_t>(done.take_error());
-      stamped.tags = labels;
+      first.tags = labels;
     }
-    return inner().increment(key, by, stamped);
+    for (int attempt = 0; attempt < kMaxSwapAttempts; ++attempt) {
+      EntryCopy copy;
+      auto there = find(key, {}, copy);
+      if (!there.ok()) return Result<std::int64_t>(there.take_error());
+      Entry next = *there ? copy.view() : first;
+      if (next.tags.empty()) return inner().increment(key, by, first);
+      if (*there) {
+        auto sum = detail::add_to_counter(next.value, by);
+        if (!sum.ok()) return sum;
+        next.value = {.kind = Kind::integer, .number = *sum};
+      }
+      // Only over what was seen alive: what was flushed meanwhile must not count on, nor take the new count with it.
+      auto written = inner().put(key, next, *there ? Write{When::unchanged, next.version} : Write{When::absent});
+      if (!written.ok()) return Result<std::int64_t>(written.take_error());
+      if (*written) return next.value.number;
+    }
+    return contended(key, "increment");
   }
 
   Result<void> flush(const Scope& scope) override {
@@ -270,18 +285,52 @@ class TaggedStore final : public Decorator {
     return spared(entry, *records);
   }
 
-  /// Removes a flushed entry; true: there was one.
-  Result<bool> purge(const Key& key) {
-    EntryCopy tagged;
-    auto there = inner().get(key, {.stale = true}, [&](const Entry& entry) {
-      if (!entry.tags.empty()) tagged = EntryCopy(entry);
-    });
-    if (!there.ok() || !*there || tagged.view().tags.empty())
-      return there.ok() ? Result<bool>(false) : std::move(there);
-    auto alive = is_alive(tagged.view());
-    if (!alive.ok()) return alive;
-    if (*alive) return false;
-    return inner().forget(key, {tagged.view().version}).ok();
+  static Error contended(const Key& key, const char* operation) {
+    return {Errc::unavailable, "too many writers on one key", {}, operation, std::string(key.text())};
+  }
+
+  static bool has_new_stamp(const Entry& entry) {
+    return std::any_of(entry.tags.begin(), entry.tags.end(), [](const TagStamp& tag) { return tag.epoch == 0; });
+  }
+
+  /// What is under the key and alive. An entry that a flush has ended is removed.
+  Result<bool> find(const Key& key, const Read& how, EntryCopy& entry) {
+    for (int attempt = 0; attempt < kMaxSwapAttempts; ++attempt) {
+      auto there = inner().get(key, how, [&](const Entry& found) { entry = EntryCopy(found); });
+      if (!there.ok() || !*there || entry.view().tags.empty()) return there;
+      auto alive = is_alive(entry.view());
+      if (!alive.ok() || *alive) return alive;
+      // False as well if it was kept past its life, or has been replaced: the next look tells.
+      auto removed = inner().forget(key, {entry.view().version});
+      if (!removed.ok()) return removed;
+      if (*removed) return false;
+    }
+    return contended(key, "put");
+  }
+
+  /// Writes where nothing is in the way that is alive.
+  Result<bool> put_unless_alive(const Key& key, const Entry& stamped, const Write& how) {
+    for (int attempt = 0; attempt < kMaxSwapAttempts; ++attempt) {
+      auto written = inner().put(key, stamped, how);
+      if (!written.ok() || *written) return written;
+      EntryCopy blocking;
+      auto blocked = find(key, {.stale = how.when == When::unchanged}, blocking);
+      if (!blocked.ok()) return blocked;
+      if (*blocked) return false;
+    }
+    return contended(key, "put");
+  }
+
+  /// Writes over just the entry that was seen alive: another one that stands there later may be flushed.
+  Result<bool> put_over_alive(const Key& key, const Entry& stamped) {
+    for (int attempt = 0; attempt < kMaxSwapAttempts; ++attempt) {
+      EntryCopy old;
+      auto there = find(key, {}, old);
+      if (!there.ok() || !*there) return there;
+      auto written = inner().put(key, stamped, {When::unchanged, old.view().version});
+      if (!written.ok() || *written) return written;
+    }
+    return contended(key, "put");
   }
 
   /// The records of all names, begun where there are none, each kept at least until `keep_until`.
