@@ -18,6 +18,7 @@ void link_keys();
 void link_threads();
 void link_restart();
 void link_processes();
+void link_flushes();
 void link_model();
 
 void link_typed();

@@ -14,7 +14,7 @@ GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StoreContract);
 
 int detail::link_store_contract() {
   link_values(), link_conditions(), link_lifetimes(), link_counters(), link_batches(), link_spaces(), link_tags();
-  link_keys(), link_threads(), link_restart(), link_processes(), link_model(), link_tag_model();
+  link_keys(), link_threads(), link_restart(), link_processes(), link_model(), link_tag_model(), link_flushes();
   return 0;
 }
 
