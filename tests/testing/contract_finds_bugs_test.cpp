@@ -134,3 +134,29 @@ TEST(ContractOnSoundTags, Passes) {
   EXPECT_EQ(run.exit_code, 0) << run.output;
   EXPECT_NE(run.output.find("[  PASSED  ]"), std::string::npos) << run.output;
 }
+
+/// Operations that a flush overtakes, found by the rounds that are there for them, of everything and of tags alike.
+class SeededFlushBug : public ::testing::TestWithParam<Bug> {};
+
+TEST_P(SeededFlushBug, IsFoundByTheRoundsThatAreThereForIt) {
+  for (const std::string flush : {"AFlushEndsWhatOthers", "AFlushOfItsTagsEndsWhatOthers"}) {
+    const std::string test = "StoreContract." + flush + GetParam().found_by + "/";
+    const Outcome run = run_contract(GetParam().name, "SeededFlush/" + test + "*", "FLUX_CACHE_SEEDED_FLUSH_BUG");
+    EXPECT_EQ(run.exit_code, 1) << run.output;
+    EXPECT_NE(run.output.find("[  FAILED  ] SeededFlush/" + test), std::string::npos) << run.output;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Contract, SeededFlushBug,
+                         ::testing::Values(Bug{"touch_writes_it_back", "Touch"},
+                                           Bug{"replacement_looks_then_writes", "ReplaceWhereItIs"},
+                                           Bug{"swap_looks_then_writes", "SwapByItsVersion"},
+                                           Bug{"counter_reads_then_writes", "CountWith"},
+                                           Bug{"add_fears_the_flushed", "AddTo"}, Bug{"has_is_remembered", "Read"}),
+                         [](const ::testing::TestParamInfo<Bug>& info) { return std::string(info.param.name); });
+
+TEST(ContractOnSoundFlushes, Passes) {
+  const Outcome run = run_contract("none", "SeededFlush*EndsWhatOthers*", "FLUX_CACHE_SEEDED_FLUSH_BUG");
+  EXPECT_EQ(run.exit_code, 0) << run.output;
+  EXPECT_NE(run.output.find("[  PASSED  ]"), std::string::npos) << run.output;
+}
