@@ -41,8 +41,8 @@ class ReplicatedStore final : public composite::CompositeStore {
   std::size_t wanted() const noexcept;
   Result<bool> put_everywhere(const Key& key, const Entry& entry);
   Result<bool> put_if(const Key& key, const Entry& entry, const Write& how);
-  /// Copies what the deciding replica was given to the others.
-  void copy_from(std::size_t part, const Key& key, const Entry& entry);
+  /// Copies what the deciding replica was given to the others, of which the first `away` did not answer.
+  void copy_from(std::size_t part, std::size_t away, const Key& key, const Entry& entry);
   void forget_elsewhere(std::size_t part, const Key& key);
   /// Fills the replicas before `part` that lack the key, from it.
   void repair(const Key& key, const Read& how, std::size_t part);

@@ -216,16 +216,16 @@ Result<bool> ReplicatedStore::put_if(const Key& key, const Entry& entry, const W
     }
     return written;
   }
-  if (!composite::is_placeholder(entry)) copy_from(decided, key, entry);
+  if (!composite::is_placeholder(entry)) copy_from(decided, decided, key, entry);
   return written;
 }
 
-void ReplicatedStore::copy_from(std::size_t part, const Key& key, const Entry& entry) {
+void ReplicatedStore::copy_from(std::size_t part, std::size_t away, const Key& key, const Entry& entry) {
   composite::fan_out(parts_.size(), apart(), [&](std::size_t to) {
     if (to == part) return;
     std::vector<TagStamp> room;
     const Entry own = book_.for_part(entry, to, room);
-    if (to < part || !any_shared()) {
+    if (to < away || !any_shared()) {
       (void)parts_[to]->put(key, own, {});
       return;
     }
@@ -278,8 +278,7 @@ Result<std::int64_t> ReplicatedStore::increment(const Key& key, std::int64_t by,
   Entry entry = copy.view();
   for (const TagStamp& tag : entry.tags) tags.push_back({tag.name, 0});
   entry.tags = tags;
-  for (std::size_t i = 0; i < parts_.size(); ++i)
-    if (i != authority_index()) (void)parts_[i]->put(key, entry, {});
+  copy_from(authority_index(), 0, key, entry);
   return number;
 }
 
@@ -397,8 +396,13 @@ Result<void> ReplicatedStore::flush(const Scope& scope) {
     answered = answered || done.ok();
     if (!done.ok() && !error) error = done.take_error();
   };
-  if (any_shared() && parts_.size() > 1) ask(0);
+  const bool by_others = any_shared() && parts_.size() > 1;
+  if (by_others) ask(0);
   for (std::size_t part = parts_.size(); part > 0; --part) ask(part - 1);
+  // Between those, another process may have repaired the first from a later one, and have swapped it there and copied
+  // the outcome on, to where the flush had been already.
+  if (by_others)
+    for (std::size_t part = parts_.size(); part > 0; --part) ask(part - 1);
   flushes_.fetch_add(1, std::memory_order_acq_rel);
   // A replica that is away is flushed before it answers again.
   return error && !(recovers_ && answered && is_transient(error->code)) ? Result<void>(std::move(error))
