@@ -43,6 +43,10 @@ class ReplicatedStore final : public composite::CompositeStore {
   Result<bool> put_if(const Key& key, const Entry& entry, const Write& how);
   /// Copies what the deciding replica was given to the others, of which the first `away` did not answer.
   void copy_from(std::size_t part, std::size_t away, const Key& key, const Entry& entry);
+  /// Tells other processes of a flush that begins (1) or is over (-1).
+  void count_flush(int by);
+  /// Is one under way, here or elsewhere?
+  bool is_flushing();
   void forget_elsewhere(std::size_t part, const Key& key);
   /// Fills the replicas before `part` that lack the key, from it.
   void repair(const Key& key, const Read& how, std::size_t part);

@@ -157,9 +157,39 @@ Result<std::vector<std::uint64_t>> ReplicatedStore::epochs(std::span<const std::
 
 // --- repair
 
+namespace {
+
+/// How many flushes are under way, of all processes: on the first replica, and gone after a while if one of them died.
+Key under_way() { return Key("\x01/flushes", Space::limits); }
+constexpr std::chrono::minutes kFlushLease{1};
+
+}  // namespace
+
+// A flush empties one replica after the other. What another process copied meanwhile from one that is not yet empty to
+// one that is would outlive it, however often it came round. So nothing is copied while it lasts. Who looks before it
+// begins has a ticket that it ends, and who looks when it is over finds nothing to copy.
+void ReplicatedStore::count_flush(int by) {
+  Store& first = *parts_.front();
+  auto count = first.increment(under_way(), by, {.expiry = Expiry::at(after(clock().now(), kFlushLease))});
+  if (!count.ok() || *count != 0) return;
+  std::uint64_t version = 0;
+  (void)first.get(under_way(), {}, [&](const Entry& entry) {
+    if (entry.value.number == 0) version = entry.version;
+  });
+  if (version != 0) (void)first.forget(under_way(), {version});
+}
+
+bool ReplicatedStore::is_flushing() {
+  bool flushing = false;
+  if (any_shared())
+    (void)parts_.front()->get(under_way(), {}, [&](const Entry& entry) { flushing = entry.value.number != 0; });
+  return flushing;
+}
+
 void ReplicatedStore::repair(const Key& key, const Read& how, std::size_t part) {
   for (std::size_t to = 0; to < part; ++to)
     (void)composite::fill_under_ticket(*parts_[to], key, clock(), std::nullopt, [&](Receiver found) {
+      if (is_flushing()) return false;
       auto there = parts_[part]->get(key, {.as = how.as}, found);
       return there.ok() && *there;
     });
@@ -232,6 +262,7 @@ void ReplicatedStore::copy_from(std::size_t part, std::size_t away, const Key& k
     // Another process may remove it between the decision and this: a ticket tells.
     if (!parts_[to]->forget(key, {}).ok()) return;
     const bool filled = composite::fill_under_ticket(*parts_[to], key, clock(), std::nullopt, [&](Receiver found) {
+      if (is_flushing()) return false;
       auto there = parts_[part]->has(key);
       if (!there.ok() || !*there) return false;
       found(entry);
@@ -397,12 +428,10 @@ Result<void> ReplicatedStore::flush(const Scope& scope) {
     if (!done.ok() && !error) error = done.take_error();
   };
   const bool by_others = any_shared() && parts_.size() > 1;
+  if (by_others) count_flush(1);
   if (by_others) ask(0);
   for (std::size_t part = parts_.size(); part > 0; --part) ask(part - 1);
-  // Between those, another process may have repaired the first from a later one, and have swapped it there and copied
-  // the outcome on, to where the flush had been already.
-  if (by_others)
-    for (std::size_t part = parts_.size(); part > 0; --part) ask(part - 1);
+  if (by_others) count_flush(-1);
   flushes_.fetch_add(1, std::memory_order_acq_rel);
   // A replica that is away is flushed before it answers again.
   return error && !(recovers_ && answered && is_transient(error->code)) ? Result<void>(std::move(error))

@@ -1,5 +1,5 @@
-// The contract on a store whose operations take a flush for granted, named by the environment: each looks first and writes
-// what it saw afterwards, whatever happened in between.
+// The contract on a store whose operations take a flush for granted, named by the environment: each looks first and
+// writes what it saw afterwards, whatever happened in between.
 #include <flux/cache/decorator.hpp>
 #include <flux/cache/layers/tagged.hpp>
 #include <flux/cache/testing/reference_store.hpp>
