@@ -16,15 +16,21 @@ namespace composite {
 
 /// A store among others, whole: with its own border and tags.
 struct Part {
-  explicit Part(StorePtr given) : store(std::move(given)), traits(store->traits()) {}
+  explicit Part(StorePtr given)
+      : store(std::move(given)),
+        traits(store->traits()),
+        is_private_(!traits.shared && !traits.persistent && !traits.remote) {}
 
   Store& operator*() const noexcept { return *store; }
   Store* operator->() const noexcept { return store.get(); }
   /// In this process and no other: nobody else changes it, and asking costs next to nothing.
-  bool is_private() const noexcept { return !traits.shared && !traits.persistent && !traits.remote; }
+  bool is_private() const noexcept { return is_private_; }
 
   StorePtr store;
   Traits traits;
+
+ private:
+  bool is_private_;
 };
 
 /// A version as the composite shows it: the deciding part's own for part 0, no other part's numbers otherwise.

@@ -1,7 +1,6 @@
 #include <flux/cache/engine/registry.hpp>
 #include <flux/cache/layers/recovering.hpp>
 
-#include <cstring>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
@@ -9,48 +8,17 @@
 #include "composite/background.hpp"
 #include "composite/stripes.hpp"
 #include "recovery_log.hpp"
+#include "write_stamp.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
 
 namespace {
 
-/// The time of a put, behind an entry's notes: a mark, then eight bytes of wall time in microseconds, little endian.
-constexpr std::string_view kMark{"\xf1w\x01\xfe", 4};
-constexpr std::size_t kStampSize = 12;
-
-std::string stamped(std::string_view notes, std::int64_t wall) {
-  std::string out(notes);
-  out += kMark;
-  for (int byte = 0; byte < 8; ++byte) out += static_cast<char>(wall >> (8 * byte) & 0xff);
-  return out;
-}
-
-std::optional<std::int64_t> stamp_of(std::string_view notes) {
-  if (notes.size() < kStampSize) return std::nullopt;
-  const std::string_view stamp = notes.substr(notes.size() - kStampSize);
-  if (!stamp.starts_with(kMark)) return std::nullopt;
-  std::uint64_t wall = 0;
-  for (std::size_t at = kStampSize; at > kMark.size(); --at)
-    wall = wall << 8 | static_cast<unsigned char>(stamp[at - 1]);
-  return static_cast<std::int64_t>(wall);
-}
-
-/// A number is left plain, so that its store can count it; a placeholder is nobody's value.
-bool takes_a_stamp(const Entry& entry) {
-  return entry.value.kind == Kind::text || entry.value.kind == Kind::object || entry.value.kind == Kind::bytes;
-}
-
-Entry without_stamp(const Entry& entry) {
-  Entry bare = entry;
-  if (stamp_of(entry.notes)) bare.notes.remove_suffix(kStampSize);
-  return bare;
-}
-
 /// `found` without the stamp; what has none is handed on as it is.
 template <class Found>
 void show(const Entry& entry, Found& found) {
-  entry.notes.empty() ? found(entry) : found(without_stamp(entry));
+  has_stamp(entry.notes) ? found(without_stamp(entry)) : found(entry);
 }
 
 class RecoveringStore final : public Recovering, private engine::Registered {
@@ -70,7 +38,8 @@ class RecoveringStore final : public Recovering, private engine::Registered {
   Traits traits() const noexcept override { return inner().traits(); }
 
   Result<bool> get(const Key& key, const Read& how, Receiver found) override {
-    if (auto answer = from_log(key, how, found)) return *std::move(answer);
+    if (waits()) [[unlikely]]
+      if (auto answer = from_log(key, how, found)) return *std::move(answer);
     return inner().get(key, how, [&](const Entry& entry) { show(entry, found); });
   }
 
@@ -293,7 +262,7 @@ class RecoveringStore final : public Recovering, private engine::Registered {
 
   /// What waits answers in the store's place. Nothing: ask the store.
   std::optional<Result<bool>> from_log(const Key& key, const Read& how, Receiver found) {
-    if (!waits() || key.space() != Space::values) return std::nullopt;
+    if (key.space() != Space::values) return std::nullopt;
     catch_up_if_due();
     EntryCopy copy;
     bool waits_as_put = false;

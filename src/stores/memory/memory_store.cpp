@@ -5,6 +5,7 @@
 #include "core/decode.hpp"
 #include "core/notes.hpp"
 #include "core/random.hpp"
+#include "shown.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -49,8 +50,6 @@ MemoryStore::MemoryStore(const MemoryConfig& config) : config_(config), values_(
 
 Traits MemoryStore::traits() const noexcept { return {.kind = "memory", .objects = true, .tags = true}; }
 
-// --- what the engine shows, in the contract's words
-
 bool MemoryStore::is_alive(const engine::View& view) const {
   const std::string_view block = view.labels();
   if (block.empty()) [[likely]]
@@ -67,157 +66,14 @@ const engine::View* MemoryStore::fresh(const engine::View* view) const {
   return view != nullptr && view->is_fresh() ? kept(view) : nullptr;
 }
 
-[[gnu::always_inline]] inline ValueView MemoryStore::value_of(const engine::View& view) noexcept {
-  switch (view.kind()) {
-    case engine::Kind::text: return {.kind = static_cast<Kind>(view.user_kind()), .text = view.text()};
-    case engine::Kind::integer: return {.kind = static_cast<Kind>(view.user_kind()), .number = view.integer()};
-    case engine::Kind::object: return {.kind = Kind::object, .type = &view.type(), .object = &view.share()};
-  }
-  return {};
-}
-
-/// All of the entry but its labels.
-[[gnu::always_inline]] inline Entry MemoryStore::plain(const engine::View& view) noexcept {
-  // Each member once: an entry that is emptied first costs as much as the lookup's hash.
-  Expiry expiry;
-  if (view.has_deadline()) expiry = {view.fresh_until(), view.keep_until()};
-  return {value_of(view), expiry, {}, {}, view.version(), 0};
-}
-
-template <class F>
-void MemoryStore::hand_over(const engine::View& view, F&& found) {
-  Entry entry = plain(view);
-  const std::string_view block = view.labels();
-  if (block.empty()) [[likely]] {
-    found(entry);
-    return;
-  }
-  const Labels labels(block);
-  entry.notes = labels.notes();
-  std::array<TagStamp, Labels::kMost> few;
-  std::vector<TagStamp> many;
-  TagStamp* stamps = few.data();
-  if (labels.count() > Labels::kMost) many.resize(labels.count()), stamps = many.data();
-  for (std::size_t i = 0; i < labels.count(); ++i) stamps[i] = {labels.marks()[i].name, labels.marks()[i].epoch};
-  entry.tags = {stamps, labels.count()};
-  found(entry);
-}
-
-/// `is_alive` and `hand_over` in one walk over the labels, for the usual few tags that nothing has flushed.
-bool MemoryStore::hand_over_alive(const engine::View& view, Receiver found) const {
-  std::array<TagStamp, 4> few;
-  std::string_view notes;
-  std::size_t count = 0;
-  const bool current = Labels::walk(view.labels(), notes, [&](const TagMark& mark) {
-    if (count == few.size() || !tags_.is_current(mark)) return false;
-    few[count++] = {mark.name, mark.epoch};
-    return true;
-  });
-  if (!current) [[unlikely]] {
-    if (!is_alive(view)) return false;
-    hand_over(view, found);
-    return true;
-  }
-  Entry entry = plain(view);
-  entry.notes = notes;
-  entry.tags = {few.data(), count};
-  found(entry);
-  return true;
-}
-
-std::string MemoryStore::labels_of(const Entry& entry) {
-  if (entry.tags.empty() && entry.notes.empty()) [[likely]]
-    return {};
-  std::vector<TagMark> marks;
-  marks.reserve(entry.tags.size());
-  for (const TagStamp& tag : entry.tags) {
-    TagMark mark = tags_.mark(tag.name);
-    if (tag.epoch != 0) mark.epoch = tag.epoch;
-    marks.push_back(mark);
-  }
-  return pack_labels(marks.data(), marks.size(), entry.notes);
-}
-
-Result<void> MemoryStore::draft_of(const Entry& entry, Written& out) {
-  switch (entry.value.kind) {
-    case Kind::none:
-    case Kind::text:
-    case Kind::bytes:
-      out.draft.text = entry.value.text;
-      // A frame with a type is one of a snapshot: nobody stands above to decode it.
-      if (entry.value.type != nullptr) decodes_.store(true, std::memory_order_relaxed);
-      break;
-    case Kind::integer:
-    case Kind::unsigned_integer:
-      out.draft.kind = engine::Kind::integer;
-      out.draft.integer = entry.value.number;
-      break;
-    case Kind::object: out.draft = engine::Draft::of(*entry.value.object, *entry.value.type); break;
-  }
-  if (config_.max_value != 0 && entry.value.text.size() + out.draft.weight > config_.max_value)
-    return Error{Errc::too_large,
-                 "the value is larger than max_value, " + std::to_string(config_.max_value) + " bytes"};
-  out.draft.user_kind = static_cast<std::uint8_t>(entry.value.kind);
-  out.draft.until(entry.expiry.fresh_until, entry.expiry.keep_until);
-  if (!entry.tags.empty() || !entry.notes.empty()) {
-    out.labels = labels_of(entry);
-    out.draft.labels = out.labels;
-  }
-  return {};
-}
-
-// --- reading
-
-Result<bool> MemoryStore::get(const Key& key, const Read& how, Receiver found) {
-  if (how.as != nullptr && decodes_.load(std::memory_order_relaxed)) [[unlikely]]
-    return get_decoding(key, how, found);
-  bool there = false;
-  engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
-    if (!how.stale && !view.is_fresh()) return;
-    if (!view.has_labels()) [[likely]] {
-      there = true;
-      found(plain(view));
-    } else {
-      there = hand_over_alive(view, found);
-    }
-  });
-  if (!there && how.stale && key.space() == Space::values && reservations_.any()) return get_reserved(key, found);
-  return there;
-}
-
-Result<Got> MemoryStore::get_value(const Key& key, const ValueRead& how) {
-  if (decodes_.load(std::memory_order_relaxed)) [[unlikely]]
-    return Store::get_value(key, how);
-  Got got = Got::nothing;
-  engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
-    if (!view.is_fresh()) return;
-    if (view.has_labels() || !how.tags.empty()) {
-      const std::string_view labels = view.labels();
-      got = !labels.empty() && Labels::clearly_carry(labels, tags_, how.tags) ? Got::value : judge(labels, how.tags);
-      if (got != Got::value) return;
-    }
-    got = how.take(value_of(view)) ? Got::value : Got::another_type;
-  });
-  return got;
-}
-
-/// Does a fresh entry live, and carry the tags, where that is not clear at a glance?
-Got MemoryStore::judge(std::string_view block, std::span<const std::string> tags) const {
-  const Labels labels(block);
-  if (!tags_.spares(labels.marks(), labels.count())) return Got::nothing;
-  const auto has = [&](std::string_view wanted) {
-    return std::any_of(labels.marks(), labels.marks() + labels.count(),
-                       [&](const TagMark& mark) { return mark.name == wanted; });
-  };
-  return std::all_of(tags.begin(), tags.end(), has) ? Got::value : Got::other_tags;
-}
+// --- reading, where it is no plain hit: see reading.cpp
 
 /// `get` where some entries are still frames, which the first reader turns into objects.
 Result<bool> MemoryStore::get_decoding(const Key& key, const Read& how, Receiver found) {
   bool there = false;
   std::optional<EntryCopy> frame;
   engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
-    if (!how.stale && !view.is_fresh()) return;
+    if (!how.stale && !is_fresh(view)) return;
     if (view.user_kind() == static_cast<std::uint8_t>(Kind::bytes)) {
       there = is_alive(view);
       if (there) hand_over(view, [&](const Entry& entry) { frame.emplace(entry); });
@@ -304,10 +160,54 @@ Result<void> MemoryStore::get_many(std::span<const Key> keys, const Read& how, B
 
 // --- writing
 
+std::string MemoryStore::labels_of(const Entry& entry) {
+  if (entry.tags.empty() && entry.notes.empty()) [[likely]]
+    return {};
+  std::vector<TagMark> marks;
+  marks.reserve(entry.tags.size());
+  for (const TagStamp& tag : entry.tags) {
+    TagMark mark = tags_.mark(tag.name);
+    if (tag.epoch != 0) mark.epoch = tag.epoch;
+    marks.push_back(mark);
+  }
+  return pack_labels(marks.data(), marks.size(), entry.notes);
+}
+
+/// False: the value is larger than `max_value`.
+[[gnu::always_inline]] inline bool MemoryStore::draft(const Entry& entry, Written& out) {
+  switch (entry.value.kind) {
+    case Kind::none:
+    case Kind::text:
+    case Kind::bytes:
+      out.draft.text = entry.value.text;
+      // A frame with a type is one of a snapshot: nobody stands above to decode it.
+      if (entry.value.type != nullptr) decodes_.store(true, std::memory_order_relaxed);
+      break;
+    case Kind::integer:
+    case Kind::unsigned_integer:
+      out.draft.kind = engine::Kind::integer;
+      out.draft.integer = entry.value.number;
+      break;
+    case Kind::object: out.draft = engine::Draft::of(*entry.value.object, *entry.value.type); break;
+  }
+  if (config_.max_value != 0 && entry.value.text.size() + out.draft.weight > config_.max_value) return false;
+  out.draft.user_kind = static_cast<std::uint8_t>(entry.value.kind);
+  out.draft.until(entry.expiry.fresh_until, entry.expiry.keep_until);
+  if (!entry.tags.empty() || !entry.notes.empty()) [[unlikely]] {
+    out.labels = labels_of(entry);
+    out.draft.labels = out.labels;
+  }
+  return true;
+}
+
+Error MemoryStore::over_max_value() const {
+  return {Errc::too_large, "the value is larger than max_value, " + std::to_string(config_.max_value) + " bytes"};
+}
+
 Result<bool> MemoryStore::put(const Key& key, const Entry& entry, const Write& how) {
   if (how.when != When::always) return put_if(key, entry, how);
   Written out;
-  if (auto drafted = draft_of(entry, out); !drafted.ok()) return Result<bool>(drafted.take_error());
+  if (!draft(entry, out)) return over_max_value();
   const bool fits = engine_of(key.space()).put(key.text(), key.hash(), out.draft);
   written(key);
   if (tags_.wants_sweep()) [[unlikely]]
@@ -320,7 +220,7 @@ Result<bool> MemoryStore::put_if(const Key& key, const Entry& entry, const Write
                            how.when == When::unchanged && detail::Notes::decode(entry.notes).placeholder;
   if (placeholder) return reserve(key, entry, how);
   Written out;
-  if (auto drafted = draft_of(entry, out); !drafted.ok()) return Result<bool>(drafted.take_error());
+  if (!draft(entry, out)) return over_max_value();
   if (how.when == When::unchanged && (how.version >> 63) != 0) return fulfil(key, out.draft, how.version);
   if (how.when == When::unchanged && how.version == 0 && key.space() == Space::values && reservations_.any() &&
       get_reserved(key, [](const Entry&) {}))
@@ -393,7 +293,7 @@ Result<std::int64_t> MemoryStore::increment(const Key& key, std::int64_t by, con
   Entry initial = if_new;
   initial.value = {.kind = Kind::integer, .number = by};
   Written first;
-  if (auto drafted = draft_of(initial, first); !drafted.ok()) return Result<std::int64_t>(drafted.take_error());
+  if (!draft(initial, first)) return over_max_value();
   Result<std::int64_t> answer = by;
   engine::Draft changed;
   const auto outcome = engine_of(key.space()).update(key.text(), key.hash(), [&](const engine::View* view) {

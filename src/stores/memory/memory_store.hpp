@@ -41,18 +41,15 @@ class MemoryStore final : public Store, public std::enable_shared_from_this<Memo
   engine::Engine& engine_of(Space space) noexcept {
     return space == Space::values ? values_ : *others_[static_cast<std::size_t>(space) - 1];
   }
-  Result<void> draft_of(const Entry& entry, Written& out);
+  bool draft(const Entry& entry, Written& out);
+  Error over_max_value() const;
   std::string labels_of(const Entry& entry);
   /// The engine's view of a kept entry that no flush has hit; null otherwise.
   const engine::View* kept(const engine::View* view) const;
   const engine::View* fresh(const engine::View* view) const;
   bool is_alive(const engine::View& view) const;
-  static ValueView value_of(const engine::View& view) noexcept;
-  static Entry plain(const engine::View& view) noexcept;
   Got judge(std::string_view labels, std::span<const std::string> tags) const;
-  bool hand_over_alive(const engine::View& view, Receiver found) const;
-  template <class F>
-  static void hand_over(const engine::View& view, F&& found);
+  bool hand_over_alive(engine::View view, Receiver found) const;
   Result<bool> put_if(const Key& key, const Entry& entry, const Write& how);
   Result<bool> reserve(const Key& key, const Entry& entry, const Write& how);
   Result<bool> fulfil(const Key& key, const engine::Draft& draft, std::uint64_t version);
@@ -60,7 +57,8 @@ class MemoryStore final : public Store, public std::enable_shared_from_this<Memo
   Result<bool> get_decoding(const Key& key, const Read& how, Receiver found);
   Result<bool> get_decoded(const Key& key, const Read& how, const Entry& frame, Receiver found);
   void written(const Key& key) noexcept {
-    if (key.space() == Space::values) reservations_.drop(key);
+    if (reservations_.any() && key.space() == Space::values) [[unlikely]]
+      reservations_.drop(key);
   }
   void sweep_tags();
   void sweep_behind();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "shown.hpp"
+
 namespace flux::cache {
 inline namespace v1 {
 namespace tiered {
@@ -9,25 +11,6 @@ namespace tiered {
 using composite::marked;
 
 namespace {
-
-/// What a nearer tier shows: its versions are never the far tier's.
-constexpr std::size_t kNearMark = 0x7ead;
-
-/// Hands on what a plain read found. Which tier answered says nothing to the caller: each has epochs of its own for a
-/// tag, so none are shown; and a tier with a cap keeps the entry's own end as its `keep_until`.
-template <class Found>
-void show(const Entry& entry, std::uint64_t version, bool capped, Found& found) {
-  if (version == entry.version && !capped && entry.tags.empty()) return found(entry);
-  Entry shown = entry;
-  shown.version = version;
-  if (capped) shown.expiry.fresh_until = entry.expiry.keep_until;
-  if (entry.tags.empty()) [[likely]]
-    return found(shown);
-  std::vector<TagStamp> names;
-  for (const TagStamp& tag : entry.tags) names.push_back({tag.name, 0});
-  shown.tags = names;
-  found(shown);
-}
 
 std::vector<std::optional<Duration>> caps_of(const TieredOptions& options, std::size_t tiers) {
   std::vector<std::optional<Duration>> caps = options.ttl;
@@ -121,7 +104,9 @@ Result<bool> TieredStore::get(const Key& key, const Read& how, Receiver found) {
     if (there.ok() && *there) [[likely]]
       return there;
   }
-  return get_farther(key, how, found);
+  return get_farther(key, how, [&](const Entry& entry, std::size_t tier) {
+    show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), is_capped(tier), found);
+  });
 }
 
 Result<Got> TieredStore::get_value(const Key& key, const ValueRead& how) {
@@ -130,12 +115,17 @@ Result<Got> TieredStore::get_value(const Key& key, const ValueRead& how) {
   auto near = parts_.front()->get_value(key, how);
   if (near.ok() && *near != Got::nothing) [[likely]]
     return near;
+  return get_farther_value(key, how);
+}
+
+/// A function of its own, so that a near hit keeps no registers for it.
+[[gnu::noinline]] Result<Got> TieredStore::get_farther_value(const Key& key, const ValueRead& how) {
   Got got = Got::nothing;
-  auto there = get_farther(key, {.as = &how.as}, [&](const Entry& entry) {
+  auto there = get_farther(key, {.as = &how.as}, [&](const Entry& entry, std::size_t) {
     const auto is_carried = [&](const std::string& tag) {
       return std::any_of(entry.tags.begin(), entry.tags.end(), [&](const TagStamp& has) { return has.name == tag; });
     };
-    if (!std::all_of(how.tags.begin(), how.tags.end(), is_carried))
+    if (!how.tags.empty() && !std::all_of(how.tags.begin(), how.tags.end(), is_carried)) [[unlikely]]
       got = Got::other_tags;
     else
       got = how.take(entry.value) ? Got::value : Got::another_type;
@@ -143,25 +133,27 @@ Result<Got> TieredStore::get_value(const Key& key, const ValueRead& how) {
   return there.ok() ? Result<Got>(got) : Result<Got>(there.take_error());
 }
 
-/// What the first tier has not; the first that has it fills the nearer ones.
-Result<bool> TieredStore::get_farther(const Key& key, const Read& how, Receiver found) {
+/// What the first tier has not; the first that has it fills the nearer ones. Calls `found(entry, tier)`, with the entry
+/// as that tier has it.
+template <class Found>
+Result<bool> TieredStore::get_farther(const Key& key, const Read& how, Found&& found) {
   if (!is_informed()) [[unlikely]]
     herald_->revive();
   const std::uint64_t ticket = stripes_.look(key);
-  for (std::size_t tier = 1; tier <= last(); ++tier) {
-    if (parts_[tier].is_private() && tier != last() && !is_informed()) continue;
+  for (std::size_t tier = 1;; ++tier) {
+    const bool is_last = tier == last();
+    if (!is_last && parts_[tier].is_private() && !is_informed()) continue;
     composite::SmallCopy worth;
     auto there = parts_[tier]->get(key, how, [&](const Entry& entry) {
       if (is_worth(entry)) is_capped(tier) ? worth.take(with_own_life(entry, tier)) : worth.take(entry);
-      show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), is_capped(tier), found);
+      found(entry, tier);
     });
     if (there.ok() && *there) {
       if (const Entry* const copy = worth.view()) promote(key, how, *copy, tier, ticket);
       return there;
     }
-    if (tier == last()) return there;
+    if (is_last) return there;
   }
-  return false;
 }
 
 /// The entry as the far tier has it, as to its life.
@@ -191,7 +183,7 @@ void TieredStore::fill(std::size_t tier, const Key& key, const Entry& entry) {
 
 void TieredStore::promote(const Key& key, const Read& how, const Entry& entry, std::size_t from, std::uint64_t ticket) {
   for (std::size_t to = from; to-- > 0;) {
-    if (!parts_[to].is_private()) {
+    if (!parts_[to].is_private()) [[unlikely]] {
       // A private tier may not yet have heard of what another process took from the shared one.
       if (parts_[from].is_private() && from != last()) continue;
       (void)composite::fill_under_ticket(*parts_[to], key, clock(), caps_[to], [&](Receiver found) {
@@ -200,13 +192,15 @@ void TieredStore::promote(const Key& key, const Read& how, const Entry& entry, s
       });
       continue;
     }
-    if (!is_informed()) continue;
     const auto fill_with = [&](const Entry& own) {
       stripes_.fill(key, ticket, [&] {
         if (is_informed()) fill(to, key, own);
       });
     };
-    entry.tags.empty() ? fill_with(entry) : with_own_epochs(entry, to, fill_with);
+    if (entry.tags.empty()) [[likely]]
+      fill_with(entry);
+    else if (is_informed())
+      with_own_epochs(entry, to, fill_with);
   }
 }
 

@@ -58,7 +58,9 @@ class TieredStore final : public composite::CompositeStore {
   /// Is what failed at the far tier kept, and done later?
   bool is_kept(const Key& key) const { return recovery_ != nullptr && recovery_->is_waiting(key); }
 
-  Result<bool> get_farther(const Key& key, const Read& how, Receiver found);
+  template <class Found>
+  Result<bool> get_farther(const Key& key, const Read& how, Found&& found);
+  Result<Got> get_farther_value(const Key& key, const ValueRead& how);
   void promote(const Key& key, const Read& how, const Entry& entry, std::size_t from, std::uint64_t ticket);
   Entry with_own_life(const Entry& entry, std::size_t tier) const;
   /// May a nearer tier keep it too?

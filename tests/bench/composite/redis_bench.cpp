@@ -1,7 +1,8 @@
 // Composites over real servers and between processes, beside their parts:
 //   bench_composite_redis HOST:PORT HOST:PORT HOST:PORT [rounds]
 // The first server holds what is tiered and carries the backplane; all three are the shards. `with_servers` starts
-// them.
+// them. A far hit is measured twice: over a near tier that a flush has just emptied, where room is free and what was
+// flushed is given back by the way; and over one that is full, as in life, where each fill evicts something.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -84,6 +86,33 @@ void hits(const std::string& address, int rounds) {
   farther.enter("redis alone", [&](int) { read(of_far); });
   farther.enter("tiered over redis, the near tier empty", [&](int) { (void)near->flush({}), read(of_both); });
   farther.run(rounds);
+}
+
+/// Keys in rotation, forty times as many as fit near: next to none is met there again, and each fill evicts.
+void hits_behind_a_full_tier(const std::string& address, int rounds) {
+  constexpr std::size_t kBatch = 2'000, kFit = 5'000;
+  const auto keys = names(40 * kFit);
+  const auto near = cache::make_memory({.max_size = kFit}), far = redis(address);
+  const auto both = tiered(address, near);
+  settle(both, near);
+  std::vector<cache::Item> items;
+  for (const std::string& key : keys) items.push_back({cache::Key(key), text()});
+  for (std::size_t from = 0; from < items.size(); from += kBatch)
+    (void)both->put_many(std::span(items).subspan(from, kBatch));
+  const cache::Repository of_both(both), of_far(far);
+  // Half a turn apart, so that neither finds warm what the other has just read.
+  const auto read = [&](const cache::Repository& store, int round, std::size_t from) {
+    from += static_cast<std::size_t>(round) * kBatch;
+    for (std::size_t i = from; i < from + kBatch; ++i) sink += store.get<std::string>(keys[i % keys.size()])->size();
+  };
+  Contest farther("a far hit of 100 bytes", kBatch);
+  farther.enter("redis alone", [&](int round) { read(of_far, round, 0); });
+  farther.enter("tiered over redis, the near tier full", [&](int round) { read(of_both, round, keys.size() / 2); });
+  farther.run(rounds);
+  const auto is_near = [&](const cache::Item& item) { return *near->has(item.key); };
+  std::printf("  of the keys, %.1f %% lie near\n",
+              100.0 * static_cast<double>(std::count_if(items.begin(), items.end(), is_near)) /
+                  static_cast<double>(items.size()));
 }
 
 void batches(const std::vector<std::string>& addresses, int rounds) {
@@ -203,6 +232,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> addresses(argv + 1, argv + 4);
   const int rounds = argc > 4 ? std::atoi(argv[4]) : 21;
   hits(addresses[0], rounds);
+  hits_behind_a_full_tier(addresses[0], rounds);
   batches(addresses, rounds);
   told(addresses[0]);
   return sink == 0;
