@@ -71,7 +71,7 @@ class RedisCommands : public ::testing::Test {
 
 using Sent = std::map<std::string, int>;
 
-TEST_F(RedisCommands, ReadsAreOneBurstOfAnMgetForEach250Keys) {
+TEST_F(RedisCommands, ReadsAreAnMgetOrAFewForLargeBatches) {
   EXPECT_EQ(sent([&] { (void)cache_->get<int>("none"); }), (Sent{{"mget", 1}}));
   ASSERT_TRUE(cache_->put("k", 1, 1h));
   EXPECT_EQ(sent([&] { EXPECT_EQ(cache_->get<int>("k"), 1); }), (Sent{{"mget", 1}}));
@@ -81,7 +81,10 @@ TEST_F(RedisCommands, ReadsAreOneBurstOfAnMgetForEach250Keys) {
   for (int i = 0; i < 250; ++i) keys.push_back("many" + std::to_string(i));
   EXPECT_EQ(sent([&] { (void)cache_->many<int>(keys); }), (Sent{{"mget", 1}}));
   for (int i = 250; i < 1'000; ++i) keys.push_back("many" + std::to_string(i));
-  EXPECT_EQ(sent([&] { (void)cache_->many<int>(keys); }), (Sent{{"mget", 4}}));
+  const Sent large = sent([&] { (void)cache_->many<int>(keys); });
+  EXPECT_EQ(large.size(), 1U);
+  EXPECT_GE(large.at("mget"), 5);  // parts of a first 100 and then of up to 250, or 300 where the server is near
+  EXPECT_LE(large.at("mget"), 6);
 }
 
 TEST_F(RedisCommands, WritesAreOneBurst) {

@@ -13,15 +13,38 @@ namespace detail::redis {
 namespace {
 
 constexpr int kMaxStamps = 100;
-/// How much of a burst is put together before it is sent: enough to be worth a system call.
+/// How much of a burst is put together before it is sent: at first little, so that the server is soon at work, then
+/// twice as much each time, so that it has always something at hand, until it is well worth a system call.
+constexpr std::size_t kFirstBytes = 4 * 1024;
 constexpr std::size_t kPartBytes = 32 * 1024;
-/// Keys of one MGET: what a server takes in with one read. It answers those while the next are on their way to it, and
-/// others' calls come in between.
+/// Keys of one MGET: others' calls come in between.
 constexpr std::size_t kKeysAtOnce = 250;
+/// Of the first: so few that the server is soon at work.
+constexpr std::size_t kFirstKeys = 100;
+/// Of the others, where the server is near: few enough that it is soon through with them and the answers are looked at
+/// while it does the next, enough to be worth its system calls.
+constexpr std::size_t kNearKeys = 300;
+/// And of values: what both ends' caches and a socket hold.
+constexpr std::size_t kNearBytes = 128 * 1024;
+/// Answers that stay behind when the last part has come: fewer cost more than they bring.
+constexpr std::size_t kLastKeys = 25;
 /// About what an entry takes beside its value.
 constexpr std::size_t kEachBytes = 160;
 
 bool is_of_values(const Key& key) noexcept { return key.space() == Space::values; }
+
+/// Keys of a batch's first part, where entries are about so long.
+std::size_t first_part(std::size_t keys, std::size_t bytes_each) noexcept {
+  if (keys * bytes_each <= kNearBytes && keys <= kKeysAtOnce) return keys;
+  return std::clamp<std::size_t>(kNearBytes / std::max<std::size_t>(bytes_each, 1), 1, std::min(keys, kFirstKeys));
+}
+
+/// Keys of its next part: towards the end fewer and fewer, so that little is left to do when the last answer has come.
+std::size_t near_part(std::size_t left, std::size_t bytes_each) noexcept {
+  const std::size_t most = std::clamp<std::size_t>(kNearBytes / std::max<std::size_t>(bytes_each, 1), 1, kNearKeys);
+  const std::size_t part = std::min(most, std::max(left / 2, kFirstKeys));
+  return left <= part + std::min(part / 2, kLastKeys) ? left : part;
+}
 
 }  // namespace
 
@@ -29,26 +52,50 @@ Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, B
   if (keys.empty()) return {};
   if (wrong_) return placed(*wrong_, "get_many");
   const Now now(clock_);
+  const auto ask = [&](Commands& commands, std::size_t from, std::size_t size) {
+    layout_.generation_word(commands.begin(2 + size).word("MGET"), 0);
+    for (const Key& key : keys.subspan(from, size)) key_word(commands, key);
+  };
+  const std::size_t begun = first_part(keys.size(), bytes_each_.load(std::memory_order_relaxed));
   ThreadCommands commands;
-  const auto end_of = [&](std::size_t first) { return std::min(first + kKeysAtOnce, keys.size()); };
-  for (std::size_t first = 0; first < keys.size(); first = end_of(first)) {
-    layout_.generation_word(commands->begin(2 + end_of(first) - first).word("MGET"), 0);
-    for (std::size_t i = first; i < end_of(first); ++i) key_word(*commands, keys[i]);
-  }
+  if (begun < keys.size()) commands->alone();
+  ask(*commands, 0, begun);
 
   std::vector<std::pair<std::size_t, EntryCopy>> tagged;
   std::size_t handed = 0;  // a second run goes on where the first met trouble: nothing is handed over twice
   bool is_foreign = false;
   auto done = client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
     Record record;
-    for (std::size_t first = 0; first < keys.size(); first = end_of(first)) {
-      auto whole = replies.array(1 + end_of(first) - first);
+    std::size_t asked = begun, bytes = 0, hits = 0;
+    std::deque<std::size_t> parts{begun};  // that are on their way
+    ThreadCommands more;
+    const auto ask_more = [&]() -> Result<void> {
+      more->clear();
+      for (bool is_more = asked < keys.size(); is_more; is_more = asked < keys.size() && !replies.is_near()) {
+        const std::size_t each = hits == 0 ? bytes_each_.load(std::memory_order_relaxed) : bytes / hits;
+        parts.push_back(replies.is_near() ? near_part(keys.size() - asked, each)
+                                          : std::min(keys.size() - asked, kKeysAtOnce));
+        ask(*more, asked, parts.back());
+        asked += parts.back();
+      }
+      return more->count() == 0 ? Result<void>() : replies.send(*more);
+    };
+    // A near server has one part before it and the next at hand, so that neither end waits for the other; a far one has
+    // all of them at once.
+    auto sent = ask_more();
+    if (!sent.ok()) return sent;
+    for (std::size_t first = 0; !parts.empty(); first += parts.front(), parts.pop_front()) {
+      const std::size_t end = first + parts.front();
+      auto whole = replies.array(1 + parts.front());
       if (!whole.ok()) return Result<void>(whole.take_error());
       if (!*whole) continue;  // refused, and so is the call; the other answers are taken off the connection
+      if (first == 0) replies.note_turn();
       auto stamp = replies.next();
       if (!stamp.ok()) return Result<void>(stamp.take_error());
       const std::uint64_t generation = note_generation(0, *stamp);
-      for (std::size_t i = first; i < end_of(first); ++i) {
+      if (!replies.refusal()) sent = ask_more();
+      if (!sent.ok()) return sent;
+      for (std::size_t i = first; i < end; ++i) {
         auto element = replies.next();
         if (!element.ok()) return Result<void>(element.take_error());
         const Fit seen = fit(*element, keys[i], how.stale, now, generation, record);
@@ -56,6 +103,7 @@ Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, B
         if (seen == Fit::foreign) is_foreign = true;
         if (seen != Fit::hit || i < handed || replies.refusal()) continue;
         handed = i + 1;
+        bytes += element->text.size(), ++hits;
         const Entry entry = entry_of(record, now);
         if (entry.tags.empty()) {
           found(i, entry);
@@ -64,6 +112,7 @@ Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, B
         }
       }
     }
+    if (hits > 0) bytes_each_.store(bytes / hits, std::memory_order_relaxed);
     return {};
   });
   if (!done.ok()) return placed(std::move(done.error()), "get_many");
@@ -150,10 +199,13 @@ Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
     }
     std::uint64_t is_now = 0;
     const auto send = [&](bool whole_script) {
+      LifeWords life;
       const auto write = [&](Part& to, std::size_t i) {
         const auto& [key, entry] = items[i];
         Commands& commands = *to.commands;
-        const Draft& draft = to.drafts.emplace_back(*this, key, entry, now, is_of_values(key) ? generation : 0);
+        const std::uint64_t stamp = is_of_values(key) ? generation : 0;
+        if (entry.tags.empty() && entry.notes.empty()) return set_short(commands, key, entry, now, stamp, life);
+        const Draft& draft = to.drafts.emplace_back(*this, key, entry, now, stamp);
         if (entry.tags.empty()) return set_command(commands, key, draft);
         const bool whole = whole_script && i == first_tagged;
         commands.begin(2 + script_words(key.space(), 1) + 10);
@@ -162,11 +214,13 @@ Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
         draft_words(commands, draft, to.epochs.emplace_back(fresh_epochs(entry.tags.size())));
         commands.word("always").word(bytes_of(0));
       };
+      std::size_t most = kFirstBytes;
       const auto fill = [&](Part& to, std::size_t from) {
-        for (std::size_t bytes = 0; from < items.size() && bytes < kPartBytes; ++from) {
+        for (std::size_t bytes = 0; from < items.size() && bytes < most; ++from) {
           write(to, from);
-          bytes += kEachBytes + items[from].entry.value.text.size();
+          bytes += kEachBytes + Commands::copied(items[from].entry.value.text);
         }
+        most = std::min(2 * most, kPartBytes);
         if (from < items.size()) return from;
         layout_.generation_word(to.commands->begin(2).word("GET"), 0);
         to.commands->begin(1).word("EXEC");
@@ -183,16 +237,12 @@ Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
           auto sent = replies.send(*other.commands);
           if (!sent.ok()) return sent;
         }
-        for (std::size_t i = 0; i < items.size() + 2; ++i) {
-          auto queued = replies.next();
-          if (!queued.ok()) return Result<void>(queued.take_error());
-        }
+        auto queued = replies.statuses(items.size() + 2, "+QUEUED\r\n");
+        if (!queued.ok()) return queued;
         auto whole = replies.array(items.size() + 1);
         if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
-        for (std::size_t i = 0; i < items.size(); ++i) {
-          auto set = replies.next();
-          if (!set.ok()) return Result<void>(set.take_error());
-        }
+        auto set = replies.statuses(items.size(), "+OK\r\n");
+        if (!set.ok()) return set;
         auto stands = replies.next();
         if (!stands.ok()) return Result<void>(stands.take_error());
         is_now = note_generation(0, *stands);

@@ -57,6 +57,17 @@ Result<Element> Replies::next(std::size_t largest) {
   return element;
 }
 
+Result<void> Replies::statuses(std::size_t count, std::string_view usual) {
+  while (count > 0) {
+    count -= connection_.skip(usual, count);
+    if (count == 0) break;
+    auto element = next();
+    if (!element.ok()) return Result<void>(element.take_error());
+    --count;
+  }
+  return {};
+}
+
 Error Replies::unexpected() const {
   return net::fault(connection_.endpoint(), Errc::unavailable, "receiving", "the answer is not one to what was asked");
 }

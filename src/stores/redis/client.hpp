@@ -35,8 +35,14 @@ class Replies {
 
   /// Sends more, whose replies follow the first ones': so the server works while the rest is put together.
   Result<void> send(Commands& commands) { return connection_.send_more(commands, deadline_); }
+  /// Waiting for an answer costs less than what client and server do side by side meanwhile.
+  bool is_near() const noexcept { return connection_.is_near(); }
+  /// The first answer to the call has come just now.
+  void note_turn() noexcept { connection_.note_turn(net::Deadline::Clock::now() - deadline_.begun()); }
   /// The next element; an error of the server's is kept as the call's answer and comes as Kind::error.
   Result<Element> next(std::size_t largest = kLargest);
+  /// So many elements that say nothing but that all is well, nearly all of them by this line. Errors are kept.
+  Result<void> statuses(std::size_t count, std::string_view usual);
   /// An array of exactly so many.
   Result<bool> array(std::size_t size);
   /// An integer; an error of the server's gives 0 and is kept.

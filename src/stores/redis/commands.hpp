@@ -2,11 +2,14 @@
 #pragma once
 #include <sys/uio.h>
 
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -93,6 +96,37 @@ class Commands {
     return *this;
   }
 
+  /// How many bytes of a piece are copied: none of a long one's.
+  static std::size_t copied(std::string_view text) noexcept { return text.size() < kLong ? text.size() : 0; }
+  /// A SET under a key of three pieces. `ending`: what follows the value, `words` of them, as `last_words` has made it.
+  Commands& set(const std::array<std::string_view, 3>& key, std::string_view head, std::string_view text,
+                std::string_view ending, std::size_t words) {
+    const std::size_t key_size = key[0].size() + key[1].size() + key[2].size(), size = head.size() + text.size();
+    ++count_;
+    // Room for all of it at once: a batch has thousands of them.
+    char* to = bytes_.room(3 * kLengthLine + kSet.size() + key_size + head.size() + copied(text) + ending.size() + 4);
+    to = CommandBytes::put(length_line(to, '*', 3 + words), kSet);
+    to = length_line(to, '$', key_size);
+    to = CommandBytes::put(CommandBytes::put(CommandBytes::put(to, key[0]), key[1]), key[2]);
+    to[0] = '\r', to[1] = '\n';
+    to = CommandBytes::put(length_line(to + 2, '$', size), head);
+    if (copied(text) != 0) {
+      to = CommandBytes::put(to, text);
+    } else if (!text.empty()) {
+      bytes_.wrote(to);
+      borrowed_.push_back({bytes_.size(), text});
+    }
+    to[0] = '\r', to[1] = '\n';
+    bytes_.wrote(CommandBytes::put(to + 2, ending));
+    return *this;
+  }
+  /// Words as they end a `set`.
+  static std::string last_words(std::initializer_list<std::string_view> words) {
+    Commands all;
+    for (const std::string_view word : words) all.word(word);
+    return {all.bytes_.data(), all.bytes_.size()};
+  }
+
   /// Sends ASKING before all of it: the slot is on its way to whom it is sent to, and not there yet.
   void ask_first(bool asking) noexcept { asking_ = asking; }
   bool asks_first() const noexcept { return asking_; }
@@ -140,6 +174,7 @@ class Commands {
     std::string_view text;
   };
   static constexpr std::size_t kLong = 8 * 1024;
+  static constexpr std::string_view kSet = "$3\r\nSET\r\n";
   static constexpr std::string_view kAsking = "*1\r\n$6\r\nASKING\r\n";
 
   static constexpr std::size_t kLengthLine = 24;

@@ -116,6 +116,15 @@ bool Connection::whole_text(std::size_t largest, Element& element) noexcept {
   return true;
 }
 
+std::size_t Connection::skip(std::string_view line, std::size_t most) noexcept {
+  const std::string_view unread = buffer_.data().substr(used_);
+  std::size_t count = 0;
+  while (count < most && unread.substr(count * line.size()).starts_with(line)) ++count;
+  used_ += count * line.size();
+  awaited_ -= static_cast<std::int64_t>(count);
+  return count;
+}
+
 Result<Element> Connection::read(std::size_t largest, const net::Deadline& deadline) {
   buffer_.consume(std::exchange(used_, 0));
   if (Element text; whole_text(largest, text)) return text;
@@ -206,12 +215,14 @@ Result<void> Connection::greet(const Greeting& greeting, const net::Deadline& de
   if (!greeting.client_name.empty()) hello.begin(3).word("CLIENT").word("SETNAME").word(greeting.client_name);
   if (greeting.replica) hello.begin(1).word("READONLY");
   hello.begin(1).word("PING");
+  const auto begun = net::Deadline::Clock::now();
   auto sent = send(hello, deadline);
   if (!sent.ok()) return sent;
   std::unique_ptr<Error> refused;
   for (std::size_t left = hello.count(); left > 0; --left) {
     auto reply = read(kLongestGreeting, deadline);
     if (!reply.ok()) return Result<void>(reply.take_error());
+    if (left == hello.count()) note_turn(net::Deadline::Clock::now() - begun);
     if (reply->kind != Element::Kind::error || refused) continue;
     // Who refuses a PING is there all the same; whether it refuses more, the call will find out.
     const auto says = [&](std::string_view word) { return reply->text.starts_with(word); };

@@ -3,6 +3,7 @@
 #include <flux/cache/detail/function_ref.hpp>
 #include <flux/cache/stores/redis.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -49,6 +50,8 @@ class Connection final : public net::Pooled {
   Result<void> send_more(Commands& commands, const net::Deadline& deadline);
   /// The next element. `largest` bounds the text, and the array: what claims to be more is a broken answer.
   Result<Element> read(std::size_t largest, const net::Deadline& deadline);
+  /// Passes over elements that have come already and are this line, at most so many; how many there were.
+  std::size_t skip(std::string_view line, std::size_t most) noexcept;
   /// Sends bytes that ask for so many replies. Those are then looked over in `unread`, filled by `receive`, as a whole;
   /// `settle` says that they have been.
   Result<void> send(std::string_view bytes, std::size_t replies, const net::Deadline& deadline);
@@ -65,6 +68,9 @@ class Connection final : public net::Pooled {
   bool is_clean() noexcept;
   /// Nothing of an answer has come yet since the last send.
   bool is_unanswered() const noexcept { return !answered_; }
+  /// An answer is soon here, by the quickest one of those that were timed.
+  bool is_near() const noexcept { return quickest_ <= kNear; }
+  void note_turn(net::Deadline::Clock::duration took) noexcept { quickest_ = std::min(quickest_, took); }
   const net::Endpoint& endpoint() const noexcept { return stream_.endpoint(); }
 
   bool is_quiet() noexcept override { return buffer_.empty() && stream_.is_quiet(); }
@@ -77,11 +83,14 @@ class Connection final : public net::Pooled {
   Result<std::string_view> line(const net::Deadline& deadline);
   Error broken(const char* why) const;
 
+  static constexpr net::Deadline::Clock::duration kNear = std::chrono::microseconds(150);
+
   net::Stream stream_;
   net::ReadBuffer buffer_;
   std::size_t used_ = 0;      // of the buffer, by the element that was read last
   std::int64_t awaited_ = 0;  // elements that are still to come
   bool answered_ = false;
+  net::Deadline::Clock::duration quickest_ = net::Deadline::Clock::duration::max();
 };
 
 /// What the message of such an error begins with.

@@ -12,10 +12,14 @@ constexpr char kMagic = '\xf1';
 constexpr char kFormat = 1;
 
 template <class Word>
+char* put(char* to, Word word) noexcept {
+  for (std::size_t i = 0; i < sizeof word; ++i) to[i] = static_cast<char>(static_cast<std::uint64_t>(word) >> (8 * i));
+  return to + sizeof word;
+}
+template <class Word>
 void put(std::string& out, Word word) {
   char bytes[sizeof word];
-  for (std::size_t i = 0; i < sizeof word; ++i)
-    bytes[i] = static_cast<char>(static_cast<std::uint64_t>(word) >> (8 * i));
+  put(bytes, word);
   out.append(bytes, sizeof word);
 }
 
@@ -28,29 +32,36 @@ bool is_number(Kind kind) noexcept { return kind == Kind::integer || kind == Kin
 
 }  // namespace
 
+std::string_view encode_short(const Head& head, const ValueView& value, std::size_t meta, ShortRecord& room) noexcept {
+  char* to = room.data();
+  *to++ = kMagic;
+  *to++ = kFormat;
+  *to++ = static_cast<char>(value.kind);
+  *to++ = '\0';
+  to = put(to, static_cast<std::uint32_t>(meta));
+  to = put(put(to, head.version), head.generation);
+  to = put(put(to, head.fresh_until), head.keep_until);
+  to = put(put(to, head.tag_count), std::uint16_t{0});
+  to = put(to, head.check);
+  if (is_number(value.kind)) to = put(to, value.number);
+  return {room.data(), static_cast<std::size_t>(to - room.data())};
+}
+
 void encode(const Head& head, const Entry& entry, std::string& out) {
   std::size_t meta = entry.notes.size();
   for (const TagStamp& tag : entry.tags) meta += 10 + tag.name.size();
-  out.reserve(out.size() + kHeadBytes + meta + 8);
-  out += kMagic;
-  out += kFormat;
-  out += static_cast<char>(entry.value.kind);
-  out += '\0';
-  put(out, static_cast<std::uint32_t>(meta));
-  put(out, head.version);
-  put(out, head.generation);
-  put(out, head.fresh_until);
-  put(out, head.keep_until);
-  put(out, static_cast<std::uint16_t>(entry.tags.size()));
-  put(out, std::uint16_t{0});
-  put(out, head.check);
+  Head whole = head;
+  whole.tag_count = static_cast<std::uint16_t>(entry.tags.size());
+  ShortRecord room;
+  const std::string_view fixed = encode_short(whole, entry.value, meta, room);
+  out.reserve(out.size() + fixed.size() + meta);
+  out.append(fixed.substr(0, kHeadBytes));
   for (const TagStamp& tag : entry.tags) {
     put(out, tag.epoch);
     put(out, static_cast<std::uint16_t>(tag.name.size()));
     out += tag.name;
   }
-  out += entry.notes;
-  if (is_number(entry.value.kind)) put(out, entry.value.number);
+  out.append(entry.notes).append(fixed.substr(kHeadBytes));
 }
 
 bool decode_head(std::string_view bytes, Head& head) {

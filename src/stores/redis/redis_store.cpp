@@ -19,6 +19,10 @@ constexpr std::int64_t kLongestLife = 100'000'000'000'000;  // milliseconds: bey
 
 bool is_values(const Key& key) noexcept { return key.space() == Space::values; }
 
+std::string_view text_in(const Entry& entry) noexcept {
+  return entry.value.kind == Kind::text || entry.value.kind == Kind::bytes ? entry.value.text : std::string_view();
+}
+
 std::string_view word_of(When when) noexcept {
   switch (when) {
     case When::always: return "always";
@@ -105,19 +109,26 @@ std::int64_t ServerStore::life_until(Instant keep_until, const Now& now) const n
   return life > kLongestLife ? 0 : life;
 }
 
+Head ServerStore::head_of(const Key& key, const Entry& entry, const Now& now, std::uint64_t generation,
+                          std::uint64_t version) const {
+  Head head;
+  head.version = version;
+  head.generation = generation;
+  head.fresh_until = now.to_stored(entry.expiry.fresh_until);
+  head.keep_until =
+      entry.expiry.keep_until == entry.expiry.fresh_until ? head.fresh_until : now.to_stored(entry.expiry.keep_until);
+  head.check = check_of(key);
+  return head;
+}
+
 ServerStore::Draft::Draft(const ServerStore& store, const Key& key, const Entry& entry, const Now& now,
                           std::uint64_t generation, std::uint64_t version)
-    : text(entry.value.kind == Kind::text || entry.value.kind == Kind::bytes ? entry.value.text : std::string_view()),
+    : text(text_in(entry)),
       meta_bytes(0),
       life(store.life_until(entry.expiry.keep_until, now)),
       tag_life(0),
       version(version != 0 ? version : random_bits()) {
-  Head head;
-  head.version = this->version;
-  head.generation = generation;
-  head.fresh_until = now.to_stored(entry.expiry.fresh_until);
-  head.keep_until = now.to_stored(entry.expiry.keep_until);
-  head.check = store.check_of(key);
+  const Head head = store.head_of(key, entry, now, generation, this->version);
   encode(head, entry, bytes);
   const bool is_number = entry.value.kind == Kind::integer || entry.value.kind == Kind::unsigned_integer;
   meta_bytes = bytes.size() - kHeadBytes - (is_number ? 8 : 0);
@@ -277,6 +288,19 @@ void ServerStore::set_command(Commands& commands, const Key& key, const Draft& d
   key_word(commands, key);
   commands.open(draft.bytes.size() + draft.text.size()).piece(draft.bytes).piece(draft.text).close();
   if (draft.life != 0) commands.word("PX").number(draft.life);
+}
+
+void ServerStore::set_short(Commands& commands, const Key& key, const Entry& entry, const Now& now,
+                            std::uint64_t generation, LifeWords& words) const {
+  const std::int64_t life = life_until(entry.expiry.keep_until, now);
+  if (words.life != life) {
+    words.life = life;
+    words.bytes = life == 0 ? std::string() : Commands::last_words({"PX", std::to_string(life)});
+  }
+  ShortRecord room;
+  const Head head = head_of(key, entry, now, generation, random_bits());
+  commands.set({root(key.space()), layout_.mark(layout_.group_of(key)), key.text()},
+               encode_short(head, entry.value, 0, room), text_in(entry), words.bytes, life == 0 ? 0 : 2);
 }
 
 Result<bool> ServerStore::put_by_script(const Key& key, const Entry& entry, const Write& how, const Now& now) {

@@ -74,7 +74,17 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   Fit fit(const Element& element, const Key& key, bool stale, const Now& now, std::uint64_t generation,
           Record& record) const;
   static Entry entry_of(const Record& record, const Now& now);
+  Head head_of(const Key& key, const Entry& entry, const Now& now, std::uint64_t generation,
+               std::uint64_t version) const;
   void set_command(Commands& commands, const Key& key, const Draft& draft) const;
+  /// How a lifetime stands in a command, for a batch whose entries mostly have the same.
+  struct LifeWords {
+    std::int64_t life = 0;
+    std::string bytes{};
+  };
+  /// Likewise, of an entry without tags and notes; borrows a long value alone.
+  void set_short(Commands& commands, const Key& key, const Entry& entry, const Now& now, std::uint64_t generation,
+                 LifeWords& words) const;
   /// KEYS and ARGV that every script on one key begins with: words, and how many there are.
   static std::size_t script_words(Space space, std::size_t keys);
   void script_opening(Commands& commands, std::span<const Key> keys, const Now& now) const;
@@ -123,6 +133,7 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   const std::string tag_root_;
   const std::uint64_t max_value_;
   const Duration margin_;
+  std::atomic<std::size_t> bytes_each_{0};  // of the entries that the last batch found; a guess at the next one's
   TagHints hints_;
   TagFacts facts_;
   std::atomic<bool> reclaiming_{false};
