@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/integer_walk.hpp"
+#include "core/text_frame.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -37,9 +38,9 @@ Error other_type(std::uint64_t found, const Type& wanted) {
   return error(Errc::wrong_type, "the value is no " + std::string(wanted.name));
 }
 
-/// Fills in the header of a frame that stands whole in `frame`, `kFrameHeader` bytes and the payload.
-void seal(std::string& frame, Format::Id format, Compressor::Id compressor, Lane lane, std::uint64_t fingerprint) {
-  char* head = frame.data();
+/// Fills in the header of a frame that stands whole: `kFrameHeader` bytes and the payload.
+void seal(char* head, std::size_t size, Format::Id format, Compressor::Id compressor, Lane lane,
+          std::uint64_t fingerprint) noexcept {
   head[0] = static_cast<char>(kFrameMagic);
   head[1] = static_cast<char>(kVersion);
   head[2] = static_cast<char>(format);
@@ -47,13 +48,20 @@ void seal(std::string& frame, Format::Id format, Compressor::Id compressor, Lane
   head[4] = static_cast<char>(lane);
   head[5] = head[6] = head[7] = 0;
   store64(head + 8, fingerprint);
-  store64(head + kChecksumAt, checksum(frame));
+  store64(head + kChecksumAt, checksum({head, size}));
+}
+void seal(std::string& frame, Format::Id format, Compressor::Id compressor, Lane lane, std::uint64_t fingerprint) {
+  seal(frame.data(), frame.size(), format, compressor, lane, fingerprint);
+}
+
+bool may_shorten(const FrameOptions& options, std::size_t raw) noexcept {
+  return options.compressor != nullptr && raw >= options.compress_from && raw >= kWorthwhile;
 }
 
 /// Puts a shorter, compressed payload in the place of the one in `frame`; answers the compressor, 0 where it stays.
 Result<Compressor::Id> shorten(const FrameOptions& options, std::string& frame) {
   const std::size_t raw = frame.size() - kFrameHeader;
-  if (options.compressor == nullptr || raw < options.compress_from || raw < kWorthwhile) return Compressor::Id{0};
+  if (!may_shorten(options, raw)) return Compressor::Id{0};
   const std::size_t most = raw - raw / kWorthwhile;
   if (most <= kLengthSize) return Compressor::Id{0};
   std::string shorter(kFrameHeader + kLengthSize, '\0');
@@ -196,6 +204,16 @@ Result<std::string> encode_text_frame(const FrameOptions& options, std::string_v
   if (options.frame) return frame_content(options, Lane::text, type.fingerprint, text);
   const std::string owned(text);
   return encode_frame(options, type, &owned);
+}
+
+std::size_t detail::text_frame_size(const FrameOptions& options, std::string_view text) noexcept {
+  const bool stays = options.frame && text.size() <= options.limits.total && !may_shorten(options, text.size());
+  return stays ? kFrameHeader + text.size() : 0;
+}
+
+void detail::write_text_frame(std::string_view text, char* to) noexcept {
+  if (!text.empty()) std::memcpy(to + kFrameHeader, text.data(), text.size());
+  seal(to, kFrameHeader + text.size(), 0, 0, Lane::text, type_of<std::string>().fingerprint);
 }
 
 Loaded decode_frame(std::string_view bytes, const Type& type, const Limits& limits, const Format* plain) {

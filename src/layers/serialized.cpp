@@ -1,8 +1,11 @@
 #include <flux/cache/layers/serialized.hpp>
 
+#include <deque>
+#include <memory>
 #include <utility>
 
 #include "core/decode.hpp"
+#include "core/text_frame.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -57,16 +60,29 @@ class SerializedStore final : public Decorator {
 
   Result<BatchWritten> put_many(std::span<const Item> items) override {
     // All is encoded before anything is written, so that a value that cannot be written leaves the store as it was.
-    std::vector<std::string> bytes(items.size());
+    // Short texts stand side by side in one piece of memory, which is cheaper than a string for each.
+    std::size_t room = 0;
+    for (const Item& item : items) room += short_frame(item.entry);
+    const std::unique_ptr<char[]> frames(new char[room]);
+    char* next = frames.get();
+    std::deque<std::string> others;
     std::vector<Item> encoded;
     encoded.reserve(items.size());
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      auto entry = encode(items[i].entry, bytes[i]);
-      if (!entry.ok()) {
-        entry.error().key = items[i].key.text();
-        return Result<BatchWritten>(entry.take_error());
+    for (const Item& item : items) {
+      encoded.push_back(item);
+      Entry& entry = encoded.back().entry;
+      if (const std::size_t size = short_frame(item.entry); size != 0) {
+        detail::write_text_frame(item.entry.value.text, next);
+        entry.value = {.kind = Kind::bytes, .text = {next, size}};
+        next += size;
+        continue;
       }
-      encoded.push_back({items[i].key, *entry});
+      auto made = encode(item.entry, others.emplace_back());
+      if (!made.ok()) {
+        made.error().key = item.key.text();
+        return Result<BatchWritten>(made.take_error());
+      }
+      entry = *made;
     }
     return inner().put_many(encoded);
   }
@@ -135,6 +151,14 @@ class SerializedStore final : public Decorator {
     fault->key = key.text();
     if (fault->code == Errc::corrupt) (void)inner().forget(key, {version});
     return Result<bool>(std::move(fault));
+  }
+
+  /// How long the frame of a short text is; 0: it is none, or has to be encoded with care.
+  std::size_t short_frame(const Entry& entry) const noexcept {
+    constexpr std::size_t kShort = 4096;
+    if (entry.value.kind != Kind::text || entry.value.text.size() > kShort) return 0;
+    const std::size_t size = detail::text_frame_size(options_, entry.value.text);
+    return options_.max_bytes != 0 && size > options_.max_bytes ? 0 : size;
   }
 
   Result<Entry> encode(const Entry& entry, std::string& bytes) const {
