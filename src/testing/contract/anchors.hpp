@@ -27,6 +27,7 @@ void link_verb_batches();
 void link_verb_loads();
 void link_verb_tags();
 void link_verb_faults();
+void link_verb_flushes();
 void link_stale();
 void link_races();
 void link_locks();
