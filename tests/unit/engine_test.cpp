@@ -1,9 +1,6 @@
-// The engine, one fact a test: what goes in, what comes out, what is bounded, what is heard.
-#include <flux/cache/engine/engine.hpp>
+// The engine, one fact a test: what goes in, what comes out, what is seen meanwhile.
+#include "engine_fixture.hpp"
 
-#include <gtest/gtest.h>
-
-#include <atomic>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -11,70 +8,13 @@
 #include <set>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
-namespace {
-
 using namespace flux::cache;
+using namespace flux::cache::testing;
 using namespace std::chrono_literals;
-using engine::Cause;
-using engine::Change;
-using engine::Draft;
-using engine::Engine;
-using engine::Kind;
-using engine::Outcome;
-using engine::View;
 
-class ManualClock final : public Clock {
- public:
-  Instant now() const noexcept override { return Instant(Duration(now_.load())); }
-  WallTime wall() const noexcept override { return WallTime(Duration(now_.load())); }
-  void advance(Duration by) { now_ += by.count(); }
-
- private:
-  std::atomic<std::int64_t> now_{1'000'000'000};
-};
-
-struct Heard {
-  std::vector<std::pair<std::string, Cause>> removals;
-  engine::Listener listener() {
-    return {[](void* self, const engine::Removal& removal) {
-              static_cast<Heard*>(self)->removals.emplace_back(removal.key, removal.cause);
-            },
-            this};
-  }
-};
-
-std::uint64_t hash(std::string_view key) { return detail::hash_key(key); }
-
-bool put(Engine& engine, std::string_view key, std::string_view text) {
-  return engine.put(key, hash(key), Draft::of(text));
-}
-std::optional<std::string> get(Engine& engine, std::string_view key) {
-  std::optional<std::string> found;
-  engine.visit(key, hash(key), [&](const View& view) { found = std::string(view.text()); });
-  return found;
-}
-bool has(Engine& engine, std::string_view key) {
-  return engine.visit(key, hash(key), [](const View&) {});
-}
-
-class EngineTest : public ::testing::Test {
- protected:
-  Engine& make(engine::Options options = {}) {
-    options.clock = &clock_;
-    engine_ = std::make_unique<Engine>(options);
-    return *engine_;
-  }
-  void TearDown() override {
-    if (engine_) {
-      EXPECT_EQ(engine_->check(), "");
-    }
-  }
-  ManualClock clock_;
-  std::unique_ptr<Engine> engine_;
-};
+namespace {
 
 TEST_F(EngineTest, WhatWasPutIsFound) {
   Engine& engine = make();
@@ -299,99 +239,6 @@ TEST_F(EngineTest, ClearEmptiesAtOnceAndReclaimsBehind) {
   EXPECT_EQ(engine.figures().entries, 1u);
 }
 
-TEST_F(EngineTest, TheItemBoundIsExactAndAlwaysKept) {
-  Engine& engine = make({.max_items = 1000});
-  for (int index = 0; index < 5000; ++index) {
-    put(engine, "k" + std::to_string(index), "v");
-    ASSERT_LE(engine.figures().entries, 1000u);
-  }
-  EXPECT_EQ(engine.figures().entries, 1000u);
-}
-
-TEST_F(EngineTest, TheByteBoundIsAlwaysKept) {
-  Engine& engine = make({.max_bytes = 1 << 20});
-  for (int index = 0; index < 5000; ++index) {
-    put(engine, "k" + std::to_string(index), std::string(static_cast<std::size_t>(index % 3000), 'x'));
-    ASSERT_LE(engine.figures().bytes, std::uint64_t{1} << 20);
-  }
-  EXPECT_GT(engine.figures().bytes, (std::uint64_t{1} << 20) - 8192);
-}
-
-TEST_F(EngineTest, WhatIsLargerThanAnEighthIsRefusedAndTheOldValueIsGone) {
-  Engine& engine = make({.max_bytes = 1 << 20});
-  put(engine, "k", "small");
-  EXPECT_FALSE(put(engine, "k", std::string(1 << 18, 'x')));
-  EXPECT_FALSE(has(engine, "k"));
-}
-
-TEST_F(EngineTest, TheListenerHearsEachRemovalOnceWithItsCause) {
-  Heard heard;
-  Engine& engine = make({.max_items = 3, .policy = engine::Policy::fifo, .listener = heard.listener()});
-  put(engine, "a", "1");
-  put(engine, "a", "2");
-  put(engine, "b", "1");
-  engine.erase("b", hash("b"));
-  engine.put("c", hash("c"), Draft::of("1").until(clock_.now() + 1s));
-  clock_.advance(2s);
-  engine.maintain();
-  put(engine, "d", "1");
-  put(engine, "e", "1");
-  put(engine, "f", "1");
-  const std::vector<std::pair<std::string, Cause>> expected = {
-      {"a", Cause::replaced}, {"b", Cause::forgotten}, {"c", Cause::expired}, {"a", Cause::size}};
-  EXPECT_EQ(heard.removals, expected);
-}
-
-TEST_F(EngineTest, AListenerThatThrowsHarmsNothing) {
-  Engine& engine = make({.listener = {[](void*, const engine::Removal&) { throw std::runtime_error("no"); }, nullptr}});
-  put(engine, "k", "1");
-  EXPECT_TRUE(put(engine, "k", "2"));
-  EXPECT_EQ(get(engine, "k"), "2");
-}
-
-TEST_F(EngineTest, AListenerMayUseTheEngine) {
-  struct Context {
-    Engine* engine = nullptr;
-    int heard = 0;
-  } context;
-  Engine& engine = make({.listener = {[](void* self, const engine::Removal& removal) {
-                                        auto& context = *static_cast<Context*>(self);
-                                        ++context.heard;
-                                        put(*context.engine, "gone:" + std::string(removal.key), "v");
-                                      },
-                                      &context}});
-  context.engine = &engine;
-  put(engine, "k", "1");
-  engine.erase("k", hash("k"));
-  EXPECT_EQ(context.heard, 1);
-  EXPECT_TRUE(has(engine, "gone:k"));
-}
-
-TEST_F(EngineTest, LruEvictsInTheTextbookOrder) {
-  Engine& engine = make({.max_items = 3, .policy = engine::Policy::lru});
-  put(engine, "a", "1");
-  put(engine, "b", "1");
-  put(engine, "c", "1");
-  has(engine, "a");
-  put(engine, "d", "1");
-  EXPECT_FALSE(has(engine, "b"));
-  EXPECT_TRUE(has(engine, "c"));
-  put(engine, "a", "2");
-  put(engine, "e", "1");
-  EXPECT_FALSE(has(engine, "d"));
-  EXPECT_TRUE(has(engine, "a"));
-}
-
-TEST_F(EngineTest, FifoEvictsTheOldestHoweverOftenItIsRead) {
-  Engine& engine = make({.max_items = 3, .policy = engine::Policy::fifo});
-  put(engine, "a", "1");
-  put(engine, "b", "1");
-  put(engine, "c", "1");
-  for (int round = 0; round < 10; ++round) has(engine, "a");
-  put(engine, "d", "1");
-  EXPECT_FALSE(has(engine, "a"));
-}
-
 TEST_F(EngineTest, ManyVisitsEachHitWithItsOwnIndex) {
   Engine& engine = make();
   std::vector<std::string> keys;
@@ -420,23 +267,6 @@ TEST_F(EngineTest, IterationSeesWhatIsThereAndNothingElse) {
   }
   engine.for_each([&](const View& view) { EXPECT_TRUE(seen.insert(std::string(view.key())).second); });
   EXPECT_EQ(seen, expected);
-}
-
-TEST_F(EngineTest, ExpiredEntriesAreReclaimedInBoundedSteps) {
-  Engine& engine = make({.max_items = 4000});
-  for (int index = 0; index < 4000; ++index) {
-    const std::string key = "k" + std::to_string(index);
-    engine.put(key, hash(key), Draft::of("v").until(clock_.now() + 1s));
-  }
-  clock_.advance(2s);
-  std::uint64_t before = engine.figures().expired;
-  for (int index = 0; index < 200; ++index) {
-    put(engine, "new" + std::to_string(index), "v");
-    const std::uint64_t now = engine.figures().expired;
-    ASSERT_LE(now - before, 64u);
-    before = now;
-  }
-  EXPECT_EQ(engine.figures().expired, 4000u);
 }
 
 TEST_F(EngineTest, KeysWhoseHashesAreAllEqualStayCorrect) {
@@ -468,52 +298,6 @@ TEST_F(EngineTest, AVisitorMayVisitAndWriteWithinAVisit) {
     EXPECT_EQ(outer.text(), "1");
     EXPECT_EQ(get(engine, "a"), "999");
   });
-}
-
-TEST_F(EngineTest, ReadersAloneSweepWhatHasExpired) {
-  Engine& engine = make({.max_items = 50'000});
-  for (int index = 0; index < 20'000; ++index) {
-    const std::string key = "k" + std::to_string(index);
-    engine.put(key, hash(key), Draft::of("v").until(clock_.now() + 1s));
-  }
-  put(engine, "stays", "v");
-  clock_.advance(2s);
-  for (int index = 0; index < 100'000; ++index) has(engine, "stays");
-  EXPECT_LE(engine.figures().entries, 500u);
-}
-
-TEST_F(EngineTest, AScanOfOneTimeKeysKeepsMostOfAHotSet) {
-  Engine& engine = make({.max_items = 1000});
-  const auto read_through = [&](const std::string& key) {
-    if (has(engine, key)) return true;
-    put(engine, key, "v");
-    return false;
-  };
-  for (int round = 0; round < 20; ++round)
-    for (int index = 0; index < 500; ++index) read_through("hot" + std::to_string(index));
-  for (int index = 0; index < 200'000; ++index) {
-    read_through("once" + std::to_string(index));
-    if (index % 4 == 0) read_through("hot" + std::to_string(index / 4 % 500));
-  }
-  int kept = 0;
-  for (int index = 0; index < 500; ++index) kept += has(engine, "hot" + std::to_string(index));
-  EXPECT_GE(kept, 400);
-}
-
-TEST_F(EngineTest, TheStudyTellsWhatOtherSizesWouldBring) {
-  Engine& engine = make({.max_items = 4000});
-  std::uint64_t state = 1;
-  for (int index = 0; index < 400'000; ++index) {
-    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-    const std::string key = std::to_string((state >> 33) % 12'000);
-    if (!has(engine, key)) put(engine, key, "v");
-  }
-  const std::vector<engine::Estimate> estimates = engine.estimates();
-  ASSERT_EQ(estimates.size(), 3u);
-  // Keys asked for evenly: the hit ratio is the share of them that fits.
-  EXPECT_NEAR(estimates[0].hit_ratio, 2000.0 / 12'000, 0.08);
-  EXPECT_NEAR(estimates[1].hit_ratio, 4000.0 / 12'000, 0.08);
-  EXPECT_NEAR(estimates[2].hit_ratio, 8000.0 / 12'000, 0.08);
 }
 
 TEST_F(EngineTest, AVisitorThatSaysNoMakesAMiss) {

@@ -76,11 +76,11 @@ bool is_gone(const std::string& seen, const AroundFlush&) { return seen == kMiss
 
 TEST_P(RepositoryContract, AFlushEndsWhatOthersKeepTouching) {
   const Racers racers(cache());
-  EXPECT_EQ(racers.run([&](std::size_t i, std::int64_t) {
-                         return i == 0 ? cache().touch(kKey, 60s) : racers.tagged().touch(kKey, 60s);
-                       },
-                       is_gone),
-            "");
+  EXPECT_EQ(
+      racers.run([&](std::size_t i,
+                     std::int64_t) { return i == 0 ? cache().touch(kKey, 60s) : racers.tagged().touch(kKey, 60s); },
+                 is_gone),
+      "");
 }
 
 // Up by one and down by one: from nothing, no further from zero than there are operations.
@@ -128,7 +128,8 @@ TEST_P(RepositoryContract, AFlushEndsWhatOthersReadInAnyWay) {
                     case 3: return tagged.many<std::int64_t>({"absent", kKey}).at(kKey).has_value();
                     case 4: return tagged.with<std::int64_t>(kKey, [](const std::int64_t&) {});
                     case 5: return cache().expires_in(kKey).has_value();
-                    case 6: return number % 64 == 6 && tagged.pull<std::int64_t>(kKey).has_value();  // seldom: it removes
+                    case 6:
+                      return number % 64 == 6 && tagged.pull<std::int64_t>(kKey).has_value();  // seldom: it removes
                     default: return number % 64 == 7 && cache().forget(kKey);
                   }
                 },
