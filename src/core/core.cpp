@@ -163,37 +163,29 @@ Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags*
   return false;
 }
 
-// A hit where nothing is out of the ordinary keeps two registers over the store's call; all else looks again at what
-// the store was asked.
 Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, const Take& take) {
   if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
     return Result<bool>(check(text, "get"));
-  const Key key(text);
-  const ValueRead how{as, wanted(tags), take};
-  auto got = store_->get_value(key, how);
-  if (got.ok() && *got == Got::value && outage_.load(std::memory_order_relaxed) == Outage::none &&
-      listening_.load(std::memory_order_relaxed) == 0) [[likely]] {
-    counters_.add_here(Count::hit);
+  auto got = store_->get_value(Key(text), {as, wanted(tags), take});
+  if (got.ok() && *got == Got::value && outage_.load(std::memory_order_relaxed) == Outage::none) [[likely]] {
+    count_hit(text, tags);
     return true;
   }
-  return no_plain_hit(got, tags, key.text(), "get", how.as);
+  return no_plain_hit(got, tags, text, "get", as);
 }
 
 bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, const Take& take) {
   if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
     return escalate(*check(text, "get")), false;
-  const Key key(text);
-  const ValueRead how{as, wanted(tags), take};
-  auto got = store_->get_value(key, how);
-  if (got.ok() && *got == Got::value && outage_.load(std::memory_order_relaxed) == Outage::none &&
-      listening_.load(std::memory_order_relaxed) == 0) [[likely]] {
-    counters_.add_here(Count::hit);
+  auto got = store_->get_value(Key(text), {as, wanted(tags), take});
+  if (got.ok() && *got == Got::value && outage_.load(std::memory_order_relaxed) == Outage::none) [[likely]] {
+    count_hit(text, tags);
     return true;
   }
-  return no_plain_fetch(got, tags, key.text(), how.as);
+  return no_plain_fetch(got, tags, text, as);
 }
 
-/// What `get_value` answered, where it was no hit, or the first one after an outage, or somebody listens.
+/// What `get_value` answered, where it was no hit or the first one after an outage.
 [[gnu::noinline]] Result<bool> Core::no_plain_hit(Result<Got>& got, const Tags* tags, std::string_view text,
                                                   const char* operation, const Type& as) {
   if (!got.ok()) return found(Result<bool>(got.take_error()), false, true, tags, text, operation, &as);

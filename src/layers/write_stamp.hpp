@@ -1,4 +1,5 @@
-// When an entry was put, written behind its notes: what makes an operation that waited tell an older entry from a newer.
+// When an entry was put, written behind its notes: what makes an operation that waited tell an older entry from a
+// newer.
 #pragma once
 #include <flux/cache/entry.hpp>
 

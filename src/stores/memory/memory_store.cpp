@@ -73,7 +73,7 @@ Result<bool> MemoryStore::get_decoding(const Key& key, const Read& how, Receiver
   bool there = false;
   std::optional<EntryCopy> frame;
   engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
-    if (!how.stale && !is_fresh(view)) return;
+    if (!how.stale && !view.is_fresh()) return;
     if (view.user_kind() == static_cast<std::uint8_t>(Kind::bytes)) {
       there = is_alive(view);
       if (there) hand_over(view, [&](const Entry& entry) { frame.emplace(entry); });

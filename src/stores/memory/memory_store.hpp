@@ -49,7 +49,7 @@ class MemoryStore final : public Store, public std::enable_shared_from_this<Memo
   const engine::View* fresh(const engine::View* view) const;
   bool is_alive(const engine::View& view) const;
   Got judge(std::string_view labels, std::span<const std::string> tags) const;
-  bool hand_over_alive(engine::View view, Receiver found) const;
+  bool hand_over_alive(const engine::View& view, Receiver found) const;
   Result<bool> put_if(const Key& key, const Entry& entry, const Write& how);
   Result<bool> reserve(const Key& key, const Entry& entry, const Write& how);
   Result<bool> fulfil(const Key& key, const engine::Draft& draft, std::uint64_t version);

@@ -9,9 +9,8 @@ namespace flux::cache {
 inline namespace v1 {
 namespace memory {
 
-/// `is_alive` and `hand_over` in one walk over the labels, for the usual few tags that nothing has flushed. Takes a copy,
-/// as `is_fresh_by_clock` does.
-bool MemoryStore::hand_over_alive(engine::View view, Receiver found) const {
+/// `is_alive` and `hand_over` in one walk over the labels, for the usual few tags that nothing has flushed.
+bool MemoryStore::hand_over_alive(const engine::View& view, Receiver found) const {
   std::array<TagStamp, 4> few;
   std::string_view notes;
   std::size_t count = 0;
@@ -37,7 +36,7 @@ Result<bool> MemoryStore::get(const Key& key, const Read& how, Receiver found) {
     return get_decoding(key, how, found);
   bool there = false;
   engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
-    if (!how.stale && !is_fresh(view)) return;
+    if (!how.stale && !view.is_fresh()) return;
     if (!view.has_labels()) [[likely]] {
       there = true;
       found(plain(view));
@@ -54,7 +53,7 @@ Result<Got> MemoryStore::get_value(const Key& key, const ValueRead& how) {
     return Store::get_value(key, how);
   Got got = Got::nothing;
   engine_of(key.space()).visit(key.text(), key.hash(), [&](const engine::View& view) {
-    if (!is_fresh(view)) return;
+    if (!view.is_fresh()) return;
     if (view.has_labels() || !how.tags.empty()) {
       const std::string_view labels = view.labels();
       got = !labels.empty() && Labels::clearly_carry(labels, tags_, how.tags) ? Got::value : judge(labels, how.tags);

@@ -12,12 +12,6 @@ namespace flux::cache {
 inline namespace v1 {
 namespace memory {
 
-/// The look at the clock takes the view's address; of a copy, so that those who need none keep the view in registers.
-[[gnu::noinline]] inline bool is_fresh_by_clock(engine::View view) noexcept { return view.is_fresh(); }
-[[gnu::always_inline]] inline bool is_fresh(const engine::View& view) noexcept {
-  return (view.entry().shape & engine::Entry::kFresh) == 0 || is_fresh_by_clock(view);
-}
-
 [[gnu::always_inline]] inline ValueView value_of(const engine::View& view) noexcept {
   switch (view.kind()) {
     case engine::Kind::text: return {.kind = static_cast<Kind>(view.user_kind()), .text = view.text()};
