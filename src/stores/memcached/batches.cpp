@@ -1,5 +1,6 @@
 // Many keys at once: one burst to each server, all servers side by side.
 #include <algorithm>
+#include <numeric>
 
 #include "memcached_store.hpp"
 
@@ -45,7 +46,13 @@ class ServersStore::Fan {
     const Reply& generation() const noexcept { return replies.back(); }
   };
 
-  explicit Fan(const ServersStore& store) : store_(store), parts_(store.servers_.size()) {}
+  /// `commands`: how many there will be, about.
+  Fan(const ServersStore& store, std::size_t commands) : store_(store), parts_(store.servers_.size()) {
+    for (Part& part : parts_) {
+      part.indices.reserve(commands / parts_.size() + 1);
+      part.commands.reserve(commands / parts_.size() + 2);
+    }
+  }
 
   void add(const Target& target, std::size_t index, const Command& command) {
     Part& part = part_of(target.server);
@@ -175,11 +182,11 @@ void ServersStore::put_slice(std::span<const Item> items, std::size_t first, con
   targets.reserve(items.size());
   for (const Item& item : items) targets.push_back(target_of(item.key));
   std::vector<Packed> packed(items.size());
-  std::vector<std::size_t> left;
-  for (std::size_t i = 0; i < items.size(); ++i) left.push_back(i);
+  std::vector<std::size_t> left(items.size());
+  std::iota(left.begin(), left.end(), std::size_t{0});
   for (int attempt = 0; !left.empty(); ++attempt) {
     step_back(attempt);
-    Fan fan(*this);
+    Fan fan(*this, left.size());
     std::vector<std::size_t> again;
     for (const std::size_t index : left) {
       auto good = check(items[index].key, items[index].entry);
@@ -267,7 +274,7 @@ Result<std::size_t> ServersStore::forget_many(std::span<const Key> keys) {
     for (const Key& key : slice) targets.push_back(target_of(key));
     std::vector<Seen> seen(slice.size());
     {
-      Fan look_up(*this);
+      Fan look_up(*this, slice.size());
       for (std::size_t i = 0; i < slice.size(); ++i) look_up.add(targets[i], i, Command::get_for_swap(targets[i].wire));
       look_up.run(Repeat::yes, true, end);
       const std::int64_t now = wall();
@@ -280,7 +287,7 @@ Result<std::size_t> ServersStore::forget_many(std::span<const Key> keys) {
           seen[part.indices[i]] = look(targets[part.indices[i]], part.replies[i], part.generation(), now);
       }
     }
-    Fan removal(*this);
+    Fan removal(*this, slice.size());
     for (std::size_t i = 0; i < slice.size(); ++i) {
       if (seen[i].state == Seen::nothing || seen[i].state == Seen::other) continue;
       removal.add(targets[i], i, {.verb = Verb::remove, .key = targets[i].wire, .cas = seen[i].cas});

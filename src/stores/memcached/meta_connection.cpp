@@ -1,6 +1,8 @@
 #include "meta_connection.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <utility>
 
 namespace flux::cache {
@@ -16,7 +18,9 @@ constexpr std::size_t kFewCommands = 4;
 /// Numbers of commands stay short on the wire; none is used again within so many.
 constexpr std::uint32_t kOpaques = 1'000'000;
 constexpr std::size_t kKeptBuffer = 256 * 1024;
-/// How much is put together before it is sent: so a server begins while the rest is made.
+/// How much is put together before it is sent: at first little, so that the server is soon at work, then twice as much
+/// each time, so that it has always something at hand, until it is well worth a system call.
+constexpr std::size_t kFirstBytes = 2 * 1024;
 constexpr std::size_t kPartBytes = 32 * 1024;
 /// What a server takes at one read under TLS, with room to spare.
 constexpr std::size_t kOneRead = 8 * 1024;
@@ -28,17 +32,25 @@ bool is_quiet_in(std::span<const Command> commands, std::size_t index) noexcept 
   return commands.size() > kFewCommands && may_be_quiet(commands[index].verb);
 }
 
-void append_number(std::string& to, std::int64_t number) {
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-  to.append(digits, end);
-}
+/// What follows the key in a command: put together here, so that a burst of thousands appends it in one go.
+class Flags {
+ public:
+  Flags& text(std::string_view text) noexcept {
+    std::memcpy(end_, text.data(), text.size());
+    end_ += text.size();
+    return *this;
+  }
+  template <class Number>
+  Flags& number(Number number) noexcept {
+    end_ = std::to_chars(end_, bytes_ + sizeof bytes_, number).ptr;
+    return *this;
+  }
+  operator std::string_view() const noexcept { return {bytes_, static_cast<std::size_t>(end_ - bytes_)}; }
 
-void append_unsigned(std::string& to, std::uint64_t number) {
-  char digits[24];
-  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-  to.append(digits, end);
-}
+ private:
+  char bytes_[128];  // a size, a lifetime, a number for swaps and one of ours, and the letters before them
+  char* end_ = bytes_;
+};
 
 Status status_of(MetaCode code, Verb verb) noexcept {
   switch (code) {
@@ -98,33 +110,26 @@ std::uint32_t MetaConnection::opaque_of(std::size_t index) const noexcept {
 }
 
 void MetaConnection::write(const Command& command, std::uint32_t opaque, bool is_quiet) {
-  switch (command.verb) {
-    case Verb::get: out_ += "mg "; break;
-    case Verb::remove: out_ += "md "; break;
-    default: out_ += "ms ";
-  }
-  out_ += command.key;
   const bool is_store = command.verb != Verb::get && command.verb != Verb::remove;
+  Flags flags;
   if (is_store) {
-    out_ += ' ';
-    append_unsigned(out_, command.head.size() + command.body.size());
-    if (command.expires != 0) out_ += " T", append_number(out_, command.expires);
-    if (command.verb == Verb::add) out_ += " ME";
+    flags.text(" ").number(command.head.size() + command.body.size());
+    if (command.expires != 0) flags.text(" T").number(command.expires);
+    if (command.verb == Verb::add) flags.text(" ME");
   } else if (command.verb == Verb::get) {
-    out_ += command.wants_cas ? " v c" : " v";
+    flags.text(command.wants_cas ? " v c" : " v");
   }
-  if (command.cas != 0) out_ += " C", append_unsigned(out_, command.cas);
-  out_ += " O";
-  append_unsigned(out_, opaque);
-  out_ += is_quiet ? " q\r\n" : "\r\n";
+  if (command.cas != 0) flags.text(" C").number(command.cas);
+  flags.text(" O").number(opaque).text(is_quiet ? " q\r\n" : "\r\n");
+  out_.append(is_store ? "ms " : command.verb == Verb::get ? "mg " : "md ", 3).append(command.key).append(flags);
   if (!is_store) return;
-  out_ += command.head;
+  out_.append(command.head);
   if (command.body.size() < kLargeBody) {
-    out_ += command.body;
+    out_.append(command.body);
   } else {
     pieces_.push_back({out_.size(), command.body});
   }
-  out_ += "\r\n";
+  out_.append("\r\n", 2);
 }
 
 Result<void> MetaConnection::send(std::span<const Command> commands, const net::Deadline& deadline) {
@@ -137,12 +142,14 @@ Result<void> MetaConnection::send(std::span<const Command> commands, const net::
   pieces_.clear();
   sent_ = commands;
   has_begun_ = false;
+  std::size_t most = kFirstBytes;
   for (std::size_t i = 0; i < commands.size(); ++i) {
     write(commands[i], opaque_of(i), is_quiet_in(commands, i));
-    if (out_.size() < kPartBytes || !pieces_.empty() || stream_.is_sealed()) continue;
+    if (out_.size() < most || !pieces_.empty() || stream_.is_sealed()) continue;
     auto sent = stream_.send(out_, in_, deadline);
     if (!sent.ok()) return sent;
     out_.clear();
+    most = std::min(2 * most, kPartBytes);
   }
   ends_quiet_ = !commands.empty() && is_quiet_in(commands, commands.size() - 1);
   if (ends_quiet_) out_ += "mn\r\n";
