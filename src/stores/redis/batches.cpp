@@ -23,11 +23,11 @@ constexpr std::size_t kKeysAtOnce = 250;
 constexpr std::size_t kFirstKeys = 100;
 /// Of the others, where the server is near: few enough that it is soon through with them and the answers are looked at
 /// while it does the next, enough to be worth its system calls.
-constexpr std::size_t kNearKeys = 300;
+constexpr std::size_t kNearKeys = 400;
 /// And of values: what both ends' caches and a socket hold.
 constexpr std::size_t kNearBytes = 128 * 1024;
-/// Answers that stay behind when the last part has come: fewer cost more than they bring.
-constexpr std::size_t kLastKeys = 25;
+/// Of the last: fewer cost more than they bring.
+constexpr std::size_t kLastKeys = 150;
 /// About what an entry takes beside its value.
 constexpr std::size_t kEachBytes = 160;
 
@@ -42,8 +42,8 @@ std::size_t first_part(std::size_t keys, std::size_t bytes_each) noexcept {
 /// Keys of its next part: towards the end fewer and fewer, so that little is left to do when the last answer has come.
 std::size_t near_part(std::size_t left, std::size_t bytes_each) noexcept {
   const std::size_t most = std::clamp<std::size_t>(kNearBytes / std::max<std::size_t>(bytes_each, 1), 1, kNearKeys);
-  const std::size_t part = std::min(most, std::max(left / 2, kFirstKeys));
-  return left <= part + std::min(part / 2, kLastKeys) ? left : part;
+  const std::size_t part = std::min(most, std::max(left * 2 / 3, kLastKeys));
+  return left <= part + part / 4 ? left : part;
 }
 
 }  // namespace
