@@ -233,7 +233,23 @@ Result<void> Connection::greet(const Greeting& greeting, const net::Deadline& de
   }
   if (refused) return Result<void>(std::move(refused));
   if (!is_clean()) return broken("the server said more than it was asked");
+  auto timed = time_again(deadline);
+  if (!timed.ok()) return timed;
   return greeting.primary ? check_role(deadline) : Result<void>();
+}
+
+// A server's first answer waits until it has accepted the connection: whether it is near, the next one tells.
+Result<void> Connection::time_again(const net::Deadline& deadline) {
+  if (is_near() || quickest_ > kSurelyFar) return {};
+  Commands ping;
+  ping.begin(1).word("PING");
+  const auto begun = net::Deadline::Clock::now();
+  auto sent = send(ping, deadline);
+  if (!sent.ok()) return sent;
+  auto reply = read(kLongestGreeting, deadline);
+  if (!reply.ok()) return Result<void>(reply.take_error());
+  note_turn(net::Deadline::Clock::now() - begun);
+  return is_clean() ? Result<void>() : broken("the server said more than it was asked");
 }
 
 Result<void> Connection::check_role(const net::Deadline& deadline) {

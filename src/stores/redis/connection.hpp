@@ -78,12 +78,14 @@ class Connection final : public net::Pooled {
 
  private:
   Result<void> greet(const Greeting& greeting, const net::Deadline& deadline);
+  Result<void> time_again(const net::Deadline& deadline);
   Result<void> check_role(const net::Deadline& deadline);
   bool whole_text(std::size_t largest, Element& element) noexcept;
   Result<std::string_view> line(const net::Deadline& deadline);
   Error broken(const char* why) const;
 
   static constexpr net::Deadline::Clock::duration kNear = std::chrono::microseconds(150);
+  static constexpr net::Deadline::Clock::duration kSurelyFar = std::chrono::milliseconds(2);
 
   net::Stream stream_;
   net::ReadBuffer buffer_;
