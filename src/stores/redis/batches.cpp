@@ -19,7 +19,10 @@ constexpr std::size_t kFirstBytes = 4 * 1024;
 constexpr std::size_t kPartBytes = 32 * 1024;
 /// Keys of one MGET: others' calls come in between.
 constexpr std::size_t kKeysAtOnce = 250;
-/// Of the first: so few that the server is soon at work.
+/// So few are one part: what more of them would win here they would lose where several servers are asked at once and no
+/// processor is idle.
+constexpr std::size_t kOnePart = 400;
+/// Keys of the first of several: so few that the server is soon at work.
 constexpr std::size_t kFirstKeys = 100;
 /// Of the others, where the server is near: few enough that it is soon through with them and the answers are looked at
 /// while it does the next, enough to be worth its system calls.
@@ -35,7 +38,7 @@ bool is_of_values(const Key& key) noexcept { return key.space() == Space::values
 
 /// Keys of a batch's first part, where entries are about so long.
 std::size_t first_part(std::size_t keys, std::size_t bytes_each) noexcept {
-  if (keys * bytes_each <= kNearBytes && keys <= kKeysAtOnce) return keys;
+  if (keys * bytes_each <= kNearBytes && keys <= kOnePart) return keys;
   return std::clamp<std::size_t>(kNearBytes / std::max<std::size_t>(bytes_each, 1), 1, std::min(keys, kFirstKeys));
 }
 

@@ -477,7 +477,8 @@ int main(int argc, char** argv) {
   target("read-through, 1 thread: x best peer", figure("through 1", us) / best_peer("through 1", false), 1.8);
   target("read-through, 2 threads: x best peer", figure("through 2", us) / best_peer("through 2", false), 2.0);
   target("read-through, 8 threads: x best peer", figure("through 8", us) / best_peer("through 8", false), 1.8);
-  target("read-through: points of hit ratio above LRU", 100 * (figure("ratio 1", us) - figure("ratio 1", lru)), 3.0);
+  if (figure("ratio 1", lru) > 0)
+    target("read-through: points of hit ratio above LRU", 100 * (figure("ratio 1", us) - figure("ratio 1", lru)), 3.0);
   target("put: x sharded LRU", over("put 1", lru), 1.8);
   target("put: x HyperClockCache", over("put 1", clock), 1.2);
   target("p99 hit: x best peer", figure("p99 hit 1", us) / best_peer("p99 hit 1", true), 0.6, true);
