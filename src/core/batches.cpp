@@ -10,17 +10,13 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail {
 
-Result<void> Core::get_many(const Tags* tags, std::span<const std::string_view> keys, const Type* as, BatchTake take) {
+Result<void> Core::get_many(const Tags* tags, std::span<const Key> keys, const Type* as, BatchTake take) {
   if (keys.empty()) return {};
-  std::vector<Key> hashed;
-  hashed.reserve(keys.size());
-  for (const std::string_view key : keys) {
-    if (auto wrong = check(key, "many")) return Result<void>(std::move(wrong));
-    hashed.emplace_back(key);
-  }
+  for (const Key& key : keys)
+    if (auto wrong = check(key.text(), "many")) return Result<void>(std::move(wrong));
   enum class Row : std::uint8_t { absent, lacks_tags, wrong_type, hit };
   std::vector<Row> rows(keys.size(), Row::absent);
-  auto done = store_->get_many(hashed, {.as = as}, [&](std::size_t i, const Entry& entry) {
+  auto done = store_->get_many(keys, {.as = as}, [&](std::size_t i, const Entry& entry) {
     if (tags != nullptr && !carries(entry, *tags))
       rows[i] = Row::lacks_tags;
     else
@@ -35,9 +31,9 @@ Result<void> Core::get_many(const Tags* tags, std::span<const std::string_view> 
   if (wrong > 0) counters_.add(Count::wrong_type, wrong);
   for (std::size_t i = 0; i < keys.size() && listening_.load(std::memory_order_relaxed) != 0; ++i) {
     if (rows[i] == Row::hit)
-      emit(EventKind::hit, keys[i], tags);
+      emit(EventKind::hit, keys[i].text(), tags);
     else
-      emit(EventKind::miss, keys[i], tags,
+      emit(EventKind::miss, keys[i].text(), tags,
            why ? MissCause::store_error
                : (rows[i] == Row::absent ? MissCause::absent
                                          : (rows[i] == Row::wrong_type ? MissCause::wrong_type : MissCause::tags)),

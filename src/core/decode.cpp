@@ -1,9 +1,6 @@
 #include "decode.hpp"
 
-#include <flux/cache/detail/hash.hpp>
 #include <flux/cache/many.hpp>
-
-#include <bit>
 
 namespace flux::cache {
 inline namespace v1 {
@@ -41,33 +38,6 @@ bool text_as_integer(std::string_view text, ValueView& out) noexcept {
   if (!number) return false;
   out = {.kind = number->above ? Kind::unsigned_integer : Kind::integer, .number = number->bits};
   return true;
-}
-
-// A table by hash, twice as large as the batch, of half a hash and an index behind it: sorting a thousand keys that
-// begin alike costs ten times as much, and so does comparing keys where their hashes tell them apart.
-std::vector<std::string_view> collapse(std::span<const std::string_view> keys) {
-  if (keys.size() < 2) return {keys.begin(), keys.end()};
-  constexpr std::uint64_t kIndex = 0xffffffff;
-  std::vector<std::uint64_t> table(std::bit_ceil(2 * keys.size()), 0);
-  const std::size_t mask = table.size() - 1;
-  std::vector<std::string_view> distinct;
-  distinct.reserve(keys.size());
-  for (const std::string_view key : keys) {
-    const std::uint64_t hash = hash_key(key);
-    std::size_t at = hash & mask;
-    const auto is_key = [&](std::uint64_t seen) {
-      return ((seen ^ hash) & ~kIndex) == 0 && distinct[(seen & kIndex) - 1] == key;
-    };
-    while (table[at] != 0 && !is_key(table[at])) at = (at + 1) & mask;
-    if (table[at] != 0) continue;
-    distinct.push_back(key);
-    table[at] = (hash & ~kIndex) | distinct.size();
-  }
-  return distinct;
-}
-
-void raise_not_asked(std::string_view key) {
-  throw std::out_of_range("flux::cache: the key \"" + std::string(key) + "\" was not asked for in this batch");
 }
 
 }  // namespace detail

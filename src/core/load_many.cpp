@@ -63,7 +63,7 @@ void Core::load_many(const BatchLoadRequest& request) {
   Answers answers;
   try {
     for (const std::size_t i : missing) {
-      const std::string_view key = request.keys[i];
+      const std::string_view key = request.keys[i].text();
       Snapshot seen = Job::look(*this, request.tags, key, request.as);
       if (seen.is_negative()) continue;
       if (seen.fresh && seen.usable && request.take(i, seen.entry.view().value)) continue;
@@ -118,7 +118,7 @@ void Core::load_many(const BatchLoadRequest& request) {
   }
 
   for (const auto& [i, job] : led) {
-    const auto answer = answers.find(std::string(request.keys[i]));
+    const auto answer = answers.find(std::string(request.keys[i].text()));
     job->run([&](LoadSaid&) {
       if (failure) std::rethrow_exception(failure);
       return answer != answers.end() ? answer->second : Value();
@@ -136,7 +136,7 @@ void Core::load_many(const BatchLoadRequest& request) {
   }
   if (failure && led.empty()) std::rethrow_exception(failure);
   for (const std::size_t i : others) {
-    const std::vector<std::string> name{std::string(request.keys[i])};
+    const std::vector<std::string> name{std::string(request.keys[i].text())};
     const auto load_one = [&](LoadSaid&) {
       Value found;
       request.load(name, [&](std::string_view key, const ValueView& value) {

@@ -33,17 +33,7 @@ class SerializedStore final : public Decorator {
 
   Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override {
     std::vector<std::pair<std::size_t, std::uint64_t>> broken;
-    const bool as_text = how.as != nullptr && how.as->lane == Lane::text && plain_ == nullptr;
     auto done = inner().get_many(keys, how, [&](std::size_t i, const Entry& entry) {
-      if (as_text && entry.value.kind == Kind::bytes) {
-        Entry live = entry;
-        auto decoded = with_text_frame(entry.value.text, options_.limits, nullptr, [&](std::string_view text) {
-          live.value = {.kind = Kind::text, .text = text};
-          found(i, live);
-        });
-        if (!decoded.ok() && decoded.error().code == Errc::corrupt) broken.emplace_back(i, entry.version);
-        return;
-      }
       auto decoded = open(entry, how, [&](const Entry& live) { found(i, live); });
       if (!decoded.ok() && decoded.error().code == Errc::corrupt) broken.emplace_back(i, entry.version);
     });
@@ -116,6 +106,11 @@ class SerializedStore final : public Decorator {
   /// Decodes what is found. Errors of the bytes come back as the answer.
   Result<void> open(const Entry& entry, const Read& how, Receiver found) const {
     Entry live = entry;
+    if (live.value.kind == Kind::bytes && plain_ == nullptr && how.as != nullptr && how.as->lane == Lane::text)
+      return with_text_frame(entry.value.text, options_.limits, nullptr, [&](std::string_view text) {
+        live.value = {.kind = Kind::text, .text = text};
+        found(live);
+      });
     if (live.value.kind == Kind::bytes) live.value.format = plain_;
     if (how.as == nullptr && live.value.kind == Kind::bytes && plain_ == nullptr) return text_or_bytes(live, found);
     if (how.as == nullptr) return found(live), Result<void>();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "core/random.hpp"
@@ -43,22 +44,20 @@ class TaggedStore final : public Decorator {
 
   Result<bool> get(const Key& key, const Read& how, Receiver found) override {
     if (key.space() != Space::values) return inner().get(key, how, found);
-    EntryCopy tagged;
-    bool is_tagged = false;
+    std::optional<EntryCopy> tagged;
     std::uint64_t clock = 0;
     auto there = inner().get(key, how, [&](const Entry& entry) {
-      is_tagged = !entry.tags.empty() && !known_.spares(entry, clock_.now());
-      if (!is_tagged) return found(entry);
-      tagged = EntryCopy(entry);
+      if (entry.tags.empty() || known_.spares(entry, clock_.now())) return found(entry);
+      tagged.emplace(entry);
       clock = entry.tag_clock;
     });
-    if (!there.ok() || !*there || !is_tagged) return there;
-    auto alive = is_alive(tagged.view(), clock);
+    if (!there.ok() || !*there || !tagged) return there;
+    auto alive = is_alive(tagged->view(), clock);
     if (!alive.ok()) return alive;
     if (*alive)
-      found(tagged.view());
+      found(tagged->view());
     else
-      (void)inner().forget(key, {tagged.view().version});
+      (void)inner().forget(key, {tagged->view().version});
     return alive;
   }
 

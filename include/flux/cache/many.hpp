@@ -1,13 +1,13 @@
 // flux/cache/many.hpp - several keys in one call: what goes in, what comes out.
 #pragma once
 #include <flux/cache/convert.hpp>
+#include <flux/cache/detail/asked_keys.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <initializer_list>
 #include <optional>
 #include <span>
-#include <stdexcept>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -52,51 +52,27 @@ concept PairsOfValues = requires(const Range& range) {
   NamedValue(range.begin()->first, range.begin()->second);
 };
 
-namespace detail {
-
-/// The distinct keys of a call, in its order.
-FLUX_CACHE_API std::vector<std::string_view> collapse(std::span<const std::string_view> keys);
-/// Spelled out, since the conversion that span offers makes every file weigh the concepts of ranges.
-inline std::span<const std::string_view> span_of(const std::vector<std::string_view>& keys) noexcept {
-  return {keys.data(), keys.size()};
-}
-[[noreturn]] FLUX_CACHE_API void raise_not_asked(std::string_view key);
-
-/// The place of `key` among the results; small batches are the rule, so the search is linear from the last place found.
-template <class Row>
-const Row* find_row(const std::vector<Row>& rows, std::string_view key, std::size_t& hint) noexcept {
-  for (std::size_t n = 0; n < rows.size(); ++n) {
-    const std::size_t i = (hint + n) % rows.size();
-    if (rows[i].first == key) return hint = i + 1, &rows[i];
-  }
-  return nullptr;
-}
-
-}  // namespace detail
-
-/// The answers to a batch, in the order asked, each key once. Reads like a map; a miss is an empty optional.
+/// The answers to a batch, in the order asked, each key once. Reads like a map; a miss is an empty optional. The keys are
+/// views of text that the batch holds: copy one that is to live longer. Any thread may read it while none writes.
 template <class T>
 class Many {
  public:
-  using Row = std::pair<std::string, std::optional<T>>;
+  using Row = std::pair<std::string_view, std::optional<T>>;
 
   Many() = default;
-  explicit Many(std::vector<Row> rows) : rows_(std::move(rows)) {}
+  /// A row for each key.
+  Many(detail::AskedKeys keys, std::vector<Row> rows) : keys_(std::move(keys)), rows_(std::move(rows)) {}
 
   /// The answer for a key that was asked for; throws std::out_of_range for one that was not.
-  const std::optional<T>& at(std::string_view key) const {
-    const Row* const row = detail::find_row(rows_, key, hint_);
-    if (row == nullptr) detail::raise_not_asked(key);
-    return row->second;
-  }
+  const std::optional<T>& at(std::string_view key) const { return rows_[keys_.at(key)].second; }
   /// The answer, or `otherwise`.
   T value_or(std::string_view key, T otherwise) const {
     const std::optional<T>& answer = at(key);
     return answer ? *answer : std::move(otherwise);
   }
   bool has(std::string_view key) const {
-    const Row* const row = detail::find_row(rows_, key, hint_);
-    return row != nullptr && row->second.has_value();
+    const std::size_t place = keys_.find(key);
+    return place != keys_.kNone && rows_[place].second.has_value();
   }
 
   auto begin() const noexcept { return rows_.begin(); }
@@ -105,42 +81,58 @@ class Many {
   bool empty() const noexcept { return rows_.empty(); }
 
  private:
+  detail::AskedKeys keys_;
   std::vector<Row> rows_;
-  mutable std::size_t hint_ = 0;
 };
 
 /// Answers of any types: each is read by `get<T>`.
 template <>
 class Many<void> {
  public:
-  using Row = std::pair<std::string, std::optional<Value>>;
+  using Row = std::pair<std::string_view, std::optional<Value>>;
 
   Many() = default;
-  explicit Many(std::vector<Row> rows) : rows_(std::move(rows)) {}
+  Many(detail::AskedKeys keys, std::vector<Row> rows) : keys_(std::move(keys)), rows_(std::move(rows)) {}
 
   /// Empty on a miss, and where the value is of another type. Throws std::out_of_range for a key that was not asked
   /// for.
   template <class T>
   std::optional<detail::stored_t<T>> get(std::string_view key) const {
-    const Row* const row = detail::find_row(rows_, key, hint_);
-    if (row == nullptr) detail::raise_not_asked(key);
+    const std::optional<Value>& answer = rows_[keys_.at(key)].second;
     std::optional<detail::stored_t<T>> out;
-    if (row->second) {
-      const Value live = detail::opened(*row->second, type_of<detail::stored_t<T>>());
+    if (answer) {
+      const Value live = detail::opened(*answer, type_of<detail::stored_t<T>>());
       detail::take(live.view(), out);
     }
     return out;
   }
   bool has(std::string_view key) const {
-    const Row* const row = detail::find_row(rows_, key, hint_);
-    return row != nullptr && row->second.has_value();
+    const std::size_t place = keys_.find(key);
+    return place != keys_.kNone && rows_[place].second.has_value();
   }
   std::size_t size() const noexcept { return rows_.size(); }
 
  private:
+  detail::AskedKeys keys_;
   std::vector<Row> rows_;
-  mutable std::size_t hint_ = 0;
 };
+
+namespace detail {
+
+/// Every key of a batch, each with nothing yet.
+template <class T>
+std::vector<std::pair<std::string_view, std::optional<T>>> misses(const AskedKeys& keys) {
+  std::vector<std::pair<std::string_view, std::optional<T>>> rows;
+  rows.reserve(keys.size());
+  for (const Key& key : keys.keys()) rows.emplace_back(key.text(), std::nullopt);
+  return rows;
+}
+/// Spelled out, since the conversion that span offers makes every file weigh the concepts of ranges.
+inline std::span<const std::string_view> span_of(const std::vector<std::string_view>& keys) noexcept {
+  return {keys.data(), keys.size()};
+}
+
+}  // namespace detail
 
 }  // namespace v1
 }  // namespace flux::cache

@@ -48,12 +48,12 @@ class FLUX_CACHE_API Memo {
   template <class T>
   Many<detail::stored_t<T>> many(const Keys& keys) {
     using U = detail::stored_t<T>;
-    std::vector<typename Many<U>::Row> rows;
+    detail::AskedKeys asked(keys.views());
+    auto rows = detail::misses<U>(asked);
     std::vector<std::string_view> unknown;
-    for (const std::string_view key : detail::collapse(keys.views())) {
-      rows.emplace_back(key, std::nullopt);
+    for (auto& [key, value] : rows) {
       const std::optional<Value>* const seen = find(key);
-      if (seen == nullptr || (*seen && !detail::take((*seen)->view(), rows.back().second))) unknown.push_back(key);
+      if (seen == nullptr || (*seen && !detail::take((*seen)->view(), value))) unknown.push_back(key);
     }
     if (!unknown.empty()) {
       const Many<U> fetched = repository_.template many<U>(unknown);
@@ -61,7 +61,7 @@ class FLUX_CACHE_API Memo {
         if (fetched.has(key)) value = fetched.at(key);
       for (const auto& [key, value] : fetched) keep(key, value);
     }
-    return Many<U>(std::move(rows));
+    return Many<U>(std::move(asked), std::move(rows));
   }
   bool has(std::string_view key);
   bool missing(std::string_view key) { return !has(key); }

@@ -199,11 +199,11 @@ class Verbs {
   template <class T, class F>
   Many<detail::stored_t<T>> remember_many(const Keys& keys, const Options& options, F&& load) const {
     using U = detail::stored_t<T>;
-    const auto distinct = detail::collapse(keys.views());
-    auto answers = rows<U>(distinct);
+    detail::AskedKeys asked(keys.views());
+    auto answers = detail::misses<U>(asked);
     core().load_many(
         {.tags = tags(),
-         .keys = detail::span_of(distinct),
+         .keys = asked.keys(),
          .as = type_of<U>(),
          .life = life(options),
          .take = [&](std::size_t i, const ValueView& value) { return detail::take(value, answers[i].second); },
@@ -211,7 +211,7 @@ class Verbs {
              [&](const std::vector<std::string>& missing, detail::BatchAnswer answer) {
                for (auto&& [key, value] : load(missing)) answer(key, detail::Lent::of(value).view());
              }});
-    return Many<U>(std::move(answers));
+    return Many<U>(std::move(asked), std::move(answers));
   }
   template <class T, class F>
   Many<detail::stored_t<T>> remember_many(const Keys& keys, Ttl ttl, F&& load) const {
@@ -292,18 +292,18 @@ class Verbs {
     if (answers.ok()) [[likely]]
       return *std::move(answers);
     core().escalate(answers.error());
-    return Many<detail::stored_t<T>>(rows<detail::stored_t<T>>(keys));
+    return none<detail::stored_t<T>, Many<detail::stored_t<T>>>(keys);
   }
   template <class T>
   Result<Many<detail::stored_t<T>>> try_many(const Keys& keys) const {
     using U = detail::stored_t<T>;
-    const auto distinct = detail::collapse(keys.views());
-    auto answers = rows<U>(distinct);
+    detail::AskedKeys asked(keys.views());
+    auto answers = detail::misses<U>(asked);
     auto done =
-        core().get_many(tags(), detail::span_of(distinct), &type_of<U>(),
+        core().get_many(tags(), asked.keys(), &type_of<U>(),
                         [&](std::size_t i, const ValueView& value) { return detail::take(value, answers[i].second); });
     if (!done.ok()) return Result<Many<U>>(done.take_error());
-    return Many<U>(std::move(answers));
+    return Many<U>(std::move(asked), std::move(answers));
   }
   /// Values of any types, each read by its own `get<T>`.
   Many<void> many(const Keys& keys) const {
@@ -311,17 +311,17 @@ class Verbs {
     if (answers.ok()) [[likely]]
       return *std::move(answers);
     core().escalate(answers.error());
-    return Many<void>(rows<Value>(keys));
+    return none<Value, Many<void>>(keys);
   }
   Result<Many<void>> try_many(const Keys& keys) const {
-    const auto distinct = detail::collapse(keys.views());
-    auto answers = rows<Value>(distinct);
-    auto done = core().get_many(tags(), detail::span_of(distinct), nullptr, [&](std::size_t i, const ValueView& value) {
+    detail::AskedKeys asked(keys.views());
+    auto answers = detail::misses<Value>(asked);
+    auto done = core().get_many(tags(), asked.keys(), nullptr, [&](std::size_t i, const ValueView& value) {
       answers[i].second.emplace(value);
       return true;
     });
     if (!done.ok()) return Result<Many<void>>(done.take_error());
-    return Many<void>(std::move(answers));
+    return Many<void>(std::move(asked), std::move(answers));
   }
   /// Stores all under one lifetime. True: every one was written.
   bool put_many(std::initializer_list<NamedValue> items, Ttl ttl) const { return all(put_rows(items, {ttl})); }
@@ -388,16 +388,11 @@ class Verbs {
     else
       return *std::move(answer.value);
   }
-  template <class T>
-  static std::vector<std::pair<std::string, std::optional<T>>> rows(const std::vector<std::string_view>& keys) {
-    std::vector<std::pair<std::string, std::optional<T>>> rows;
-    rows.reserve(keys.size());
-    for (const std::string_view key : keys) rows.emplace_back(key, std::nullopt);
-    return rows;
-  }
-  template <class T>
-  static auto rows(const Keys& keys) {
-    return rows<T>(detail::collapse(keys.views()));
+  template <class T, class Answers>
+  static Answers none(const Keys& keys) {
+    detail::AskedKeys asked(keys.views());
+    auto rows = detail::misses<T>(asked);
+    return Answers(std::move(asked), std::move(rows));
   }
   template <class Range>
   static std::vector<NamedValue> named(const Range& items) {

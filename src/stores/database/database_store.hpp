@@ -129,6 +129,10 @@ class DatabaseStore final : public Store {
                             const Moment& moment);
   Answer<bool> rewrite(Session& session, const Key& key, const Row& row, const Bounds& bounds, std::uint64_t version);
   Answer<bool> put_tag(Session& session, const Key& key, const Entry& entry, const Write& how, const Moment& moment);
+  /// Counts up what stands and is an integer, unless somebody writes it meanwhile: nothing inside, and nothing written,
+  /// where it is anything else.
+  std::optional<std::optional<std::int64_t>> recount(Session& session, const Key& key, std::int64_t by,
+                                                     const Moment& moment);
   Answer<std::int64_t> increment_slowly(Session& session, const Key& key, std::int64_t by, const Entry& if_new,
                                         const Moment& moment);
   void forget_broken(Session& session, const Place& place, std::int64_t version);
@@ -149,6 +153,7 @@ class DatabaseStore final : public Store {
   const std::unique_ptr<Error> unusable_;  // the configuration's error
   std::atomic<std::int64_t> cursor_{std::numeric_limits<std::int64_t>::min()};
   std::atomic<std::size_t> owed_{0};
+  std::atomic<int> contended_{0};  // see increment
   Pool pool_;
 };
 

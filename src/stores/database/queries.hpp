@@ -35,6 +35,7 @@ enum class Query : std::uint8_t {
   pull,           ///< 1 id, 2 home, 3 key, 4 fresh after, 5 kept after
   touch,          ///< 1 id, 2 home, 3 key, 4 version, 5 fresh_until, 6 keep_until, 7 their share of the proof, 8 now
   increment,      ///< 1 id, 2 home, 3 key, 4..11 row, 12 now, 13 by, 14 lowest, 15 highest
+  recount,        ///< 1 id, 2 home, 3 key, 4 version, 5 number, 6 proof, 7 the version it was counted from
   forget_row,     ///< 1 id, 2 version
   bucket,         ///< 1 id, 2 now
   scan,           ///< 1 after id, 2 home, 3 now, 4 limit

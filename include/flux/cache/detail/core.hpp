@@ -88,7 +88,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   Result<bool> forget(const Tags* tags, std::string_view key);
   Result<std::size_t> forget_many(const Tags* tags, std::span<const std::string_view> keys);
   /// The indices given to `take` are those of `keys`; repeated keys must have been collapsed.
-  Result<void> get_many(const Tags* tags, std::span<const std::string_view> keys, const Type* as, BatchTake take);
+  Result<void> get_many(const Tags* tags, std::span<const Key> keys, const Type* as, BatchTake take);
   /// The keys that were not written.
   Result<std::vector<std::string>> put_many(const Tags* tags, std::span<const std::string_view> keys,
                                             std::span<const ValueView> values, const Lifetime& life);

@@ -29,7 +29,7 @@ using BatchAnswer = FunctionRef<void(std::string_view key, const ValueView&)>;
 
 struct BatchLoadRequest {
   const Tags* tags;
-  std::span<const std::string_view> keys;  ///< each once
+  std::span<const Key> keys;  ///< each once
   const Type& as;
   Lifetime life;
   BatchTake take;
