@@ -20,7 +20,7 @@ constexpr std::uint32_t kOpaques = 1'000'000;
 constexpr std::size_t kKeptBuffer = 256 * 1024;
 /// How much is put together before it is sent: at first little, so that the server is soon at work, then twice as much
 /// each time, so that it has always something at hand, until it is well worth a system call.
-constexpr std::size_t kFirstBytes = 2 * 1024;
+constexpr std::size_t kFirstBytes = 8 * 1024;
 constexpr std::size_t kPartBytes = 32 * 1024;
 /// What a server takes at one read under TLS, with room to spare.
 constexpr std::size_t kOneRead = 8 * 1024;

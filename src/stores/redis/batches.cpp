@@ -22,15 +22,16 @@ constexpr std::size_t kKeysAtOnce = 250;
 /// So few are one part: what more of them would win here they would lose where several servers are asked at once and no
 /// processor is idle.
 constexpr std::size_t kOnePart = 400;
-/// Keys of the first of several: so few that the server is soon at work.
-constexpr std::size_t kFirstKeys = 100;
+/// Keys of the first of several: few enough that the server is soon at work, and as much work as it takes to put the
+/// next together, so that it does not fall asleep between them: to wake it costs as much as fifty keys.
+constexpr std::size_t kFirstKeys = 300;
 /// Of the others, where the server is near: few enough that it is soon through with them and the answers are looked at
 /// while it does the next, enough to be worth its system calls.
 constexpr std::size_t kNearKeys = 400;
 /// And of values: what both ends' caches and a socket hold.
 constexpr std::size_t kNearBytes = 128 * 1024;
 /// Of the last: fewer cost more than they bring.
-constexpr std::size_t kLastKeys = 150;
+constexpr std::size_t kLastKeys = 300;
 /// About what an entry takes beside its value.
 constexpr std::size_t kEachBytes = 160;
 
