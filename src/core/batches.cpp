@@ -72,11 +72,14 @@ Result<std::vector<std::string>> Core::put_many(const Tags* tags, std::span<cons
   auto why = written->error ? failed(std::move(written->error), "put_many", {}) : nullptr;
   if (!why) answered();
   std::vector<std::string> failures;
+  failures.reserve(written->failed.size());
+  for (const std::size_t i : written->failed) failures.emplace_back(keys[i]);
+  if (!failures.empty()) counters_.add(Count::put_failure, failures.size());
+  if (failures.size() < keys.size()) counters_.add(Count::put, keys.size() - failures.size());
   auto next = written->failed.begin();
-  for (std::size_t i = 0; i < keys.size(); ++i) {
+  for (std::size_t i = 0; i < keys.size() && listening_.load(std::memory_order_relaxed) != 0; ++i) {
     const bool lost = next != written->failed.end() && *next == i;
-    if (lost) ++next, failures.emplace_back(keys[i]);
-    counters_.add(lost ? Count::put_failure : Count::put);
+    if (lost) ++next;
     emit(lost ? EventKind::put_failed : EventKind::put, keys[i], tags, MissCause::none, lost ? why.get() : nullptr);
   }
   return failures;

@@ -52,8 +52,8 @@ concept PairsOfValues = requires(const Range& range) {
   NamedValue(range.begin()->first, range.begin()->second);
 };
 
-/// The answers to a batch, in the order asked, each key once. Reads like a map; a miss is an empty optional. The keys are
-/// views of text that the batch holds: copy one that is to live longer. Any thread may read it while none writes.
+/// The answers to a batch, in the order asked, each key once. Reads like a map; a miss is an empty optional. The keys
+/// are views of text that the batch holds: copy one that is to live longer. Any thread may read it while none writes.
 template <class T>
 class Many {
  public:

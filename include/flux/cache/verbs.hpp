@@ -299,9 +299,9 @@ class Verbs {
     using U = detail::stored_t<T>;
     detail::AskedKeys asked(keys.views());
     auto answers = detail::misses<U>(asked);
-    auto done =
-        core().get_many(tags(), asked.keys(), &type_of<U>(),
-                        [&](std::size_t i, const ValueView& value) { return detail::take(value, answers[i].second); });
+    auto done = core().get_many(tags(), asked.keys(), &type_of<U>(), [&](std::size_t i, const ValueView& value) {
+      return detail::take(value, answers[i].second);
+    });
     if (!done.ok()) return Result<Many<U>>(done.take_error());
     return Many<U>(std::move(asked), std::move(answers));
   }

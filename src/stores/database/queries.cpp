@@ -79,8 +79,7 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
                             ",proof=" + exclusive_or(standing + "proof", exclusive_or(standing + "number", sum)) +
                             " WHERE " + same + " AND " + standing + "kind=1 AND " + standing + "fresh_until>?12 AND " +
                             standing + "number BETWEEN ?14 AND ?15 RETURNING " + columns);
-  set(Query::recount, "UPDATE " + rows + " SET version=?4,number=?5,proof=?6 WHERE " + mine +
-                          " AND version=?7");
+  set(Query::recount, "UPDATE " + rows + " SET version=?4,number=?5,proof=?6 WHERE " + mine + " AND version=?7");
   set(Query::forget_row, "DELETE FROM " + rows + " WHERE " + bucket + " AND version=?2");
   set(Query::bucket, "SELECT id, keep_until<=?2 OR " + flushed + " FROM " + rows + " WHERE " + bucket + " ORDER BY id");
   set(Query::scan, "SELECT " + columns + ",id,key FROM " + rows + " WHERE id>?1 AND home=" + home +

@@ -127,7 +127,7 @@ void ServersStore::get_slice(std::span<const Key> keys, std::size_t first, const
     part.error = part.exchange->begin(deadline).take_error();
   }
   std::vector<std::size_t> damaged;
-  const std::int64_t now = wall();
+  const WallTime present = now();
   for (Part& part : parts) {
     if (part.exchange && !part.error) {
       const auto take = [&](std::size_t command, const Reply& reply) {
@@ -137,10 +137,10 @@ void ServersStore::get_slice(std::span<const Key> keys, std::size_t first, const
         }
         if (auto why = fault_of(*part.server, reply)) keep_first(error, std::move(why));
         const std::size_t index = part.indices[command - 1];
-        const Seen seen = look(asked[index], reply, part.generation, now);
+        const Seen seen = look(asked[index], reply, part.generation, present.wall);
         const bool is_wanted = how.stale ? seen.is_kept() : seen.state == Seen::fresh;
         if (seen.state == Seen::foreign ||
-            (is_wanted && !hand_over(seen.record, [&](const Entry& entry) { found(first + index, entry); })))
+            (is_wanted && !hand_over(seen.record, present, [&](const Entry& entry) { found(first + index, entry); })))
           damaged.push_back(index);
       };
       part.error = part.exchange->end_each(take, deadline).take_error();
@@ -187,11 +187,12 @@ void ServersStore::put_slice(std::span<const Item> items, std::size_t first, con
   for (int attempt = 0; !left.empty(); ++attempt) {
     step_back(attempt);
     Fan fan(*this, left.size());
+    const WallTime present = now();
     std::vector<std::size_t> again;
     for (const std::size_t index : left) {
       auto good = check(items[index].key, items[index].entry);
-      auto made =
-          good.ok() ? make_item(targets[index], items[index].entry, deadline) : Result<Packed>(good.take_error());
+      auto made = good.ok() ? make_item(targets[index], items[index].entry, present, deadline)
+                            : Result<Packed>(good.take_error());
       if (made.ok()) {
         packed[index] = std::move(*made);
         fan.add(targets[index], index, packed[index].command(Verb::set, targets[index]));

@@ -36,7 +36,8 @@ Result<std::int64_t> ServersStore::increment(const Key& key, std::int64_t by, co
       seen.record.kind = Kind::integer;
       seen.record.text = {};
     }
-    auto item = seen.state == Seen::fresh ? make_item(target, seen.record, end) : make_item(target, fresh, end);
+    auto item =
+        seen.state == Seen::fresh ? make_item(target, seen.record, now(), end) : make_item(target, fresh, now(), end);
     if (!item.ok()) return fail(std::move(item.error()));
     const Verb verb = seen.state == Seen::nothing ? Verb::add : Verb::swap;
     const Command commands[] = {item->command(verb, target, seen.cas), Command::get_for_swap(target.wire),

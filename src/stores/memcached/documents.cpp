@@ -9,9 +9,9 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::memcached {
 
-bool ServersStore::write_document(const Target& target, const Record& record, Packed& item) const {
+bool ServersStore::write_document(const Target& target, const Record& record, const WallTime& now, Packed& item) const {
   if (target.wire.is_digest() || record.tag_count != 0 || !record.notes.empty() ||
-      record.fresh_until != record.keep_until || record.keep_until <= wall())
+      record.fresh_until != record.keep_until || record.keep_until <= now.wall)
     return false;
   switch (record.kind) {
     case Kind::integer: item.head = std::to_string(record.number); break;
@@ -23,7 +23,7 @@ bool ServersStore::write_document(const Target& target, const Record& record, Pa
       break;
     default: return false;
   }
-  item.expires = expires_of(record.keep_until);
+  item.expires = expires_of(record.keep_until, now.wall);
   item.version = std::max<std::uint64_t>(stable_hash64(item.body.empty() ? item.head : item.body), 1);
   return true;
 }

@@ -1,8 +1,7 @@
-// Moments as they stand in a record, and as the servers are told them.
+// Lifetimes as the servers are told them.
 #include <chrono>
 #include <limits>
 
-#include "core/wall_time.hpp"
 #include "memcached_store.hpp"
 
 namespace flux::cache {
@@ -17,19 +16,10 @@ constexpr std::int64_t kDay = 24 * 3600;
 
 }  // namespace
 
-std::int64_t ServersStore::to_stored(Instant moment) const noexcept {
-  return moment == kNever ? kWallForever : WallTime(clock_).to_stored(moment);
-}
-
-Instant ServersStore::from_stored(std::int64_t time) const noexcept {
-  return time == kWallForever ? kNever : WallTime(clock_).from_stored(time);
-}
-
 // The record's own deadline decides; the server's only gives the memory back, and so is never the earlier one: servers
 // count whole seconds from a tick that may just be over. Under a clock of somebody else's they are told none.
-std::int32_t ServersStore::expires_of(std::int64_t keep_until) const noexcept {
+std::int32_t ServersStore::expires_of(std::int64_t keep_until, std::int64_t now) const noexcept {
   if (keep_until == kForever) return 0;
-  const std::int64_t now = wall();
   if (keep_until <= now) return kGone;
   if (&clock_ != &system_clock()) return 0;
   const std::int64_t seconds = (keep_until - now) / kSecond + 2;

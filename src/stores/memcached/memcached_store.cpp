@@ -102,19 +102,19 @@ ServersStore::Seen ServersStore::look(const Asked& asked, const Reply& item, std
   return seen;
 }
 
-bool ServersStore::hand_over(const Record& record, Receiver found) const {
+bool ServersStore::hand_over(const Record& record, const WallTime& now, Receiver found) const {
   std::vector<TagStamp> tags;
   if (record.tag_count != 0 && !decode_tags(record.tags, record.tag_count, tags)) return false;
   Entry entry;
   entry.value = {.kind = record.kind, .number = record.number, .text = record.text};
-  entry.expiry.fresh_until = from_stored(record.fresh_until);
+  entry.expiry.fresh_until = now.from_stored(record.fresh_until);
   entry.expiry.keep_until =
-      record.keep_until == record.fresh_until ? entry.expiry.fresh_until : from_stored(record.keep_until);
+      record.keep_until == record.fresh_until ? entry.expiry.fresh_until : now.from_stored(record.keep_until);
   entry.tags = tags;
   entry.notes = record.notes;
   entry.version = record.version;
   // How long the server keeps a document it does not tell: so the answer is good for a moment.
-  if (record.is_document) entry.expiry = Expiry::at(after(clock_.now(), std::chrono::seconds(1)));
+  if (record.is_document) entry.expiry = Expiry::at(after(now.instant, std::chrono::seconds(1)));
   found(entry);
   return true;
 }
@@ -137,10 +137,11 @@ Result<bool> ServersStore::get(const Key& key, const Read& how, Receiver found) 
     Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::yes);
     auto done = exchange.run(end);
     if (!done.ok()) return placed(std::move(done.error()), "get", &key);
-    const Seen seen = look(target, replies[0], replies[1], wall());
+    const WallTime present = now();
+    const Seen seen = look(target, replies[0], replies[1], present.wall);
     if (seen.state != Seen::foreign) {
       if (!(how.stale ? seen.is_kept() : seen.state == Seen::fresh)) return false;
-      if (hand_over(seen.record, found)) return true;
+      if (hand_over(seen.record, present, found)) return true;
     }
   }
   clear_away(target, end);
@@ -201,8 +202,8 @@ Result<void> ServersStore::check_size(const Target& target, const Packed& item) 
                         std::to_string(target.server.item_bytes()));
 }
 
-Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Record record, const net::Deadline& deadline,
-                                                     std::uint64_t version) {
+Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Record record, const WallTime& now,
+                                                     const net::Deadline& deadline, std::uint64_t version) {
   record.version = version != 0 ? version : random_bits();
   if (!target.is_stamped) {
     record.generation = 0;
@@ -213,14 +214,14 @@ Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Recor
   }
   if (target.wire.is_digest()) record.key = target.key.text();
   Packed item;
-  if (target.is_plain && write_document(target, record, item)) {
+  if (target.is_plain && write_document(target, record, now, item)) {
     auto fits = check_size(target, item);
     if (!fits.ok()) return Result<Packed>(fits.take_error());
     return item;
   }
   encode_head(record, target.wire, item.head);
   item.body = record.text;
-  item.expires = expires_of(record.keep_until);
+  item.expires = expires_of(record.keep_until, now.wall);
   item.generation = record.generation;
   item.version = record.version;
   auto fits = check_size(target, item);
@@ -228,23 +229,23 @@ Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Recor
   return item;
 }
 
-Result<ServersStore::Packed> ServersStore::make_item(const Target& target, const Entry& entry,
+Result<ServersStore::Packed> ServersStore::make_item(const Target& target, const Entry& entry, const WallTime& now,
                                                      const net::Deadline& deadline, std::uint64_t version,
                                                      std::uint64_t generation) {
   std::string tags;
   encode_tags(entry.tags, tags);
   Record record;
   record.generation = generation;
-  record.fresh_until = to_stored(entry.expiry.fresh_until);
+  record.fresh_until = now.to_stored(entry.expiry.fresh_until);
   record.keep_until =
-      entry.expiry.keep_until == entry.expiry.fresh_until ? record.fresh_until : to_stored(entry.expiry.keep_until);
+      entry.expiry.keep_until == entry.expiry.fresh_until ? record.fresh_until : now.to_stored(entry.expiry.keep_until);
   record.number = entry.value.number;
   record.kind = entry.value.kind;
   record.tag_count = static_cast<std::uint16_t>(entry.tags.size());
   record.tags = tags;
   record.notes = entry.notes;
   record.text = entry.value.text;
-  return make_item(target, record, deadline, version);
+  return make_item(target, record, now, deadline, version);
 }
 
 Result<bool> ServersStore::put(const Key& key, const Entry& entry, const Write& how) {
@@ -277,7 +278,7 @@ Result<bool> ServersStore::put(const Key& key, const Entry& entry, const Write& 
 Result<bool> ServersStore::put_always(const Target& target, const Entry& entry, const net::Deadline& deadline) {
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     step_back(attempt);
-    auto item = make_item(target, entry, deadline);
+    auto item = make_item(target, entry, now(), deadline);
     if (!item.ok()) return Result<bool>(item.take_error());
     const Command commands[] = {item->command(Verb::set, target), ask_generation()};
     Reply replies[2];
@@ -296,7 +297,7 @@ Result<bool> ServersStore::put_where_nothing(const Target& target, const Entry& 
                                              std::uint64_t version, const net::Deadline& deadline) {
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     step_back(attempt);
-    auto item = make_item(target, entry, deadline, version);
+    auto item = make_item(target, entry, now(), deadline, version);
     if (!item.ok()) return Result<bool>(item.take_error());
     Seen seen;
     {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "continuum.hpp"
+#include "core/wall_time.hpp"
 #include "record.hpp"
 #include "server.hpp"
 #include "wire_key.hpp"
@@ -124,17 +125,17 @@ class ServersStore final : public MemcachedStore {
   }
   bool is_plain(Space space) const noexcept { return plain_ && space == Space::values; }
   /// The record's value as a document, where it is nothing more.
-  bool write_document(const Target& target, const Record& record, Packed& item) const;
+  bool write_document(const Target& target, const Record& record, const WallTime& now, Packed& item) const;
   /// Hands the entry to whoever asked. False: its tags do not decode.
-  bool hand_over(const Record& record, Receiver found) const;
+  bool hand_over(const Record& record, const WallTime& now, Receiver found) const;
   /// Takes a damaged item away, unless it was replaced meanwhile.
   void clear_away(const Target& target, const net::Deadline& deadline);
 
   /// `version`: the one to have; 0: another one. `generation`, as the record's: the one under which was read what is
   /// replaced, so that a flush in between ends this too; 0: nothing is, and the server's own holds.
-  Result<Packed> make_item(const Target& target, const Entry& entry, const net::Deadline& deadline,
+  Result<Packed> make_item(const Target& target, const Entry& entry, const WallTime& now, const net::Deadline& deadline,
                            std::uint64_t version = 0, std::uint64_t generation = 0);
-  Result<Packed> make_item(const Target& target, Record record, const net::Deadline& deadline,
+  Result<Packed> make_item(const Target& target, Record record, const WallTime& now, const net::Deadline& deadline,
                            std::uint64_t version = 0);
   Result<bool> put_always(const Target& target, const Entry& entry, const net::Deadline& deadline);
   Result<bool> put_where_nothing(const Target& target, const Entry& entry, Seen::State from, std::uint64_t version,
@@ -154,9 +155,10 @@ class ServersStore final : public MemcachedStore {
   Result<std::set<std::string>> wire_keys(Server& server, Space space);
 
   std::int64_t wall() const noexcept { return clock_.wall().time_since_epoch().count(); }
-  std::int64_t to_stored(Instant moment) const noexcept;
-  Instant from_stored(std::int64_t time) const noexcept;
-  std::int32_t expires_of(std::int64_t keep_until) const noexcept;
+  /// What a call takes for the present, for all of its entries.
+  WallTime now() const noexcept { return WallTime(clock_); }
+  /// The server's share of a lifetime, as the protocol has it.
+  std::int32_t expires_of(std::int64_t keep_until, std::int64_t now) const noexcept;
 
   const std::uint64_t max_value_;
   const Duration timeout_;

@@ -57,9 +57,43 @@ bool code_of(std::string_view word, MetaCode& code) noexcept {
   return false;
 }
 
+/// Digits off the front, nine at the most: false where there is none.
+bool take_digits(std::string_view& from, std::uint32_t& number) noexcept {
+  std::size_t size = 0;
+  number = 0;
+  for (; size < from.size() && size < 9; ++size) {
+    const unsigned digit = static_cast<unsigned char>(from[size]) - unsigned{'0'};
+    if (digit > 9) break;
+    number = 10 * number + digit;
+  }
+  from.remove_prefix(size);
+  return size != 0;
+}
+
+/// What nearly all replies of a batch are: a value that has come whole, with our number and nothing else. False: it is
+/// for others to say what it is.
+bool scan_usual_value(std::string_view from, std::size_t longest_value, MetaReply& reply, std::size_t& used) noexcept {
+  std::string_view left = from;
+  std::uint32_t size = 0;
+  if (!left.starts_with("VA ")) return false;
+  left.remove_prefix(3);
+  if (!take_digits(left, size) || size > longest_value || !left.starts_with(" O")) return false;
+  left.remove_prefix(2);
+  if (!take_digits(left, reply.opaque) || !left.starts_with("\r\n")) return false;
+  left.remove_prefix(2);
+  if (left.size() < std::size_t{size} + 2 || left[size] != '\r' || left[size + 1] != '\n') return false;
+  reply.code = MetaCode::value;
+  reply.has_opaque = true;
+  reply.value = left.substr(0, size);
+  used = from.size() - left.size() + size + 2;
+  return true;
+}
+
 }  // namespace
 
 Scan scan_reply(std::string_view from, std::size_t longest_value, MetaReply& reply, std::size_t& used) noexcept {
+  reply = {};
+  if (scan_usual_value(from, longest_value, reply, used)) return Scan::whole;
   reply = {};
   used = from.size() + 1;
   const std::string_view window = from.substr(0, kLongestLine);

@@ -38,7 +38,11 @@ unsigned char code_of(Kind kind) noexcept {
 
 template <class Number>
 char* store(char* to, Number number) noexcept {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  std::memcpy(to, &number, sizeof number);
+#else
   for (std::size_t i = 0; i < sizeof number; ++i) to[i] = static_cast<char>(number >> (8 * i));
+#endif
   return to + sizeof number;
 }
 
@@ -49,14 +53,18 @@ class Taker {
 
   template <class Number>
   Number number() noexcept {
-    Number value = 0;
-    if (left_.size() < sizeof value) {
+    if (left_.size() < sizeof(Number)) {
       short_ = true;
       return 0;
     }
+    Number value = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    std::memcpy(&value, left_.data(), sizeof value);
+#else
     for (std::size_t i = 0; i < sizeof value; ++i)
       value = static_cast<Number>(
           value | static_cast<Number>(static_cast<Number>(static_cast<unsigned char>(left_[i])) << (8 * i)));
+#endif
     left_.remove_prefix(sizeof value);
     return value;
   }

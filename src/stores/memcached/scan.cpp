@@ -45,16 +45,16 @@ Result<void> ServersStore::scan(Space space, Visitor visit) {
       Exchange exchange(*server, commands, replies, Repeat::yes);
       auto done = exchange.run(deadline());
       if (!done.ok()) return placed(std::move(done.error()), "scan");
-      const std::int64_t now = wall();
+      const WallTime present = now();
       for (std::size_t i = 0; i < count; ++i) {
         Record record;
         if (replies[i].status != Status::found || !decode_record(replies[i].value, all[at + i], record)) continue;
         const std::string_view key = record.key.empty() ? codec_.key_in(all[at + i]) : record.key;
         const Target target{Key(key, space), codec_.encode(Key(key, space)), *server, space == Space::values,
                             is_plain(space)};
-        if (!look(target, replies[i], replies.back(), now).is_kept()) continue;
+        if (!look(target, replies[i], replies.back(), present.wall).is_kept()) continue;
         bool goes_on = true;
-        (void)hand_over(record, [&](const Entry& entry) { goes_on = visit(key, entry); });
+        (void)hand_over(record, present, [&](const Entry& entry) { goes_on = visit(key, entry); });
         if (!goes_on) return {};
       }
     }

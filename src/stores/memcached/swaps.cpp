@@ -68,7 +68,8 @@ Result<bool> ServersStore::put_over(const Target& target, const Entry& entry, co
     const bool holds =
         how.when == When::present ? seen->state == Seen::fresh : seen->is_kept() && seen->record.version == how.version;
     if (!holds) return false;
-    auto item = make_item(target, entry, deadline, proposed_version(target.key, entry, how), seen->record.generation);
+    auto item =
+        make_item(target, entry, now(), deadline, proposed_version(target.key, entry, how), seen->record.generation);
     if (!item.ok()) return Result<bool>(item.take_error());
     auto swapped = swap(target, *item, seen->cas, deadline);
     if (!swapped.ok()) return Result<bool>(swapped.take_error());
@@ -117,7 +118,7 @@ Result<bool> ServersStore::pull(const Key& key, const Read&, Receiver found) {
     if (!removed.ok()) return placed(std::move(removed.error()), "pull", &key);
     if (*removed == Swapped::no) continue;
     if (seen->state == Seen::kept) return false;
-    if (seen->state == Seen::fresh && hand_over(seen->record, found)) return true;
+    if (seen->state == Seen::fresh && hand_over(seen->record, now(), found)) return true;
     return placed({Errc::corrupt, "the item is damaged, or another program's; it was removed"}, "pull", &key);
   }
   return placed(contended(), "pull", &key);
@@ -134,10 +135,10 @@ Result<bool> ServersStore::touch(const Key& key, const Expiry& expiry) {
     auto seen = read_for_swap(target, bytes, end);
     if (!seen.ok()) return placed(std::move(seen.error()), "touch", &key);
     if (seen->state != Seen::fresh) return false;
-    seen->record.fresh_until = to_stored(expiry.fresh_until);
-    seen->record.keep_until =
-        expiry.keep_until == expiry.fresh_until ? seen->record.fresh_until : to_stored(expiry.keep_until);
-    auto item = make_item(target, seen->record, end);
+    const WallTime present = now();
+    seen->record.fresh_until = present.to_stored(expiry.fresh_until);
+    seen->record.keep_until = present.to_stored(expiry.keep_until);
+    auto item = make_item(target, seen->record, present, end);
     if (!item.ok()) return placed(std::move(item.error()), "touch", &key);
     auto swapped = swap(target, *item, seen->cas, end);
     if (!swapped.ok()) return placed(std::move(swapped.error()), "touch", &key);

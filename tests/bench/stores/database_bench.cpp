@@ -12,9 +12,10 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bench/stores/contest.hpp"
@@ -263,13 +264,14 @@ void measure(const std::string& here, std::size_t size, int rounds) {
   gets.emplace_back("whole facade", [&](int i) { into = *facade.get<std::string>(name_of(i)); });
   counts.emplace_back("whole facade", [&](int i) { facade.increment("count_" + std::to_string(i % 100)); });
   batches.emplace_back("whole facade", [&](int i) {
-    std::map<std::string, std::string> items;
-    for (int k = i; k < i + kMany; ++k) items.emplace(name_of(k), fresh_value(size));
+    std::vector<std::pair<std::string_view, std::string_view>> items;
+    for (int k = 0; k < kMany; ++k)
+      items.emplace_back(name_of(i + k), values[static_cast<std::size_t>(k)] = fresh_value(size));
     must(facade.put_many(items));
   });
   manys.emplace_back("whole facade", [&](int i) {
-    std::vector<std::string> keys;
-    for (int k = i; k < i + kMany; ++k) keys.push_back(name_of(k));
+    std::vector<std::string_view> keys;
+    for (int k = i; k < i + kMany; ++k) keys.emplace_back(name_of(k));
     const auto found = facade.many<std::string>(keys);
     must(found.size() == kMany);
   });
