@@ -1,8 +1,10 @@
 // The null store: nothing is kept, nobody is kept out.
 #include <gtest/gtest.h>
 #include <flux/cache/drivers.hpp>
-#include <flux/cache/repository.hpp>
+#include <flux/cache/manager.hpp>
 #include <flux/cache/stores/null.hpp>
+
+#include <vector>
 
 namespace flux::cache {
 namespace {
@@ -47,6 +49,43 @@ TEST_F(NullStore, GrantsEveryLockToEverybody) {
   EXPECT_TRUE(*store_->put(lock, text("one"), {When::absent}));
   EXPECT_TRUE(*store_->put(lock, text("two"), {When::absent}));
   EXPECT_TRUE(*store_->forget(lock, {.version = 1}));
+}
+
+/// As a configuration builds it, with all layers.
+TEST_F(NullStore, KeepsNoProgramFromRunning) {
+  const StoreManager manager({.stores = {{"off", NullConfig{}}}});
+  const Repository cache = manager.store();
+  int troubles = 0;
+  const auto listening = cache.listen([&](const Event& event) { troubles += event.error != nullptr; });
+  const auto lease = std::chrono::seconds(10);
+  Lock one = cache.lock("l", lease), two = cache.lock("l", lease);
+  EXPECT_TRUE(one.try_lock());
+  EXPECT_TRUE(two.try_lock());
+  one.unlock();
+  RateLimiter limiter = cache.rate_limiter("r", {.max_attempts = 1});
+  Funnel funnel = cache.funnel("f", {.limit = 1, .release_after = lease});
+  std::vector<FunnelPlace> places;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(limiter.attempt());
+    places.push_back(funnel.try_enter());
+    EXPECT_TRUE(places.back());
+  }
+  EXPECT_FALSE(cache.put("k", 1));
+  EXPECT_FALSE(cache.add("k", 1));
+  EXPECT_FALSE(cache.put_many({{"a", 1}, {"b", 2}}));
+  EXPECT_EQ(cache.get<int>("k"), std::nullopt);
+  EXPECT_TRUE(cache.flush());
+  const TagSet tagged = cache.tags({"red", "blue"});
+  EXPECT_FALSE(tagged.put("k", 1));
+  EXPECT_EQ(tagged.get<int>("k"), std::nullopt);
+  EXPECT_EQ(tagged.remember("k", lease, [] { return 7; }), 7);
+  EXPECT_TRUE(tagged.flush());
+  EXPECT_TRUE(tagged.flush_any());
+  int runs = 0;
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(cache.flexible("k", {lease, 2 * lease}, [&] { return ++runs; }), runs);
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(troubles, 0) << "that a store is off is no trouble";
+  EXPECT_EQ(cache.stats().store_errors, 0u);
 }
 
 TEST_F(NullStore, FlushesAndListsNothing) {

@@ -13,7 +13,7 @@ struct NullConfig {};
 FLUX_CACHE_API void describe(Fields& fields, NullConfig& config);
 
 /// A store for switching caching off without touching the program: loads compute each time. Locks are granted to
-/// everybody, since a program that runs without a cache must still run; they exclude nobody.
+/// everybody and limits never bite, since a program that runs without a cache must still run; they exclude nobody.
 FLUX_CACHE_API StorePtr make_null();
 
 }  // namespace v1
