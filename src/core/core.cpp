@@ -9,6 +9,7 @@
 #include "labels.hpp"
 #include "listeners.hpp"
 #include "random.hpp"
+#include "text_frame.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -134,8 +135,27 @@ std::optional<Expiry> Core::expiry_of(const Lifetime& life) const {
 
 // --- reading
 
+namespace {
+
+/// What is stored, as the error of who wanted another type tells it.
+std::string_view kind_of(const ValueView& value, const Type& as) {
+  switch (value.kind) {
+    case Kind::none: break;
+    case Kind::integer:
+    case Kind::unsigned_integer:
+      return as.lane == Lane::integer || as.lane == Lane::natural ? "a whole number that does not fit"
+                                                                  : "a whole number";
+    case Kind::text: return "text";
+    case Kind::object: return name_of(*value.type);
+    case Kind::bytes: return "a piece of bytes";
+  }
+  return "nothing";
+}
+
+}  // namespace
+
 Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags* tags, std::string_view key,
-                         const char* operation, const Type* as) {
+                         const char* operation, const Type* as, std::string_view stored) {
   if (!there.ok()) [[unlikely]] {
     auto why = failed(there.take_error(), operation, key);
     counters_.add(Count::miss);
@@ -156,8 +176,8 @@ Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags*
   if (*there && tagged) {
     counters_.add(Count::wrong_type);
     emit(EventKind::miss, key, tags, MissCause::wrong_type);
-    return Error{Errc::wrong_type, "another type is stored than the wanted " + std::string(as->name), name_, operation,
-                 shown(key)};
+    return Error{Errc::wrong_type, std::string(stored) + " is stored, " + std::string(name_of(*as)) + " was wanted",
+                 name_, operation, shown(key)};
   }
   emit(EventKind::miss, key, tags, *there ? MissCause::tags : MissCause::absent);
   return false;
@@ -166,12 +186,20 @@ Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags*
 Result<bool> Core::get(const Tags* tags, std::string_view text, const Type& as, const Take& take) {
   if (text.size() - 1 >= options_.max_key_bytes) [[unlikely]]
     return Result<bool>(check(text, "get"));
-  auto got = store_->get_value(Key(text), {as, wanted(tags), take});
+  std::string_view stored = "another type";
+  const auto take_or_tell = [&](const ValueView& value) {
+    if (take(value)) [[likely]]
+      return true;
+    stored = kind_of(value, as);
+    return false;
+  };
+  const Take taking = take_or_tell;
+  auto got = store_->get_value(Key(text), {as, wanted(tags), taking});
   if (got.ok() && *got == Got::value && outage_.load(std::memory_order_relaxed) == Outage::none) [[likely]] {
     count_hit(text, tags);
     return true;
   }
-  return no_plain_hit(got, tags, text, "get", as);
+  return no_plain_hit(got, tags, text, "get", as, stored);
 }
 
 bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, const Take& take) {
@@ -187,9 +215,9 @@ bool Core::fetch(const Tags* tags, std::string_view text, const Type& as, const 
 
 /// What `get_value` answered, where it was no hit or the first one after an outage.
 [[gnu::noinline]] Result<bool> Core::no_plain_hit(Result<Got>& got, const Tags* tags, std::string_view text,
-                                                  const char* operation, const Type& as) {
-  if (!got.ok()) return found(Result<bool>(got.take_error()), false, true, tags, text, operation, &as);
-  return found(*got != Got::nothing, *got == Got::value, *got != Got::other_tags, tags, text, operation, &as);
+                                                  const char* operation, const Type& as, std::string_view stored) {
+  if (!got.ok()) return found(Result<bool>(got.take_error()), false, true, tags, text, operation, &as, stored);
+  return found(*got != Got::nothing, *got == Got::value, *got != Got::other_tags, tags, text, operation, &as, stored);
 }
 
 /// A function of its own, so that a hit keeps no registers for it.
@@ -205,12 +233,16 @@ Result<bool> Core::pull(const Tags* tags, std::string_view text, const Type& as,
     if (!seen.ok() || !*seen) return seen;
   }
   bool fits = false;
-  auto there = store_->pull(key, {.as = &as}, [&](const Entry& entry) { fits = take(entry.value); });
+  std::string_view stored = "another type";
+  auto there = store_->pull(key, {.as = &as}, [&](const Entry& entry) {
+    fits = take(entry.value);
+    if (!fits) stored = kind_of(entry.value, as);
+  });
   if (there.ok() && *there) {
     counters_.add(Count::forget);
     emit(EventKind::forget, text, tags);
   }
-  return found(std::move(there), fits, true, tags, text, "pull", &as);
+  return found(std::move(there), fits, true, tags, text, "pull", &as, stored);
 }
 
 Result<bool> Core::has(const Tags* tags, std::string_view text) {

@@ -2,6 +2,8 @@
 
 #include <flux/cache/many.hpp>
 
+#include "text_frame.hpp"
+
 namespace flux::cache {
 inline namespace v1 {
 namespace detail {
@@ -17,8 +19,8 @@ Result<void> decode_view(const ValueView& value, const Type& as, const Limits& l
     }
   }
   if (whole || as.lane == Lane::text) {
-    return with_text_frame(value.text, limits, value.format,
-                           [&](std::string_view text) { deliver({.kind = Kind::text, .text = text}); });
+    return with_text_frame_for(as, value.text, limits, value.format,
+                               [&](std::string_view text) { deliver({.kind = Kind::text, .text = text}); });
   }
   auto decoded = decode_frame(value.text, as, limits, value.format);
   if (!decoded.ok()) return Result<void>(decoded.take_error());

@@ -88,6 +88,8 @@ Result<void> run_save(const Type& type, const void* object, Writer& out) {
   return {};
 }
 
+/// What throws is a codec of the program's own: the bytes may well be good, and another build may read them. So it is
+/// no damage, which a store would remove.
 Result<std::shared_ptr<void>> run_load(const Type& type, Reader& in) {
   if (type.load == nullptr) return not_serializable(type);
   try {
@@ -95,9 +97,11 @@ Result<std::shared_ptr<void>> run_load(const Type& type, Reader& in) {
   } catch (const std::bad_alloc&) {
     return Error{.code = Errc::too_large, .message = "out of memory while reading " + std::string(type.name)};
   } catch (const std::exception& thrown) {
-    return Error{.code = Errc::corrupt, .message = "reading " + std::string(type.name) + ": " + thrown.what()};
+    if (in.failed()) return walk_error(in);
+    return Error{.code = Errc::schema, .message = "reading " + std::string(type.name) + ": " + thrown.what()};
   } catch (...) {
-    return Error{.code = Errc::corrupt, .message = "reading " + std::string(type.name) + " threw"};
+    if (in.failed()) return walk_error(in);
+    return Error{.code = Errc::schema, .message = "reading " + std::string(type.name) + " threw"};
   }
 }
 

@@ -31,11 +31,26 @@ std::uint64_t checksum(std::string_view frame) noexcept {
 
 Error error(Errc code, std::string_view message) { return {.code = code, .message = std::string(message)}; }
 
-Error other_type(std::uint64_t found, const Type& wanted) {
+Error mismatch(std::string_view stored, const Type& wanted) {
+  return error(Errc::wrong_type,
+               std::string(stored) + " is stored, " + std::string(detail::name_of(wanted)) + " was wanted");
+}
+
+Error other_type(std::uint64_t found, std::string_view stored, const Type& wanted) {
   if (detail::is_other_state(found, wanted.fingerprint)) {
     return error(Errc::schema, std::string(wanted.name) + " has changed since the value was written");
   }
-  return error(Errc::wrong_type, "the value is no " + std::string(wanted.name));
+  return mismatch(stored, wanted);
+}
+
+/// A frame tells the way its value went, and no type's name.
+std::string_view stored_in(const FrameInfo& info) noexcept {
+  if (info.lane == Lane::text) return "text";
+  if (info.lane == Lane::bytes) return "a piece of bytes";
+  if (info.fingerprint == type_of<bool>().fingerprint) return "bool";
+  if (info.fingerprint == type_of<double>().fingerprint) return "double";
+  if (info.fingerprint == type_of<float>().fingerprint) return "float";
+  return "an object of another type";
 }
 
 /// Fills in the header of a frame that stands whole: `kFrameHeader` bytes and the payload.
@@ -165,10 +180,10 @@ using Loaded = Result<std::shared_ptr<void>>;
 Loaded load_payload(const FrameInfo& info, std::string_view payload, const Type& type, const Limits& limits) {
   if (info.lane == Lane::text && (type.lane == Lane::integer || type.lane == Lane::natural)) {
     const auto number = parse_integer(payload);
-    if (!number) return error(Errc::wrong_type, "the text is no whole number");
+    if (!number) return mismatch("text", type);
     return integer_object(*number, type);
   }
-  if (info.fingerprint != type.fingerprint) return other_type(info.fingerprint, type);
+  if (info.fingerprint != type.fingerprint) return other_type(info.fingerprint, stored_in(info), type);
   if (info.lane != Lane::object) {
     if (type.lane != info.lane || info.format != 0) return error(Errc::corrupt, "a frame at odds with itself");
     return type.adopt(payload);
@@ -228,8 +243,8 @@ Loaded decode_frame(std::string_view bytes, const Type& type, const Limits& limi
       *opened, limits, [&](std::string_view payload) { return load_payload(opened->info, payload, type, limits); });
 }
 
-Result<void> with_text_frame(std::string_view bytes, const Limits& limits, const Format* plain,
-                             detail::FunctionRef<void(std::string_view text)> deliver) {
+Result<void> detail::with_text_frame_for(const Type& wanted, std::string_view bytes, const Limits& limits,
+                                         const Format* plain, FunctionRef<void(std::string_view text)> deliver) {
   const Type& type = type_of<std::string>();
   if (!is_frame(bytes) && plain != nullptr) {
     Loaded loaded = decode_frame(bytes, type, limits, plain);
@@ -239,12 +254,18 @@ Result<void> with_text_frame(std::string_view bytes, const Limits& limits, const
   }
   auto opened = open_frame(bytes);
   if (!opened.ok()) return Result<void>(opened.take_error());
-  if (opened->info.fingerprint != type.fingerprint) return other_type(opened->info.fingerprint, type);
-  if (opened->info.lane != Lane::text) return error(Errc::corrupt, "a frame at odds with itself");
+  const FrameInfo& info = opened->info;
+  if (info.fingerprint != type.fingerprint) return other_type(info.fingerprint, stored_in(info), wanted);
+  if (info.lane != Lane::text) return error(Errc::corrupt, "a frame at odds with itself");
   return with_payload<void>(*opened, limits, [&](std::string_view payload) -> Result<void> {
     deliver(payload);
     return {};
   });
+}
+
+Result<void> with_text_frame(std::string_view bytes, const Limits& limits, const Format* plain,
+                             detail::FunctionRef<void(std::string_view text)> deliver) {
+  return detail::with_text_frame_for(type_of<std::string>(), bytes, limits, plain, deliver);
 }
 
 Result<std::string> decode_text_frame(std::string_view bytes, const Limits& limits, const Format* plain) {
@@ -279,7 +300,7 @@ Loaded decode_value(std::string_view bytes, const Type& type, const Limits& limi
 
 Loaded integer_object(Integer number, const Type& type) {
   if (type.load == nullptr || (type.lane != Lane::integer && type.lane != Lane::natural)) {
-    return error(Errc::wrong_type, "the value is a whole number, no " + std::string(type.name));
+    return mismatch("a whole number", type);
   }
   detail::IntegerReader reader(number);
   return detail::run_load(type, reader);
@@ -307,7 +328,7 @@ Result<Object> convert_object(const Object& object, const Type& from, const Type
     if (!made.ok()) return Result<Object>(made.take_error());
     return Object(std::move(*made));
   }
-  return other_type(from.fingerprint, to);
+  return other_type(from.fingerprint, from.name, to);
 }
 
 }  // namespace v1

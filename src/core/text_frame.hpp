@@ -1,4 +1,5 @@
-// Frames of texts, written where the caller wants them: for batches, which would else make a string for each.
+// Frames of texts: written where the caller wants them, for batches, which would else make a string for each; and read
+// for who wants a number.
 #pragma once
 #include <flux/cache/frame.hpp>
 
@@ -14,6 +15,14 @@ namespace detail {
 std::size_t text_frame_size(const FrameOptions& options, std::string_view text) noexcept;
 /// Writes such a frame, as `encode_text_frame` makes it.
 void write_text_frame(std::string_view text, char* to) noexcept;
+/// `with_text_frame` for who wants `wanted`, which the errors then name.
+Result<void> with_text_frame_for(const Type& wanted, std::string_view bytes, const Limits& limits, const Format* plain,
+                                 FunctionRef<void(std::string_view text)> deliver);
+
+/// A type's name as errors tell it.
+inline std::string_view name_of(const Type& type) noexcept {
+  return type.lane == Lane::text ? std::string_view("std::string") : type.name;
+}
 
 }  // namespace detail
 }  // namespace v1

@@ -19,7 +19,7 @@ enum class Errc : std::uint8_t {
   timeout,           ///< the deadline passed; a write may still have happened.          transient
   rejected,          ///< breaker open or pool exhausted; nothing was sent.              transient
   corrupt,           ///< bytes that do not check out; read as a miss, then removed.
-  schema,            ///< a struct whose fields changed since it was written; read as a miss.
+  schema,            ///< a struct whose fields changed since it was written, or whose codec threw; read as a miss.
   wrong_type,        ///< the entry holds another type than was asked for.
   not_serializable,  ///< the type lives in memory only and the store keeps bytes.
   not_a_number,      ///< a counter was asked of a value that is no integer; nothing changed.

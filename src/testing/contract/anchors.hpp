@@ -22,6 +22,7 @@ void link_flushes();
 void link_model();
 
 void link_typed();
+void link_unreadable();
 void link_verbs();
 void link_verb_batches();
 void link_verb_loads();

@@ -241,6 +241,24 @@ TEST_P(StoreContract, AWallThatGoesForwardDoesNotShortenLives) {
   EXPECT_FALSE(has("k"));
 }
 
+TEST_P(StoreContract, AWallThatGoesForwardEndsWhatOutlivesTheProcess) {
+  FLUX_CACHE_SKIP_UNLESS(!GetParam().real_time, kExact);
+  FLUX_CACHE_SKIP_UNLESS(traits().persistent || traits().shared, "entries that end with the process have no wall");
+  FLUX_CACHE_SKIP_UNLESS(!traits().objects, "a store of objects may have a part that ends with the process");
+  put("short", text("v"), in(1h)), put("long", text("v"), in(48h)), put("endless", text("v"));
+  jump_wall(24h);
+  EXPECT_EQ(got("short"), kMiss);
+  EXPECT_FALSE(has("short"));
+  EXPECT_EQ(stale("short"), kMiss);
+  const auto there = entry("long");
+  ASSERT_TRUE(there);
+  EXPECT_GT(there->view().expiry.fresh_until, now());
+  EXPECT_LE(there->view().expiry.fresh_until, now() + 24h);
+  EXPECT_TRUE(has("endless"));
+  put("short", text("w"), in(1h));
+  EXPECT_EQ(got("short"), R"(text "w")");
+}
+
 TEST_P(StoreContract, AWallThatGoesForwardEndsNoEndlessLife) {
   FLUX_CACHE_SKIP_UNLESS(!GetParam().real_time, kExact);
   put("k", text("v"));

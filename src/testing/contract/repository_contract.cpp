@@ -14,7 +14,8 @@ namespace testing {
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RepositoryContract);
 
 int detail::link_repository_contract() {
-  link_typed(), link_verbs(), link_verb_batches(), link_verb_loads(), link_verb_tags(), link_verb_faults();
+  link_typed(), link_unreadable(), link_verbs(), link_verb_batches(), link_verb_loads(), link_verb_tags(),
+      link_verb_faults();
   link_stale(), link_races(), link_locks(), link_limits(), link_scopes(), link_chance(), link_events(), link_takeover();
   link_cancel(), link_keep_alive(), link_growth(), link_verb_flushes();
   return 0;

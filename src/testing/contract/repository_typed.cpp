@@ -198,15 +198,34 @@ TEST_P(RepositoryContract, AnotherTypeIsAMissThatIsCounted) {
   EXPECT_EQ(cache().get<std::string>("k"), "abc");
 }
 
-TEST_P(RepositoryContract, TryGetTellsOfAnotherTypeAndNamesTheKey) {
+TEST_P(RepositoryContract, TryGetTellsOfAnotherTypeAndNamesTheKeyAndBothTypes) {
+  const auto expect_told = [](const Error& error, std::string_view stored, std::string_view wanted) {
+    EXPECT_EQ(error.code, Errc::wrong_type);
+    EXPECT_EQ(error.key, "k");
+    EXPECT_EQ(error.store, "contract");
+    EXPECT_EQ(error.message, std::string(stored) + " is stored, " + std::string(wanted) + " was wanted");
+  };
   cache().put("k", "abc");
-  const auto answer = cache().try_get<int>("k");
+  expect_told(cache().try_get<int>("k").error(), "text", type_of<int>().name);
+  expect_told(cache().try_get<contract::Part>("k").error(), "text", type_of<contract::Part>().name);
+  cache().put("k", 300);
+  expect_told(cache().try_get<contract::Part>("k").error(), "a whole number", type_of<contract::Part>().name);
+  expect_told(cache().try_get<std::int8_t>("k").error(), "a whole number that does not fit",
+              type_of<std::int8_t>().name);
+  cache().put("k", 1.5);
+  expect_told(cache().try_get<contract::Part>("k").error(), "double", type_of<contract::Part>().name);
+  cache().put("k", contract::Part{1, "one"});
+  const auto answer = cache().try_get<contract::Product>("k");
   ASSERT_FALSE(answer.ok());
-  EXPECT_EQ(answer.error().code, Errc::wrong_type);
-  EXPECT_EQ(answer.error().key, "k");
-  EXPECT_EQ(answer.error().store, "contract");
-  EXPECT_FALSE(answer.error().message.empty());
+  const auto ends_with = [](const std::string& message, std::string_view wanted) {
+    EXPECT_TRUE(message.ends_with(" is stored, " + std::string(wanted) + " was wanted")) << message;
+  };
+  ends_with(answer.error().message, type_of<contract::Product>().name);
+  ends_with(cache().try_get<int>("k").error().message, type_of<int>().name);
+  ends_with(cache().try_get<std::string>("k").error().message, "std::string");
   EXPECT_TRUE(cache().has("k"));
+  cache().put("k", "abc");
+  expect_told(cache().try_pull<int>("k").error(), "text", type_of<int>().name);
 }
 
 TEST_P(RepositoryContract, NoTypeIsReadAsAnother) {

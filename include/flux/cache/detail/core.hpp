@@ -135,7 +135,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   struct Listeners;
 
   Result<bool> no_plain_hit(Result<Got>& got, const Tags* tags, std::string_view key, const char* operation,
-                            const Type& as);
+                            const Type& as, std::string_view stored = "another type");
   bool no_plain_fetch(Result<Got>& got, const Tags* tags, std::string_view key, const Type& as);
   Result<bool> lives_under(const Tags& tags, const Key& key);
   void tell(const Event& raw);
@@ -151,7 +151,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   void recovered();
   bool may_tell_outage() noexcept;
   Result<bool> found(Result<bool> there, bool fits, bool tagged, const Tags* tags, std::string_view key,
-                     const char* operation, const Type* as);
+                     const char* operation, const Type* as, std::string_view stored = "another type");
   /// What every hit does, without an event to build where nobody listens.
   void count_hit(std::string_view key, const Tags* tags);
   std::optional<Expiry> expiry_of(const Lifetime& life) const;
