@@ -1,39 +1,15 @@
 // A disk that is full or may not be written to, and a process without descriptors.
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-
 #include "support/file_cache.hpp"
+#include "support/mount.hpp"
 
 namespace flux::cache::testing {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A mount over a directory, taken off again at the end.
-class Mount {
- public:
-  Mount(const char* what, std::string where, const char* type, unsigned long flags, const char* options)
-      : where_(std::move(where)), error_(::mount(what, where_.c_str(), type, flags, options) == 0 ? 0 : errno) {}
-  Mount(const Mount&) = delete;
-  Mount& operator=(const Mount&) = delete;
-  ~Mount() {
-    if (error_ == 0) ::umount2(where_.c_str(), MNT_DETACH);
-  }
-
-  bool is_there() const { return error_ == 0; }
-  std::string why() const {
-    return std::string("mounting needs more rights than this process has: ") + std::strerror(error_);
-  }
-
- private:
-  std::string where_;
-  int error_;
-};
 
 Errc put_error(const StoreProbe& cache, const std::string& key, const std::string& value) {
   auto answer = cache.store().put(Key(key), {.value = text(value)}, {});

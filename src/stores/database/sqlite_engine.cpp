@@ -39,6 +39,22 @@ class SqliteEngine final : public Engine {
   bool is_private() const noexcept override { return options_.database == ":memory:"; }
 
   std::unique_ptr<Connection> connect(Duration waiting, Fault& fault) override {
+    auto link = open(waiting, fault);
+    if (link == nullptr && !fault.message.starts_with(options_.database))
+      fault.message = options_.database + ": " + fault.message;
+    return link;
+  }
+
+  std::string set_aside(const Fault& corrupt) override {
+    if (is_private()) return "it was in memory and is made anew";
+    if (options_.on_corrupt == OnCorrupt::refuse) return "it is left alone, as configured";
+    if (corrupt.shared) return "it is left alone, because it holds tables of others";
+    const std::string aside = rename_corrupt(options_.database, corrupt.file);
+    return aside.empty() ? "another one has replaced it" : "it was set aside as " + aside + " and is made anew";
+  }
+
+ private:
+  std::unique_ptr<Connection> open(Duration waiting, Fault& fault) const {
     if (is_private()) {
       auto link = std::make_unique<SqliteLink>();
       link->allow_waiting(waiting);
@@ -62,15 +78,6 @@ class SqliteEngine final : public Engine {
     return connect_read_only(waiting, fault);
   }
 
-  std::string set_aside(const Fault& corrupt) override {
-    if (is_private()) return "it was in memory and is made anew";
-    if (options_.on_corrupt == OnCorrupt::refuse) return "it is left alone, as configured";
-    if (corrupt.shared) return "it is left alone, because it holds tables of others";
-    const std::string aside = rename_corrupt(options_.database, corrupt.file);
-    return aside.empty() ? "another one has replaced it" : "it was set aside as " + aside + " and is made anew";
-  }
-
- private:
   std::unique_ptr<SqliteLink> fresh_link(Duration waiting) const {
     auto link = std::make_unique<SqliteLink>();
     link->path = options_.database;
@@ -80,7 +87,7 @@ class SqliteEngine final : public Engine {
   }
 
   /// A log that was not folded in holds entries, and corrections of entries, that such a reader would not see.
-  std::unique_ptr<Connection> connect_read_only(Duration waiting, Fault& fault) {
+  std::unique_ptr<Connection> connect_read_only(Duration waiting, Fault& fault) const {
     if (file_size(options_.database + "-wal") != 0) return nullptr;
     auto link = fresh_link(waiting);
     link->immutable = true;
