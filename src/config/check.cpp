@@ -188,9 +188,8 @@ struct Said {
   MemcachedOptions options{};
 };
 
-}  // namespace
-
-Config checked(Config config) {
+/// Completes it.
+void check_all(Config& config) {
   Reading reading;
   check_names(reading, "/stores", names_of(config.stores));
   check_names(reading, "/connections", names_of(config.connections));
@@ -220,6 +219,19 @@ Config checked(Config config) {
   Circles(reading, config, spans).find();
   reading.problems.raise();
   warn_of_nested_prefixes(config);
+}
+
+}  // namespace
+
+Config checked(Config config) {
+  try {
+    check_all(config);
+  } catch (const ConfigError& mistakes) {
+    if (config.file.empty()) throw;
+    Error error = mistakes.error();
+    error.message.insert(0, detail::shown(config.file) + ": ");
+    throw ConfigError(std::move(error));
+  }
   return config;
 }
 

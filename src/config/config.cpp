@@ -149,6 +149,7 @@ Config Config::from_file(const std::string& path) {
   } catch (const ConfigError& error) {
     unreadable(path, error.error().message);
   }
+  config.file = path;
   if (!secret.empty()) {
     char octal[8];
     std::snprintf(octal, sizeof octal, "%04o", static_cast<unsigned>(mode & 07777));

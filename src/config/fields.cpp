@@ -154,6 +154,8 @@ void Fields::path(std::string_view name, std::string& value) {
   if (found == nullptr) return;
   if (found->empty() || found->find('\0') != found->npos)
     return mistake(name, "a path is neither empty nor holds a NUL");
+  if (*found == "~" || found->starts_with("~/"))
+    return mistake(name, "only a shell knows what ~ is; write ${HOME}, or ./~ for a folder of that name");
   value = *found;
 }
 

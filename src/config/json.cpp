@@ -149,6 +149,7 @@ class Parser {
 
 Settings Settings::parse(std::string_view json) {
   if (json.size() > kMaxSettingsBytes) refuse({}, "the text is over 16 MiB");
+  if (json.starts_with("\xef\xbb\xbf")) refuse({}, "the text begins with a byte order mark; save it without one");
   return Parser(json).document();
 }
 

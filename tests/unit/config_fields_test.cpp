@@ -114,6 +114,10 @@ TEST(Config, RefusesHostsPathsAndUrlsThatAreNone) {
   EXPECT_TRUE(holds(refusal_of_store(R"("driver": "file", "path": "")"), "/stores/a/path: a path is neither empty"));
   EXPECT_TRUE(
       holds(refusal_of_store(R"("driver": "file", "path": "a\u0000b")"), "/stores/a/path: a path is neither empty"));
+  for (const char* bad : {"~", "~/cache"})
+    EXPECT_EQ(refusal_of_store("\"driver\": \"file\", \"path\": \"" + std::string(bad) + "\""),
+              "/stores/a/path: only a shell knows what ~ is; write ${HOME}, or ./~ for a folder of that name (line 1)");
+  EXPECT_EQ(refusal_of_store(R"("driver": "file", "path": "./~/cache")"), "");
 }
 
 TEST(Config, NamesSerializersAndCompressorsThatItDoesNotKnow) {

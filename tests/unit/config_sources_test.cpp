@@ -134,6 +134,21 @@ TEST_F(ConfigFile, IsNamedInEveryMistake) {
   }
 }
 
+TEST_F(ConfigFile, IsNamedInWhatIsFoundWhenItIsPutInForce) {
+  const Config config = read(R"({"stores": {"a": {"driver": "memory", "pth": 1}}})", 0600);
+  EXPECT_EQ(config.file, path_);
+  EXPECT_EQ(refusal(config), "\"" + path_ + "\": /stores/a/pth: unknown key (line 1)");
+}
+
+TEST_F(ConfigFile, MayNotBeginWithAByteOrderMark) {
+  try {
+    (void)read("\xef\xbb\xbf{}", 0600);
+    ADD_FAILURE();
+  } catch (const ConfigError& error) {
+    EXPECT_TRUE(holds(error.what(), "the text begins with a byte order mark; save it without one")) << error.what();
+  }
+}
+
 TEST_F(ConfigFile, EarnsAWarningWhereOthersCanReadItsSecret) {
   const std::string json = R"({"connections": {"c": {"driver": "redis", "password": "canary"}}})";
   for (const mode_t mode : {0644, 0640, 0604}) {

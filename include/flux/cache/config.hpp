@@ -145,6 +145,7 @@ struct FLUX_CACHE_API Config {
   SerializeConfig serialize{};
   LimitsConfig limits{};
   std::vector<std::string> warnings{};  ///< what is allowed but should be looked at; no secrets in it
+  std::string file{};                   ///< that it was read from, for every mistake to name; empty: none
 
   /// Reads JSON. `${NAME}` and `${NAME:fallback}` in any text are replaced by the environment's variable, once; `$${`
   /// stands for `${`. Throws ConfigError: where it is not JSON, by line and column; a key at the top that is not known
