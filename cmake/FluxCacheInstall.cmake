@@ -53,7 +53,7 @@ function(flux_cache_pkg_config pc_name pc_description pc_requires pc_libs)
 endfunction()
 
 # flux-cache.pc names all that was built, flux-cache-core.pc the part that needs threads only, flux-cache-testing.pc what
-# the authors of stores prove them with. One file serves one kind of library: with archives the third parties stand in
+# tests of caches use, flux-cache-contract.pc the suites that the authors of stores prove them with. One file serves one kind of library: with archives the third parties stand in
 # Libs, for there is no other way to link them.
 set(pc_cflags "")
 if(BUILD_SHARED_LIBS)
@@ -62,7 +62,11 @@ endif()
 flux_cache_link_flags(pc_libs)
 flux_cache_pkg_config(flux-cache "${PROJECT_DESCRIPTION}" "" "${pc_libs}")
 flux_cache_pkg_config(flux-cache-core "${PROJECT_DESCRIPTION}: the part that needs threads only" "" "-lflux_cache -pthread")
-flux_cache_pkg_config(flux-cache-testing "${PROJECT_DESCRIPTION}: for proving stores" "flux-cache" "-lflux_cache_testing")
+flux_cache_pkg_config(flux-cache-testing "${PROJECT_DESCRIPTION}: for tests" "flux-cache" "-lflux_cache_testing")
+if(TARGET flux_cache_contract)
+  flux_cache_pkg_config(flux-cache-contract "${PROJECT_DESCRIPTION}: for proving stores" "flux-cache-testing, gtest"
+    "-lflux_cache_contract")
+endif()
 
 if(PROJECT_IS_TOP_LEVEL)
   include(FluxCachePack)

@@ -5,9 +5,9 @@
 //                            pipelines({.make = [](const Clock& clock) { return make_mine({.clock = &clock}); }}),
 //                            pipeline_name);
 //
-// Link `flux::cache_testing` and GoogleTest. What the store says in its traits that it cannot is skipped aloud. A store
-// that is bounded is to be made with room for 20,000 entries and 64 MiB. docs/guide/custom_store.md shows the whole
-// way.
+// Link `flux::cache_contract` and GoogleTest. What the store says in its traits that it cannot is skipped aloud. A
+// store that is bounded is to be made with room for 20,000 entries and 64 MiB. docs/guide/custom_store.md shows the
+// whole way.
 #pragma once
 #include <gtest/gtest.h>
 #include <flux/cache/testing/fake_clock.hpp>
