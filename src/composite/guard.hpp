@@ -2,6 +2,7 @@
 // its own.
 #pragma once
 #include <flux/cache/layers/deadline.hpp>
+#include <flux/cache/layers/owing.hpp>
 #include <flux/cache/layers/recovering.hpp>
 
 #include "composite_store.hpp"

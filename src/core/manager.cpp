@@ -2,6 +2,7 @@
 #include <flux/cache/drivers.hpp>
 #include <flux/cache/engine/registry.hpp>
 #include <flux/cache/layers/breaker.hpp>
+#include <flux/cache/layers/owing.hpp>
 #include <flux/cache/layers/serialized.hpp>
 #include <flux/cache/layers/tagged.hpp>
 #include <flux/cache/manager.hpp>
@@ -49,7 +50,9 @@ struct StoreManager::State : std::enable_shared_from_this<StoreManager::State> {
       if (!place->store) place->store = build(name);
       RepositoryOptions options = rules_of(config, name).repository;
       options.clock = clock;
-      place->repository.emplace(place->store, options, std::string(name));
+      // A composite's part needs no such thing: its composite looks after it, and has no trait of a remote one itself.
+      const StorePtr store = place->store->traits().remote ? make_owing(place->store) : place->store;
+      place->repository.emplace(store, options, std::string(name));
     }
     return *place->repository;
   }

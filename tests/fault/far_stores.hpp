@@ -41,6 +41,15 @@ inline Config over_memcached(std::uint16_t port, Duration timeout) {
   config.stores["far"] = MemcachedConfig{.servers = {{.port = port}}, .timeout = timeout};
   return config;
 }
+/// Two shards on one server.
+inline Config over_shards(std::uint16_t port, Duration timeout) {
+  Config config = over_redis(port, timeout);
+  config.default_store = "shards";
+  config.stores["one"] = RedisConfig{.connection = "server", .prefix = "one:"};
+  config.stores["two"] = RedisConfig{.connection = "server", .prefix = "two:"};
+  config.stores["shards"] = DistributedConfig{.stores = {"one", "two"}, .strategy = "sharding"};
+  return config;
+}
 /// Memory in front of redis, with a backplane over the same server.
 inline Config over_tiers(std::uint16_t port, Duration timeout) {
   Config config = over_redis(port, timeout);

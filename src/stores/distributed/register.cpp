@@ -22,9 +22,13 @@ StorePtr make(const DistributedConfig& config, const DriverContext& context) {
     const auto at = std::find(config.stores.begin(), config.stores.end(), config.authority);
     options.authority = static_cast<std::size_t>(at - config.stores.begin());
   }
-  if (config.strategy == "sharding")
+  if (config.strategy == "sharding") {
+    // Nobody stands in for a shard that is away, or remembers for it what it was not told.
+    for (StorePtr& store : stores)
+      if (store->traits().remote) store = make_owing(std::move(store));
     return make_sharded(std::move(stores), {.name = context.name(), .nodes = config.stores, .weights = config.weights},
                         options);
+  }
   if (config.strategy == "primary") return make_primary(std::move(stores), options);
   const WritePolicy writes = config.writes == "all"
                                  ? WritePolicy::all

@@ -1,0 +1,212 @@
+// The layer that owes a store what it was not told during an outage.
+#include <flux/cache/layers/breaker.hpp>
+#include <flux/cache/layers/chaos.hpp>
+#include <flux/cache/layers/owing.hpp>
+#include <flux/cache/testing/crowd.hpp>
+#include <flux/cache/testing/fake_clock.hpp>
+#include <flux/cache/testing/reference_store.hpp>
+#include <flux/cache/testing/store_probe.hpp>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace flux::cache::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* kV = R"(text "v")";
+
+class Owing : public ::testing::Test, public StoreProbe {
+ protected:
+  Owing() { watch(over(chaos_)); }
+  static StorePtr over(StorePtr store, std::size_t most = 10'000) {
+    return make_owing(std::move(store), {.max_keys = most});
+  }
+  void go_away() { chaos_->set({.fail_rate = 1}); }
+  void come_back() { chaos_->set({}); }
+  /// Calls of the store below that `work` makes.
+  template <class Work>
+  std::uint64_t calls(Work work) {
+    const auto before = chaos_->counts().calls;
+    work();
+    return chaos_->counts().calls - before;
+  }
+  bool forgets(const At& at) { return store().forget(at.key, {}).ok(); }
+  bool puts(const At& at, std::string_view value, const Write& how = {}) {
+    return store().put(at.key, {.value = text(value)}, how).ok();
+  }
+
+  FakeClock clock_;
+  const StorePtr base_ = make_reference({.clock = &clock_});
+  const StoreProbe below_{base_};
+  const std::shared_ptr<Chaos> chaos_ = make_chaos(base_);
+};
+
+TEST_F(Owing, WhatWasForgottenOrReplacedMeanwhileIsGoneAndNothingElseIs) {
+  for (const char* const key : {"forgotten", "replaced", "batch", "written", "other"}) put(key, text("v"));
+  put({"forgotten", Space::locks}, text("mine"));
+  go_away();
+  EXPECT_FALSE(forgets("forgotten"));
+  EXPECT_FALSE(puts("replaced", "w"));
+  const Key batch[] = {Key("batch"), Key("none")};
+  EXPECT_FALSE(store().forget_many(batch).ok());
+  const Item items[] = {{Key("written"), {.value = text("w")}}};
+  const auto outcome = store().put_many(items);
+  EXPECT_TRUE(!outcome.ok() || !outcome->failed.empty());
+  EXPECT_FALSE(forgets({"forgotten", Space::locks}));
+  EXPECT_FALSE(store().get(Key("other"), {}, [](const Entry&) {}).ok()) << "the store is still away";
+  come_back();
+  EXPECT_EQ(got("other"), kV);
+  // By then all is paid for, whoever asks.
+  for (const char* const key : {"forgotten", "replaced", "batch", "written"}) EXPECT_EQ(below_.got(key), kMiss) << key;
+  EXPECT_EQ(below_.got({"forgotten", Space::locks}), R"(text "mine")") << "somebody else's by now, perhaps";
+  EXPECT_TRUE(puts("forgotten", "new"));
+  EXPECT_EQ(got("forgotten"), R"(text "new")") << "it is owed once";
+}
+
+TEST_F(Owing, EveryWayToAskPaysFirst) {
+  const std::vector<std::pair<const char*, std::function<void()>>> ways{
+      {"get", [&] { EXPECT_EQ(got("k"), kMiss); }},
+      {"has", [&] { EXPECT_FALSE(has("k")); }},
+      {"pull", [&] { EXPECT_EQ(pulled("k"), kMiss); }},
+      {"touch", [&] { EXPECT_FALSE(touch("k", {})); }},
+      {"increment", [&] { EXPECT_EQ(increment("k", 3), 3); }},
+      {"add", [&] { EXPECT_TRUE(add("k", text("w"))); }},
+      {"put", [&] { EXPECT_TRUE(put("k", text("w"))); }},
+      {"forget", [&] { EXPECT_FALSE(forget("k")); }},
+      {"many", [&] { EXPECT_EQ(got_many({"k"}), std::vector<std::string>{std::string(kMiss)}); }},
+      {"put_many",
+       [&] {
+         EXPECT_TRUE(put_many({{Key("k"), {.value = text("w")}}}).empty());
+       }},
+      {"forget_many", [&] { EXPECT_EQ(forget_many({"k"}), 0U); }},
+      {"scan", [&] { EXPECT_TRUE(list()->empty()); }},
+  };
+  for (const auto& [name, way] : ways) {
+    SCOPED_TRACE(name);
+    put("k", integer(7));
+    go_away();
+    EXPECT_FALSE(forgets("k"));
+    come_back();
+    way();
+    store().forget(Key("k"), {}).value();
+  }
+}
+
+TEST_F(Owing, AFlushHoldsAfterwards) {
+  const TagStamp pink[] = {{"pink", 0}}, both[] = {{"pink", 0}, {"blue", 0}};
+  const auto fill = [&] {
+    put("k", text("v"));
+    put("pink", {.value = text("v"), .tags = pink});
+    put("both", {.value = text("v"), .tags = both});
+  };
+  fill();
+  go_away();
+  const std::string_view names[] = {"pink", "blue"};
+  EXPECT_FALSE(store().flush({names, false}).ok());
+  come_back();
+  EXPECT_EQ(got("k") + got("pink") + got("both"), std::string(kV) + kV + std::string(kMiss));
+  fill();
+  go_away();
+  EXPECT_FALSE(store().flush({names, true}).ok());
+  come_back();
+  EXPECT_EQ(got("k") + got("pink") + got("both"), kV + std::string(kMiss) + std::string(kMiss));
+  fill();
+  go_away();
+  EXPECT_FALSE(store().flush({}).ok());
+  come_back();
+  EXPECT_EQ(got("k") + got("pink") + got("both"), std::string(kMiss) + std::string(kMiss) + std::string(kMiss));
+  fill();
+  EXPECT_EQ(got("k"), kV);
+}
+
+TEST_F(Owing, WhatIsConditionalIsOwedNothing) {
+  put("k", text("v"));
+  go_away();
+  EXPECT_FALSE(puts("k", "w", {When::absent}));
+  EXPECT_FALSE(puts("k", "w", {When::unchanged, 1}));
+  EXPECT_FALSE(store().forget(Key("k"), {.version = 1}).ok());
+  EXPECT_FALSE(store().increment(Key("k"), 1, {}).ok());
+  come_back();
+  EXPECT_EQ(got("k"), kV);
+}
+
+TEST_F(Owing, WhatWillNeverSucceedIsOwedNothing) {
+  put("k", text("v"));
+  chaos_->set({.fail_rate = 1, .error = Errc::too_large});
+  EXPECT_FALSE(puts("k", "w"));
+  come_back();
+  EXPECT_EQ(got("k"), kV);
+}
+
+TEST_F(Owing, MoreThanCanBeRememberedIsAFlush) {
+  watch(over(chaos_, 10));
+  for (int i = 0; i < 30; ++i) put("k" + std::to_string(i), text("v"));
+  go_away();
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(forgets("k" + std::to_string(i)));
+  come_back();
+  EXPECT_EQ(got("k20"), kV);
+  go_away();
+  for (int i = 10; i < 21; ++i) EXPECT_FALSE(forgets("k" + std::to_string(i)));
+  come_back();
+  EXPECT_EQ(got("k25"), kMiss);
+  put("k25", text("v"));
+  EXPECT_EQ(got("k25"), kV);
+}
+
+TEST_F(Owing, WhileTheStoreIsAwayACallIsOneCallHoweverMuchIsOwed) {
+  go_away();
+  for (int i = 0; i < 5'000; ++i) EXPECT_FALSE(forgets("k" + std::to_string(i)));
+  EXPECT_EQ(calls([&] { EXPECT_FALSE(store().get(Key("other"), {}, [](const Entry&) {}).ok()); }), 1U);
+  EXPECT_EQ(calls([&] { EXPECT_FALSE(store().get(Key("k7"), {}, [](const Entry&) {}).ok()); }), 1U);
+  come_back();
+  EXPECT_EQ(got("other"), kMiss);
+  EXPECT_EQ(calls([&] { EXPECT_EQ(got("k7"), kMiss); }), 1U) << "nothing is owed any more";
+}
+
+TEST_F(Owing, ABreakerThatAsksNobodyIsNoExcuse) {
+  watch(over(make_breaker(chaos_, {.failure_threshold = 2, .timeout = 10s, .clock = &clock_})));
+  put("early", text("v")), put("late", text("v")), put("other", text("v"));
+  go_away();
+  EXPECT_FALSE(forgets("early"));
+  EXPECT_FALSE(forgets("early"));
+  EXPECT_EQ(calls([&] { EXPECT_FALSE(forgets("late")); }), 0U) << "it is open";
+  come_back();
+  clock_.travel(10s);
+  EXPECT_EQ(got("other"), kV);
+  EXPECT_EQ(below_.got("early"), kMiss);
+  EXPECT_EQ(below_.got("late"), kMiss);
+}
+
+TEST_F(Owing, NoneOfManyThreadsSeesWhatIsOwed) {
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 200; ++i) put("k" + std::to_string(i), text("v"));
+    go_away();
+    for (int i = 0; i < 200; ++i) EXPECT_FALSE(forgets("k" + std::to_string(i)));
+    come_back();
+    const long seen = run_on_threads(8, [&](int thread) {
+      long seen = 0;
+      for (int i = 0; i < 50; ++i) seen += got("k" + std::to_string((thread * 25 + i) % 200)) != kMiss;
+      return seen;
+    });
+    ASSERT_EQ(seen, 0) << round;
+  }
+}
+
+TEST_F(Owing, AChildOfForkPaysAsWell) {
+  put("k", text("v"));
+  go_away();
+  EXPECT_FALSE(forgets("k"));
+  come_back();
+  EXPECT_EQ(run_in_processes(2, [&] { return got("k") != kMiss; }), 0);
+  EXPECT_EQ(got("k"), kMiss);
+}
+
+}  // namespace
+}  // namespace flux::cache::testing
