@@ -56,15 +56,19 @@ class BreakerStore final : public Decorator {
     if (!pass)
       return Error{refusal_.load(std::memory_order_relaxed), "the circuit breaker is open",
                    std::string(inner().traits().kind), operation};
+    // What is thrown is the receiver's, and so the store has answered: a probe that ends so is over, too.
+    struct Ended {
+      CircuitBreaker& breaker;
+      const CircuitBreaker::Pass pass;
+      bool is_failure = false;
+      ~Ended() { is_failure ? breaker.fail(pass) : breaker.succeed(pass); }
+    } ended{breaker_, pass};
     auto answer = call();
-    if (answer.ok() || !is_transient(answer.error().code)) {
-      breaker_.succeed(pass);
-    } else {
-      // A timeout would say that a write may have happened: nothing is sent while the breaker is open.
-      const bool is_away = answer.error().code == Errc::unavailable;
-      refusal_.store(is_away ? Errc::unavailable : Errc::rejected, std::memory_order_relaxed);
-      breaker_.fail(pass);
-    }
+    if (answer.ok() || !is_transient(answer.error().code)) return answer;
+    // A timeout would say that a write may have happened: nothing is sent while the breaker is open.
+    const bool is_away = answer.error().code == Errc::unavailable;
+    refusal_.store(is_away ? Errc::unavailable : Errc::rejected, std::memory_order_relaxed);
+    ended.is_failure = true;
     return answer;
   }
 

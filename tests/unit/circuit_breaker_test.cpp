@@ -234,6 +234,23 @@ TEST(BreakerLayer, AsksAStoreThatIsDownNoMoreUntilOneProbeSucceeds) {
   EXPECT_EQ(chaos->counts().calls, 8u);
 }
 
+TEST(BreakerLayer, WhatAReceiverThrowsIsNoFailureAndEndsAProbe) {
+  FakeClock clock;
+  const auto chaos = make_chaos(make_reference({.clock = &clock}));
+  const StorePtr store = make_breaker(chaos, {.failure_threshold = 2, .timeout = 10s, .clock = &clock});
+  const auto get = [&] { return store->get(Key("k"), {}, [](const Entry&) {}); };
+  const auto throws = [&] { (void)store->get(Key("k"), {}, [](const Entry&) { throw std::logic_error("mine"); }); };
+  ASSERT_TRUE(store->put(Key("k"), {.value = {.kind = Kind::integer, .number = 1}}, {}).ok());
+  for (int i = 0; i < 5; ++i) EXPECT_THROW(throws(), std::logic_error);
+  EXPECT_TRUE(get().ok());
+  chaos->set({.fail_rate = 1});
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(get().ok());
+  chaos->set({});
+  clock.travel(10s);
+  EXPECT_THROW(throws(), std::logic_error) << "the probe";
+  EXPECT_TRUE(get().ok());
+}
+
 TEST(BreakerLayer, AMissIsNoFailure) {
   const StorePtr store = make_breaker(make_reference({}), {.failure_threshold = 1});
   for (int i = 0; i < 3; ++i) {

@@ -76,7 +76,8 @@ struct Item {
   Entry entry;
 };
 
-/// Takes what a read found. The entry is valid inside the call alone; do not call the store from there.
+/// Takes what a read found. The entry is valid inside the call alone; do not call the store from there. What it throws
+/// passes through the store, which is as good as before.
 using Receiver = detail::FunctionRef<void(const Entry&)>;
 /// Likewise for a batch, with the index of the key.
 using BatchReceiver = detail::FunctionRef<void(std::size_t index, const Entry&)>;

@@ -204,8 +204,9 @@ Result<void> Server::dump(FunctionRef<void(std::string_view key)> take) {
 }
 
 Exchange::~Exchange() {
-  // Given up half-way: whoever was let in to try the server again has to say so, or nobody is let in any more.
-  if (is_open_) server_.failed({Errc::unavailable, "a call was given up"});
+  // Given up half-way, by who threw: that says nothing of the server. But whoever was let in to try it again has to say
+  // so, or nobody is let in any more.
+  if (is_open_ && !server_.is_up()) server_.failed({Errc::unavailable, "a call was given up"});
   if (lease_ && is_clean_) lease_->hand_back(net::Deadline::Clock::now());
 }
 

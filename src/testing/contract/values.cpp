@@ -278,6 +278,29 @@ TEST_P(StoreContract, AReceiverMayTakeItsTimeAndThrowAway) {
   EXPECT_TRUE(*there);
 }
 
+// As a decoder of the user's may.
+TEST_P(StoreContract, WhatAReceiverThrowsPassesThroughAndHarmsNobody) {
+  struct Thrown {};
+  const std::vector<Key> keys{Key("a"), Key("b"), Key("c")};
+  put("a", text("1")), put("b", text("2")), put("c", text("3"));
+  for (int round = 1; round <= 5; ++round) {
+    EXPECT_THROW((void)store().get(Key("a"), {}, [](const Entry&) { throw Thrown(); }), Thrown);
+    EXPECT_EQ(got("b"), R"(text "2")");
+    EXPECT_THROW((void)store().get_many(keys, {},
+                                        [](std::size_t index, const Entry&) {
+                                          if (index == 1) throw Thrown();
+                                        }),
+                 Thrown);
+    EXPECT_EQ(got_many({"c", "none", "a"}),
+              (std::vector<std::string>{R"(text "3")", std::string(kMiss), R"(text "1")"}));
+    EXPECT_EQ(increment("n"), round);
+    put("p", text("v"));
+    EXPECT_THROW((void)store().pull(Key("p"), {}, [](const Entry&) { throw Thrown(); }), Thrown);
+    EXPECT_TRUE(put("p", text("w")));
+    EXPECT_EQ(pulled("p"), R"(text "w")");
+  }
+}
+
 TEST_P(StoreContract, TraitsStayTheSame) {
   const Traits before = traits();
   put("k", text("v")), flush();
