@@ -45,7 +45,8 @@ class RedisClusters : public ::testing::Test {
 /// the key's value is wrong.
 class Load {
  public:
-  Load(const RedisConnection& connection, int threads) : connection_(connection), cache_(connection) {
+  Load(const RedisConnection& connection, int threads, const RedisConfig& config = {})
+      : connection_(connection), cache_(connection, config) {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this, i] { work(i); });
   }
   ~Load() { stop(); }
@@ -202,8 +203,10 @@ TEST_F(RedisClusters, TheUsersOwnCommandsFindTheirNode) {
   EXPECT_NE(cache.tell({"STRLEN", cache.redis().stored_key(Key("{k}"))}), "0");
 }
 
-TEST_F(RedisClusters, SlotsMoveUnderLoadAndNothingIsLostOrWrong) {
-  Load load(connection(), 4);
+class RedisMoves : public RedisClusters, public ::testing::WithParamInterface<bool> {};
+
+TEST_P(RedisMoves, SlotsMoveUnderLoadAndNothingIsLostOrWrong) {
+  Load load(connection(), 4, {.frame = GetParam()});
   ASSERT_TRUE(RedisCluster::comes_true([&] { return load.writes > 2'000; }));
   // All slots of the first primary in which anything of ours may stand, to the others, and some of them back.
   std::vector<int> moving;
@@ -224,6 +227,9 @@ TEST_F(RedisClusters, SlotsMoveUnderLoadAndNothingIsLostOrWrong) {
   EXPECT_EQ(load.failed, 0);
   EXPECT_GT(load.reads, 1'000);
 }
+
+INSTANTIATE_TEST_SUITE_P(Of, RedisMoves, ::testing::Bool(),
+                         [](const auto& info) { return std::string(info.param ? "Records" : "PlainDocuments"); });
 
 // Where slots have moved back at once a third node may believe for long what its old owner said last.
 TEST_F(RedisClusters, ANodeThatIsWrongAboutASlotCostsAHopAndNothingElse) {
@@ -406,6 +412,66 @@ TEST_F(RedisClusters, ReplicasAnswerReadsWhereThatIsAskedFor) {
   EXPECT_GE(at_replicas, 100);
   cluster_->server(3).kill();  // then the primary answers
   for (int i = 0; i < 100; ++i) EXPECT_EQ(cache.ask("k" + std::to_string(i)), "v");
+}
+
+TEST_F(RedisClusters, AReplicaThatCannotAnswerIsNotWaitedFor) {
+  RedisConnection spread = connection(10s);
+  spread.replica_reads = true;
+  const RedisCache cache(spread);
+  std::vector<std::string> texts;
+  for (int i = 0; i < 100; ++i) texts.push_back("k" + std::to_string(i));
+  const std::vector<Key> keys(texts.begin(), texts.end());
+  for (const std::string& key : texts) ASSERT_EQ(cache.say(key, "v"), "true");
+  const auto all_there = [&] {
+    for (const std::string& key : texts)
+      if (cache.ask(key) != "v") return false;
+    return true;
+  };
+  ASSERT_TRUE(RedisCluster::comes_true(all_there));
+  const RedisCache busy({.port = cluster_->server(3).port(), .timeout = 60s});
+  ASSERT_EQ(busy.tell({"CONFIG", "SET", "busy-reply-threshold", "20"}), "OK");
+  std::thread script([&] { (void)busy.tell({"EVAL", "while true do end", "0"}); });
+  EXPECT_TRUE(RedisCluster::comes_true([&] { return cluster_->tell(3, {"ECHO", "x"}).text.starts_with("BUSY"); }));
+  EXPECT_TRUE(all_there());
+  std::size_t seen = 0;
+  EXPECT_TRUE(cache.redis().get_many(keys, {}, [&](std::size_t, const Entry&) { ++seen; }).ok());
+  EXPECT_EQ(seen, keys.size());
+  EXPECT_TRUE(cluster_->tell(3, {"ECHO", "x"}).text.starts_with("BUSY")) << "it was not busy all the time";
+  EXPECT_EQ(cluster_->tell(3, {"SCRIPT", "KILL"}).text, "OK");
+  script.join();
+  const int before = count_of(3, "mget");
+  EXPECT_TRUE(RedisCluster::comes_true([&] { return all_there() && count_of(3, "mget") > before; }))
+      << "it is asked again";
+}
+
+TEST_F(RedisClusters, BatchesOfPlainDocumentsAreACallForEachGroup) {
+  const RedisCache cache(connection(), {.frame = false});
+  std::vector<std::string> texts;
+  std::vector<Item> items;
+  for (int i = 0; i < 2'000; ++i) texts.push_back("k" + std::to_string(i));
+  for (const std::string& text : texts) items.push_back({Key(text), {.value = {.kind = Kind::text, .text = text}}});
+  const TagStamp tags[] = {{"t", 7}};
+  items[5].entry.tags = tags;  // a record
+  const std::vector<Key> keys(texts.begin(), texts.end());
+  const auto calls = [&](const char* command) {
+    int all = 0;
+    for (int node = 0; node < RedisCluster::kPrimaries; ++node) all += count_of(node, command);
+    return all;
+  };
+  const int executed = calls("exec"), read = calls("mget"), forgotten = calls("evalsha") + calls("eval");
+  const auto written = cache.redis().put_many(items);
+  ASSERT_TRUE(written.ok() && written->failed.empty());
+  EXPECT_LE(calls("exec") - executed, 256 + 2);
+  std::vector<std::string> seen(keys.size());
+  ASSERT_TRUE(
+      cache.redis().get_many(keys, {}, [&](std::size_t i, const Entry& entry) { seen[i] += entry.value.text; }).ok());
+  EXPECT_EQ(seen, texts);
+  EXPECT_LE(calls("mget") - read, 256 + 2);
+  EXPECT_EQ(cache.tell({"GET", cache.redis().stored_key(Key("k7"))}), "k7");
+  const auto gone = cache.redis().forget_many(keys);
+  ASSERT_TRUE(gone.ok());
+  EXPECT_EQ(*gone, keys.size());
+  EXPECT_LE(calls("evalsha") + calls("eval") - forgotten, 256 + 256);
 }
 
 }  // namespace

@@ -142,8 +142,13 @@ ClusterClient::Turn ClusterClient::judge(const Error& error, const ServerClient:
     if (is_demoted || error.message.find("CLUSTERDOWN") != error.message.npos)
       is_stale_.store(true, std::memory_order_relaxed);
     if (!is_demoted && !is_passing(error)) return Turn::fail;
+    const bool is_replica = course.node->role == ServerClient::Role::replica;
     course = {.node = nullptr, .is_asking = false, .is_whole = course.is_whole, .hops = 0};
-    return Turn::later;
+    if (!is_replica) return Turn::later;
+    // It loads, is busy, or hears nothing of its primary, which answers instead until the slots are learnt anew.
+    readers_[where.slot].store(nullptr, std::memory_order_release);
+    is_stale_.store(true, std::memory_order_relaxed);
+    return Turn::now;
   }
   if (error.code == Errc::rejected || error.code == Errc::denied) return Turn::fail;
   // It does not answer.

@@ -82,13 +82,17 @@ void ClusterStore::transaction(Commands& commands, std::size_t group, std::span<
   commands.begin(1).word("EXEC");
 }
 
-Result<void> ClusterStore::written(Replies& replies, std::size_t group, std::size_t count, std::uint64_t& generation) {
-  const std::size_t commands = count + (generation != 0 ? 1 : 0);
+Result<bool> ClusterStore::executed(Replies& replies, std::size_t commands) {
   for (std::size_t i = 0; i < commands + 1; ++i) {
     auto queued = replies.next();
-    if (!queued.ok()) return Result<void>(queued.take_error());
+    if (!queued.ok()) return Result<bool>(queued.take_error());
   }
-  auto whole = replies.array(commands);
+  return replies.array(commands);
+}
+
+Result<void> ClusterStore::written(Replies& replies, std::size_t group, std::size_t count, std::uint64_t& generation) {
+  const std::size_t commands = count + (generation != 0 ? 1 : 0);
+  auto whole = executed(replies, commands);
   if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
   for (std::size_t i = 0; i < count; ++i) {
     auto set = replies.next();
@@ -302,6 +306,18 @@ Result<BatchWritten> ClusterStore::put_many(std::span<const Item> items) {
   return outcome;
 }
 
+void ClusterStore::call_groups(std::size_t count, detail::FunctionRef<const Key&(std::size_t index)> key_of,
+                               const Batch& batch) {
+  const ByGroup grouped(layout_, count, key_of);
+  cluster_.call_many(
+      {.slots = grouped.slots,
+       .is_read = batch.is_read,
+       .again = batch.again,
+       .write = [&](std::size_t unit, bool, Commands& commands) { batch.write(grouped.members(unit), commands); },
+       .read = [&](std::size_t unit, Replies& replies) { return batch.read(grouped.members(unit), replies); },
+       .failed = [&](std::size_t unit, Error error) { batch.failed(grouped.members(unit), std::move(error)); }});
+}
+
 Result<std::size_t> ClusterStore::count_by(Script script, std::span<const Key> keys, Again again, const Now& now) {
   const ByGroup grouped(layout_, keys.size(), [&](std::size_t i) -> const Key& { return keys[i]; });
   std::vector<std::vector<Key>> of_unit(grouped.units.size());
@@ -309,7 +325,7 @@ Result<std::size_t> ClusterStore::count_by(Script script, std::span<const Key> k
     for (const std::size_t i : grouped.members(unit)) of_unit[unit].push_back(keys[i]);
   std::size_t count = 0;
   FirstError first;
-  const bool has_version = script == Script::forget;
+  const bool has_version = script == Script::forget || script == Script::plain_forget;
   cluster_.call_many(
       {.slots = grouped.slots,
        .again = again,

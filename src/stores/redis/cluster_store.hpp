@@ -23,6 +23,22 @@ class ClusterStore : public ServerStore {
   Result<RedisReply> command(const std::vector<std::string>& words) override;
 
  protected:
+  /// Calls on keys of many groups, one for each group and space that they are of, by indices of the keys.
+  struct Batch {
+    using Members = std::span<const std::size_t>;
+    bool is_read = false;
+    Again again = Again::no;
+    /// Adds one command or transaction.
+    detail::FunctionRef<void(Members members, Commands& commands)> write;
+    /// Takes its replies; again, where it was refused.
+    detail::FunctionRef<Result<void>(Members members, Replies& replies)> read;
+    detail::FunctionRef<void(Members members, Error error)> failed;
+  };
+  void call_groups(std::size_t count, detail::FunctionRef<const Key&(std::size_t index)> key_of, const Batch& batch);
+  /// Takes the replies to a transaction up to the first of its commands' own. False: it was refused.
+  static Result<bool> executed(Replies& replies, std::size_t commands);
+  /// A script that counts, on keys of any groups.
+  Result<std::size_t> count_by(Script script, std::span<const Key> keys, Again again, const Now& now);
   Result<std::vector<std::string>> scan_page(std::string& cursor, const std::string& pattern,
                                              std::size_t count) override;
 
@@ -37,9 +53,6 @@ class ClusterStore : public ServerStore {
   Result<void> written(Replies& replies, std::size_t group, std::size_t count, std::uint64_t& generation);
   /// Makes sure that each group has a generation, and that it is known.
   Result<void> learn_generations(std::span<const std::size_t> groups);
-  /// A script that counts, on keys of any groups.
-  Result<std::size_t> count_by(Script script, std::span<const Key> keys, Again again, const Now& now);
-
   Result<std::size_t> reclaim(Space space, std::span<const Key> keys, const Now& now) override;
 
   ClusterClient& cluster_;

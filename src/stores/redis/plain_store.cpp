@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <numeric>
+#include <type_traits>
 
 #include "cluster_store.hpp"
 #include "core/random.hpp"
@@ -79,12 +81,13 @@ class PlainStore final : public Base {
     if (!is_value(key) || this->wrong_) return Base::get(key, how, found);
     const Now now(this->clock_);
     ThreadCommands commands;
-    this->key_word(commands->begin(2).word("PTTL"), key);
-    this->key_word(commands->begin(2).word("MGET"), key);  // which takes a list for nothing
+    ask(*commands, {&key, 1});
     bool is_there = false, has_record = false;
     auto done = this->client_->call(this->layout_.where(key, true), *commands, Again::yes,
                                     [&](Replies& replies) -> Result<void> {
                                       is_there = has_record = false;
+                                      auto begun = answered(replies, 1);
+                                      if (!begun.ok() || !*begun) return Result<void>(begun.take_error());
                                       auto left = replies.integer();
                                       if (!left.ok()) return Result<void>(left.take_error());
                                       auto whole = replies.array(1);
@@ -217,86 +220,130 @@ class PlainStore final : public Base {
 
   Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override {
     if (this->wrong_ || std::none_of(keys.begin(), keys.end(), is_value)) return Base::get_many(keys, how, found);
-    if (this->layout_.groups() > 1) return Store::get_many(keys, how, found);
     const Now now(this->clock_);
-    ThreadCommands commands;
-    for (const Key& key : keys) this->key_word(commands->begin(2).word("PTTL"), key);
-    commands->begin(1 + keys.size()).word("MGET");
-    for (const Key& key : keys) this->key_word(*commands, key);
-    std::size_t handed = 0;  // a second run goes on where the first met trouble
+    std::vector<bool> handed(keys.size());  // a second run hands over what the first has not
     std::vector<std::size_t> records;
-    auto done = this->client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
-      std::vector<std::int64_t> left(keys.size());
+    const auto take = [&](std::span<const std::size_t> members, Replies& replies) -> Result<void> {
+      auto begun = answered(replies, members.size());
+      if (!begun.ok() || !*begun) return Result<void>(begun.take_error());
+      std::vector<std::int64_t> left(members.size());
       for (std::int64_t& each : left) {
         auto told = replies.integer();
         if (!told.ok()) return Result<void>(told.take_error());
         each = *told;
       }
-      auto whole = replies.array(keys.size());
+      auto whole = replies.array(members.size());
       if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
-      for (std::size_t i = 0; i < keys.size(); ++i) {
+      for (std::size_t m = 0; m < members.size(); ++m) {
+        const std::size_t i = members[m];
         auto element = replies.next();
         if (!element.ok()) return Result<void>(element.take_error());
-        if (element->kind != Element::Kind::text || i < handed) continue;
-        handed = i + 1;
+        if (element->kind != Element::Kind::text || handed[i]) continue;
+        handed[i] = true;
         if (!is_value(keys[i]) || is_record(element->text)) {
           records.push_back(i);
         } else {
-          found(i, entry_of(element->text, left[i], now));
+          found(i, entry_of(element->text, left[m], now));
         }
       }
       return {};
-    });
+    };
+    Result<void> done;
+    if constexpr (kOnCluster) {
+      this->call_groups(keys.size(), [&](std::size_t i) -> const Key& { return keys[i]; },
+                        {.is_read = true,
+                         .again = Again::yes,
+                         .write =
+                             [&](std::span<const std::size_t> members, Commands& commands) {
+                               std::vector<Key> of_group;
+                               for (const std::size_t i : members) of_group.push_back(keys[i]);
+                               ask(commands, of_group);
+                             },
+                         .read = take,
+                         .failed =
+                             [&](std::span<const std::size_t>, Error error) {
+                               if (done.ok()) done = Result<void>(std::move(error));
+                             }});
+    } else {
+      ThreadCommands commands;
+      ask(*commands, keys);
+      std::vector<std::size_t> all(keys.size());
+      std::iota(all.begin(), all.end(), std::size_t{0});
+      done = this->client_->call({}, *commands, Again::yes, [&](Replies& replies) { return take(all, replies); });
+    }
+    Result<void> of_records;
+    if (!records.empty()) {
+      std::vector<Key> rest;
+      for (const std::size_t i : records) rest.push_back(keys[i]);
+      of_records = Base::get_many(rest, how, [&](std::size_t i, const Entry& entry) { found(records[i], entry); });
+    }
     if (!done.ok()) return this->placed(std::move(done.error()), "get_many");
-    if (records.empty()) return {};
-    std::vector<Key> rest;
-    for (const std::size_t i : records) rest.push_back(keys[i]);
-    return Base::get_many(rest, how, [&](std::size_t i, const Entry& entry) { found(records[i], entry); });
+    return of_records;
   }
 
-  /// Documents in one transaction, then the records.
+  /// Documents in one transaction, on a cluster in one for each group; then the records.
   Result<BatchWritten> put_many(std::span<const Item> items) override {
     if (this->wrong_ || items.empty()) return Base::put_many(items);
-    if (this->layout_.groups() > 1) return Store::put_many(items);
     const Now now(this->clock_);
     for (const Item& item : items)
       if (this->refuse(item.key, item.entry)) return Base::put_many(items);  // which tells what is wrong with which
     std::vector<std::size_t> documents, records;
     std::vector<Item> rest;
-    ThreadCommands commands;
-    commands->begin(1).word("MULTI");
     std::vector<std::unique_ptr<Document>> held;
     for (std::size_t i = 0; i < items.size(); ++i) {
       held.push_back(std::make_unique<Document>(items[i].entry, now.instant));
       if (is_value(items[i].key) && held.back()->is_one) {
         documents.push_back(i);
-        set(*commands, items[i].key, *held.back());
       } else {
         records.push_back(i);
         rest.push_back(items[i]);
       }
     }
-    commands->begin(1).word("EXEC");
     BatchWritten outcome;
-    const auto add = [&](const std::vector<std::size_t>& which, std::unique_ptr<Error> why) {
+    const auto add = [&](std::span<const std::size_t> which, std::unique_ptr<Error> why) {
       outcome.failed.insert(outcome.failed.end(), which.begin(), which.end());
       if (!outcome.error) outcome.error = std::move(why);
     };
-    if (!documents.empty()) {
-      auto done = this->client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
-        for (std::size_t i = 0; i < documents.size() + 1; ++i) {
-          auto queued = replies.next();
-          if (!queued.ok()) return Result<void>(queued.take_error());
-        }
-        auto whole = replies.array(documents.size());
-        if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
-        for (std::size_t i = 0; i < documents.size(); ++i) {
-          auto written = replies.next();
-          if (!written.ok()) return Result<void>(written.take_error());
-        }
-        return {};
-      });
-      if (!done.ok()) add(documents, std::make_unique<Error>(this->placed(std::move(done.error()), "put_many")));
+    const auto write = [&](std::span<const std::size_t> which, Commands& commands) {
+      commands.begin(1).word("MULTI");
+      for (const std::size_t i : which) set(commands, items[i].key, *held[i]);
+      commands.begin(1).word("EXEC");
+    };
+    const auto take = [](std::size_t count, Replies& replies) -> Result<void> {
+      for (std::size_t i = 0; i < count + 1; ++i) {
+        auto queued = replies.next();
+        if (!queued.ok()) return Result<void>(queued.take_error());
+      }
+      auto whole = replies.array(count);
+      if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
+      for (std::size_t i = 0; i < count; ++i) {
+        auto written = replies.next();
+        if (!written.ok()) return Result<void>(written.take_error());
+      }
+      return {};
+    };
+    const auto fail = [&](std::span<const std::size_t> which, Error error) {
+      add(which, std::make_unique<Error>(this->placed(std::move(error), "put_many")));
+    };
+    if constexpr (kOnCluster) {
+      const auto of = [&](std::span<const std::size_t> members) {
+        std::vector<std::size_t> which;
+        for (const std::size_t m : members) which.push_back(documents[m]);
+        return which;
+      };
+      this->call_groups(
+          documents.size(), [&](std::size_t m) -> const Key& { return items[documents[m]].key; },
+          {.again = Again::yes,
+           .write = [&](std::span<const std::size_t> members, Commands& commands) { write(of(members), commands); },
+           .read = [&](std::span<const std::size_t> members,
+                       Replies& replies) { return take(members.size(), replies); },
+           .failed = [&](std::span<const std::size_t> members, Error error) { fail(of(members), std::move(error)); }});
+    } else if (!documents.empty()) {
+      ThreadCommands commands;
+      write(documents, *commands);
+      auto done = this->client_->call({}, *commands, Again::yes,
+                                      [&](Replies& replies) { return take(documents.size(), replies); });
+      if (!done.ok()) fail(documents, std::move(done.error()));
     }
     if (!rest.empty()) {
       auto written = Base::put_many(rest);
@@ -312,7 +359,11 @@ class PlainStore final : public Base {
   Result<std::size_t> forget_many(std::span<const Key> keys) override {
     if (this->wrong_ || !std::all_of(keys.begin(), keys.end(), is_value)) return Base::forget_many(keys);
     if (keys.empty()) return std::size_t{0};
-    if (this->layout_.groups() > 1) return Store::forget_many(keys);
+    if constexpr (kOnCluster) {
+      auto count = this->count_by(Script::plain_forget, keys, Again::no, Now(this->clock_));
+      if (!count.ok()) return this->placed(std::move(count.error()), "forget_many");
+      return count;
+    }
     std::int64_t gone = 0;
     auto done = this->client_->eval(
         {}, Script::plain_forget, Base::script_words(Space::values, keys.size()) + 1, Again::no,
@@ -359,7 +410,24 @@ class PlainStore final : public Base {
   using Draft = typename Base::Draft;
   static constexpr std::int64_t kNoEnd = -1;  // as the server says it
 
+  static constexpr bool kOnCluster = std::is_base_of_v<ClusterStore, Base>;
+
   static bool is_value(const Key& key) noexcept { return key.space() == Space::values; }
+
+  /// Asks for the keys' lifetimes, and then for what stands there: an MGET takes a list for nothing. On a cluster in a
+  /// transaction, which one node answers as a whole, also while the slot moves.
+  void ask(Commands& commands, std::span<const Key> keys) const {
+    if (kOnCluster) commands.begin(1).word("MULTI");
+    for (const Key& key : keys) this->key_word(commands.begin(2).word("PTTL"), key);
+    commands.begin(1 + keys.size()).word("MGET");
+    for (const Key& key : keys) this->key_word(commands, key);
+    if (kOnCluster) commands.begin(1).word("EXEC");
+  }
+  /// What comes before the answers to that. False: it was refused.
+  static Result<bool> answered([[maybe_unused]] Replies& replies, [[maybe_unused]] std::size_t keys) {
+    if constexpr (kOnCluster) return Base::executed(replies, keys + 1);
+    return true;
+  }
 
   void set(Commands& commands, const Key& key, const Document& document) const {
     commands.begin(document.life == 0 ? 3 : 5).word("SET");

@@ -141,6 +141,7 @@ ServerStore::Draft::Draft(const ServerStore& store, const Key& key, const Entry&
 
 ServerStore::Fit ServerStore::fit(const Element& element, const Key& key, bool stale, const Now& now,
                                   std::uint64_t generation, Record& record) const {
+  if (element.kind == Element::Kind::array) return Fit::stranger;  // no server has such a thing there
   if (element.kind != Element::Kind::text) return Fit::miss;
   switch (decode(element.text, check_of(key), record)) {
     case Decoded::broken: return Fit::foreign;
