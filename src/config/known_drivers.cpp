@@ -187,12 +187,6 @@ void describe(Fields& fields, MemcachedConfig& config) {
   fields.path("key", config.key);
   fields.text("server_name", config.server_name);
   fields.flag("verify", config.verify);
-  const bool is_tls = config.tls || !config.ca.empty() || !config.certificate.empty() || !config.server_name.empty();
-  const bool is_binary = config.protocol == "binary" || (config.protocol.empty() && !config.username.empty());
-  if (is_tls && is_binary)
-    fields.mistake("tls", "the binary protocol, and SASL with it, has no TLS; the protocol \"meta\" has");
-  if (!config.key.empty() && config.certificate.empty())
-    fields.mistake("key", "there is no certificate that it belongs to");
 }
 
 void describe(Fields& fields, DistributedConfig& config) {

@@ -24,8 +24,15 @@ Result<std::shared_ptr<const TlsContext>> make_tls(const TlsOptions& options) {
   return make(options);
 }
 
-void require_tls(const TlsOptions& options, const std::string& pointer) {
-  if (options.enabled && find_tls() == nullptr) throw ConfigError(Error{Errc::bad_config, pointer + ": " + kNoTls});
+Result<void> check_tls(const TlsOptions& options, bool by_socket) {
+  const auto bad = [](const char* option, const char* why) { return Error{Errc::bad_config, why, {}, {}, option}; };
+  if (!options.key.empty() && options.certificate.empty())
+    return bad("key", "there is no certificate that it belongs to");
+  if (!options.enabled) return {};
+  if (by_socket && options.verify && options.server_name.empty())
+    return bad("server_name", "a unix socket has no name to look for in a certificate");
+  if (find_tls() == nullptr) return bad("tls", kNoTls);
+  return {};
 }
 
 Result<std::shared_ptr<const TlsContext>> TlsSource::get() {

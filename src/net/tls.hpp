@@ -42,8 +42,9 @@ class TlsContext {
 
 /// Errc::bad_config where this build has no TLS, or where a file cannot be read.
 Result<std::shared_ptr<const TlsContext>> make_tls(const TlsOptions& options);
-/// Throws ConfigError where TLS is asked for and this build has none. `pointer`: the place in the configuration.
-void require_tls(const TlsOptions& options, const std::string& pointer);
+/// May a configuration ask for this? Errc::bad_config, with the option's name as the key: TLS in a build that has none,
+/// or over a unix socket, which has no name, with nobody to expect; a key without its certificate.
+Result<void> check_tls(const TlsOptions& options, bool by_socket);
 
 /// What `make_tls` makes, when the first connection wants it, and then the same for all. Thread-safe.
 class TlsSource {

@@ -1,6 +1,8 @@
 // What the store is configured with: checked, and made into a store.
 #include <flux/cache/stores/memcached.hpp>
 
+#include <algorithm>
+
 #include "chunks.hpp"
 #include "memcached_store.hpp"
 
@@ -37,15 +39,12 @@ Result<void> MemcachedConfig::validate() const {
     return bad("username", "holds a space, a NUL or a line break");
   if (password.find_first_of(std::string("\r\n\0", 3)) != password.npos)
     return bad("password", "holds a NUL or a line break");
-  if (!key.empty() && certificate.empty()) return bad("key", "there is no certificate that it belongs to");
   const detail::net::TlsOptions tls_wanted = detail::memcached::tls_options(*this);
-  if (!tls_wanted.enabled) return {};
-  if (detail::memcached::is_binary(*this))
+  if (tls_wanted.enabled && detail::memcached::is_binary(*this))
     return bad("tls", "the binary protocol, and SASL with it, has no TLS; the protocol \"meta\" has");
-  for (const MemcachedServer& server : servers)
-    if (server.host.starts_with('/') && verify && server_name.empty())
-      return bad("server_name", "a unix socket has no name to look for in a certificate");
-  return {};
+  return detail::net::check_tls(tls_wanted, std::any_of(servers.begin(), servers.end(), [](const auto& server) {
+                                  return server.host.starts_with('/');
+                                }));
 }
 
 namespace detail::memcached {

@@ -1,6 +1,5 @@
 #include <flux/cache/drivers.hpp>
 
-#include "config/settings_access.hpp"
 #include "memcached_store.hpp"
 
 namespace flux::cache {
@@ -12,7 +11,6 @@ void register_store_memcached(DriverTable& table) {
   table.add<MemcachedConfig>("memcached", [](MemcachedConfig config, const DriverContext& context) -> StorePtr {
     config.prefix = context.prefix();
     config.clock = &context.clock();
-    net::require_tls(memcached::tls_options(config), join_pointer("/stores", context.name()) + "/tls");
     return make_memcached(config);
   });
 }

@@ -1,6 +1,7 @@
 #include <charconv>
 
 #include "cluster_store.hpp"
+#include "net/tls.hpp"
 #include "plain_store.hpp"
 #include "url.hpp"
 
@@ -119,7 +120,8 @@ Result<void> RedisConnection::validate() const {
   if (pool_size < 1 || pool_size > 10'000) return bad("pool_size", "it must be from 1 to 10,000");
   if (pool_wait <= Duration::zero()) return bad("pool_wait", "it must be above zero");
   if (!plain->username.empty() && plain->password.empty()) return bad("username", "a user wants a password");
-  if (!key.empty() && certificate.empty()) return bad("key", "there is no certificate that it belongs to");
+  auto tls_good = detail::net::check_tls(detail::redis::tls_options(*plain), !plain->socket.empty());
+  if (!tls_good.ok()) return tls_good;
   if (sentinel.name.empty() != sentinel.nodes.empty())
     return bad("sentinel", "sentinels want a name of the primary, and a name wants sentinels");
   for (const RedisNode& node : sentinel.nodes)
