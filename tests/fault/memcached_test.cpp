@@ -1,4 +1,4 @@
-// The memcached store with its servers gone, silent, changed or lying. Deadlines are kept with generous slack: what is
+// The memcached store with its servers gone, silent or changed. Deadlines are kept with generous slack: what is
 // proved is that no call hangs, and that nobody ever gets what belongs to somebody else.
 #include <flux/cache/repository.hpp>
 #include <flux/cache/testing/crowd.hpp>
@@ -13,6 +13,7 @@
 
 #include "support/memcached.hpp"
 #include "support/scripted_server.hpp"
+#include "testing/contract/sanitized.hpp"
 
 namespace flux::cache::testing {
 namespace {
@@ -249,12 +250,21 @@ TEST_F(MemcachedFault, TenThousandRoundsOfRandomTimeoutsGiveNoWrongValue) {
 
 TEST_F(MemcachedFault, AChildOfForkNeverHearsWhatItsParentAsked) {
   for (int i = 0; i < 100; ++i) put("k" + std::to_string(i), integer(i));
-  const long wrong = run_in_processes(2, [&] {
+  const auto all_right = [&] {
     long wrong = 0;
-    for (int i = 0; i < 5'000; ++i) wrong += got("k" + std::to_string(i % 100)) != "integer " + std::to_string(i % 100);
+    for (int i = 0; i < (kSanitized ? 2'000 : 20'000); ++i)
+      wrong += got("k" + std::to_string(i % 100)) != "integer " + std::to_string(i % 100);
     return wrong;
+  };
+  std::atomic<bool> is_over{false};
+  std::atomic<long> wrong_here{0};
+  std::thread parent([&] {
+    while (!is_over) wrong_here += all_right();
   });
-  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(run_in_processes(2, all_right), 0);
+  is_over = true;
+  parent.join();
+  EXPECT_EQ(wrong_here, 0);
 }
 
 // --- one of three
@@ -436,60 +446,6 @@ TEST_F(MemcachedFault, AWalkTellsWhatIsKeptAndNothingElse) {
   ASSERT_TRUE(store().scan(Space::values, [](std::string_view, const Entry&) { return ADD_FAILURE(), true; }).ok());
   EXPECT_EQ(code_of(open({.listing = false})->scan(Space::values, [](std::string_view, const Entry&) { return true; })),
             "unsupported");
-}
-
-// --- servers that lie
-
-class MemcachedLiar : public ::testing::TestWithParam<std::pair<const char*, std::string>> {};
-
-TEST_P(MemcachedLiar, IsAnErrorInTimeAndNeverAValue) {
-  const auto& [name, lie] = GetParam();
-  ScriptedServer liar([lie = lie](std::string_view) { return lie; });
-  const auto store = make_memcached({.servers = {{.port = liar.port()}}, .timeout = 300ms, .failure_limit = 1'000});
-  for (int i = 0; i < 3; ++i) {
-    const auto begun = Clock_::now();
-    const auto got = store->get(Key("k"), {}, [](const Entry&) { ADD_FAILURE() << "a value"; });
-    EXPECT_TRUE(!got.ok() || !*got);
-    const auto written = store->put(Key("k", Space::locks), text_entry("v"), {When::absent});
-    EXPECT_FALSE(written.ok()) << name;
-    EXPECT_LT(Clock_::now() - begun, 2 * 300ms + kSlack);
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Answers, MemcachedLiar,
-    ::testing::Values(std::pair{"Http", std::string("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")},
-                      std::pair{"HalfAnAnswer", std::string("VA 100 O0\r\nabc")},
-                      std::pair{"AbsurdLength", std::string("VA 99999999999 O0\r\n")},
-                      std::pair{"ManyAnswers", std::string("HD\r\nHD\r\nHD\r\nHD\r\nHD\r\nHD\r\n")},
-                      std::pair{"ForeignNumbers", std::string("HD O999\r\nEN O998\r\n")},
-                      std::pair{"Silence", std::string()}, std::pair{"Redis", std::string("-ERR unknown command\r\n")},
-                      std::pair{"ClientError", std::string("CLIENT_ERROR bad command line format\r\n")},
-                      std::pair{"Zeros", std::string(4096, '\0')}),
-    [](const auto& info) { return info.param.first; });
-
-TEST(MemcachedLiars, ADripOfBytesDoesNotOutlastTheDeadline) {
-  ScriptedServer dripping([](std::string_view) { return std::string("VA 100000 O0\r\n") + std::string(100'000, 'v'); },
-                          20ms);
-  const auto store = make_memcached({.servers = {{.port = dripping.port()}}, .timeout = 300ms});
-  const auto begun = Clock_::now();
-  EXPECT_EQ(code_of(store->get(Key("k"), {}, [](const Entry&) {})), "timeout");
-  EXPECT_LT(Clock_::now() - begun, 300ms + kSlack);
-}
-
-TEST(MemcachedLiars, AServerThatKnowsNoMetaProtocolIsNamedAsSuch) {
-  ScriptedServer old([](std::string_view) { return std::string("ERROR\r\n"); }, 0ms, ScriptedServer::Greeting::none);
-  const auto store = make_memcached({.servers = {{.port = old.port()}}, .timeout = 500ms});
-  const auto answer = store->has(Key("k"));
-  ASSERT_FALSE(answer.ok());
-  EXPECT_EQ(answer.error().code, Errc::unsupported) << answer.error().to_string();
-}
-
-TEST(MemcachedLiars, ANameThatDoesNotResolveIsAnError) {
-  const auto store = make_memcached({.servers = {{.host = "no-such-host.invalid"}}, .timeout = 500ms});
-  const auto begun = Clock_::now();
-  EXPECT_FALSE(store->has(Key("k")).ok());
-  EXPECT_LT(Clock_::now() - begun, 500ms + kSlack);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // The redis store where servers and networks fail: real servers, stopped, killed and restarted, and a relay that lies.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <flux/cache/testing/chaos_proxy.hpp>
 #include <flux/cache/testing/crowd.hpp>
 
@@ -7,6 +8,7 @@
 #include <thread>
 
 #include "support/own_redis.hpp"
+#include "testing/contract/sanitized.hpp"
 
 namespace flux::cache::testing {
 namespace {
@@ -79,15 +81,18 @@ TEST_F(RedisFaults, AServerKilledInMidPipelineKillsNobodyElse) {
     std::this_thread::sleep_for(10ms);
     server_->kill();
   });
-  for (int i = 0; i < 20; ++i) {
+  bool is_seen = false;
+  for (int i = 0; i < 20 && !is_seen; ++i) {
     auto outcome = cache.redis().put_many(items);
     ASSERT_TRUE(outcome.ok());
-    if (!outcome->failed.empty()) {
+    is_seen = !outcome->failed.empty();
+    if (is_seen) {
       EXPECT_EQ(outcome->failed.size(), items.size());
-      break;
+      EXPECT_TRUE(outcome->error != nullptr);
     }
   }
   killer.join();
+  EXPECT_TRUE(is_seen) << "the batches were over before the server was";
   ASSERT_TRUE(server_->restart());
   EXPECT_TRUE(comes_true([&] { return cache.say("k", "w") == "true"; }));
 }
@@ -272,17 +277,46 @@ TEST_F(RedisFaults, AnExhaustedPoolIsSaidSoAfterTheWait) {
 }
 
 TEST_F(RedisFaults, ManyThreadsShareFewConnectionsWithoutStarving) {
-  RedisConnection few = to_server(20s);
+  RedisConnection few = to_server(60s);
   few.pool_size = 4;
-  few.pool_wait = 20s;
+  few.pool_wait = 60s;
   const RedisCache cache(few);
   ASSERT_EQ(cache.say("k", "v"), "true");
-  const long wrong = run_on_threads(40, [&] {
+  const long wrong = run_on_threads(100, [&] {
     long wrong = 0;
     for (int i = 0; i < 50; ++i) wrong += cache.ask("k") != "v";
     return wrong;
   });
   EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(RedisFaults, AServerThatComesBackIsNotStormed) {
+  RedisConnection few = to_server();
+  few.pool_size = 8;
+  few.pool_wait = 20s;
+  const RedisCache cache(few);
+  ASSERT_EQ(cache.say("k", "v"), "true");
+  server_->kill();
+  std::atomic<bool> is_over{false};
+  std::atomic<int> served{0};
+  std::thread crowd([&] {
+    run_on_threads(200, [&] {
+      while (!is_over) {
+        if (cache.ask("k") == "miss")
+          ++served;
+        else
+          std::this_thread::sleep_for(1ms);
+      }
+    });
+  });
+  EXPECT_TRUE(comes_true([&] { return cache.ask("k") == "unavailable"; }));
+  EXPECT_TRUE(server_->restart());
+  EXPECT_TRUE(comes_true([&] { return served > 2'000; }));
+  is_over = true;
+  crowd.join();
+  const RedisCache probe(to_server());
+  const int connects = std::stoi(probe.redis().info("stats")->at("total_connections_received"));
+  EXPECT_LE(connects, 8 + 2) << "the pool's, the probe's, and one to see whether it runs";
 }
 
 TEST_F(RedisFaults, ANameThatDoesNotResolveEndsWithTheDeadline) {
@@ -298,12 +332,34 @@ TEST_F(RedisFaults, AValueThatIsTooLargeIsRefusedBeforeItIsSent) {
   EXPECT_EQ(cache.say("k", "1234567890"), "true");
 }
 
+// The server would close the connection.
+TEST_F(RedisFaults, AValueThatNoServerTakesIsRefusedBeforeItIsSent) {
+  constexpr std::size_t kSize = std::size_t{512} * 1024 * 1024;
+  void* const pages =
+      ::mmap(nullptr, kSize, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);  // never touched
+  ASSERT_NE(pages, MAP_FAILED);
+  const Entry entry{.value = bytes({static_cast<const char*>(pages), kSize})};
+  const RedisCache cache(to_server());
+  ASSERT_EQ(cache.say("other", "v"), "true");
+  EXPECT_EQ(cache.redis().put(Key("k"), entry, {}).error().code, Errc::too_large);
+  EXPECT_EQ(cache.redis().put(Key("k"), entry, {When::absent}).error().code, Errc::too_large);
+  const Item items[] = {{Key("a"), {.value = text("1")}}, {Key("k"), entry}};
+  const auto outcome = cache.redis().put_many(items);
+  ASSERT_TRUE(outcome.ok() && outcome->error);
+  EXPECT_EQ(outcome->error->code, Errc::too_large);
+  EXPECT_EQ(cache.ask("other"), "v");
+  EXPECT_EQ(cache.ask("k") + cache.ask("a"), "missmiss");
+  const int connects = std::stoi(cache.redis().info("stats")->at("total_connections_received"));
+  EXPECT_LE(connects, 2) << "the connection was lost";
+  ::munmap(pages, kSize);
+}
+
 TEST_F(RedisFaults, AForkedChildLeavesItsParentsConnectionsAlone) {
   const RedisCache cache(to_server());
   for (int i = 0; i < 100; ++i) ASSERT_EQ(cache.say("k" + std::to_string(i), "v" + std::to_string(i)), "true");
   const auto all_right = [&] {
     long wrong = 0;
-    for (int i = 0; i < 2'000; ++i) {
+    for (int i = 0; i < (kSanitized ? 2'000 : 20'000); ++i) {
       const std::string number = std::to_string(i % 100);
       wrong += cache.ask("k" + number) != "v" + number;
     }
@@ -342,6 +398,20 @@ TEST_F(RedisCredentials, ThoseThatFitAreTakenAndOthersAreDeniedWithoutBeingShown
   EXPECT_EQ(says("", "wrong-canary"), "denied");
   EXPECT_EQ(says("app", "wrong-canary"), "denied");
   EXPECT_EQ(says("", ""), "denied");
+}
+
+TEST_F(RedisCredentials, ThoseThatDoNotFitAreTriedOnceInAWhile) {
+  ChaosProxy proxy(server_->host(), server_->port());
+  RedisConnection wrong = to(proxy);
+  wrong.password = "wrong-canary";
+  const RedisCache cache(wrong);
+  const long others = run_on_threads(8, [&] {
+    long others = 0;
+    for (int i = 0; i < 200; ++i) others += cache.ask("k") != "denied";
+    return others;
+  });
+  EXPECT_EQ(others, 0);
+  EXPECT_LE(proxy.accepted(), 160U) << "of 1,600 calls";
 }
 
 }  // namespace

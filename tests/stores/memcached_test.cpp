@@ -8,6 +8,18 @@
 namespace flux::cache::testing {
 namespace {
 
+/// Over all that this program ran on the server that it shares with others.
+class NeverFlushed : public ::testing::Environment {
+ public:
+  void TearDown() override {
+    if (!memcached_server()) return;
+    const auto stats = make_memcached({.servers = one_memcached()})->stats();
+    ASSERT_EQ(stats.size(), 1U);
+    EXPECT_EQ(stats[0].values.at("cmd_flush"), "0") << "somebody sent flush_all";
+  }
+};
+[[maybe_unused]] const auto* const kNeverFlushed = ::testing::AddGlobalTestEnvironment(new NeverFlushed);
+
 constexpr const char* kNeeds = "memcached in PATH, or a server named by FLUX_TEST_MEMCACHED";
 
 // The prefix of the store that a test of the contract made last: what `again` finds the same entries by.
@@ -40,6 +52,10 @@ INSTANTIATE_TEST_SUITE_P(MemcachedBySocket, StoreContract, ::testing::Values(par
 INSTANTIATE_TEST_SUITE_P(MemcachedBinary, StoreContract, ::testing::Values(param(three_memcached, "binary")),
                          pipeline_name);
 INSTANTIATE_TEST_SUITE_P(Memcached, RepositoryContract, repositories(param(one_memcached, "meta", true)),
+                         repository_name);
+INSTANTIATE_TEST_SUITE_P(MemcachedBySocket, RepositoryContract, repositories(param(memcached_socket, "meta", true)),
+                         repository_name);
+INSTANTIATE_TEST_SUITE_P(MemcachedBinary, RepositoryContract, repositories(param(three_memcached, "binary")),
                          repository_name);
 INSTANTIATE_TEST_SUITE_P(MemcachedOfThree, RepositoryContract, repositories(param(three_memcached, "meta", true)),
                          repository_name);

@@ -133,6 +133,18 @@ TEST_F(MemcachedTls, WhoeverCannotBeTrustedIsRefused) {
   EXPECT_EQ(answer(missing), "bad_config");
 }
 
+TEST_F(MemcachedTls, AnExpiredCertificateIsRefusedAndTheRefusalSaysSo) {
+  const Certificates& files = servers_.files;
+  ASSERT_TRUE(files.certificate("expired", "IP:127.0.0.1", 0));
+  const auto expired = Server::memcached(files.memcached_words("expired"));
+  ASSERT_NE(expired, nullptr) << Server::why_not();
+  const auto store = make_memcached(servers_.trusted(*expired));
+  const auto there = store->has(Key("k"));
+  ASSERT_FALSE(there.ok());
+  EXPECT_EQ(there.error().code, Errc::denied);
+  EXPECT_NE(there.error().message.find("certificate has expired"), std::string::npos) << there.error().message;
+}
+
 TEST_F(MemcachedTls, NothingIsEverSaidPlainly) {
   const auto plain = Server::memcached();
   if (plain == nullptr) GTEST_SKIP() << Server::why_not();

@@ -6,6 +6,7 @@
 
 #include "support/certificates.hpp"
 #include "support/redis_cache.hpp"
+#include "support/scripted_server.hpp"
 
 namespace flux::cache::testing {
 namespace {
@@ -67,6 +68,18 @@ TEST(RedisAccess, ByUrlAndBySocket) {
   EXPECT_EQ(other.ask("k"), "miss");
 }
 
+TEST(RedisAccess, AClientHasAName) {
+  const auto server = Server::redis();
+  FLUX_NEEDS(server);
+  const RedisCache cache({.port = server->port(), .client_name = "shop-7"});
+  // The slow log names who sent what.
+  ASSERT_EQ(cache.tell({"CONFIG", "SET", "slowlog-log-slower-than", "0"}), "OK");
+  ASSERT_EQ(cache.say("k", "v"), "true");
+  const auto log = cache.redis().command({"SLOWLOG", "GET", "1"});
+  ASSERT_TRUE(log.ok() && log->elements.size() == 1 && log->elements[0].elements.size() == 6);
+  EXPECT_EQ(log->elements[0].elements[5].text, "shop-7");
+}
+
 TEST(RedisAccess, AUrlThatMakesNoSenseIsSaidSoWithoutItsSecrets) {
   for (const char* const url : {"http://h", "redis://u:canary@h:99999", "redis://u:canary@h/x", "unix://",
                                 "redis://:canary%zz@h", "redis://h?canary=1", "redis://u:canary@[::1]x"}) {
@@ -124,6 +137,12 @@ class RedisTls : public ::testing::Test {
     return connection;
   }
   static std::string answer(const RedisConnection& connection) { return RedisCache(connection).say("k", "v"); }
+  /// What a put is refused with, in words.
+  static std::string refusal(const RedisConnection& connection) {
+    const RedisCache cache(connection);
+    const auto written = cache.redis().put(Key("k"), {.value = text("v")}, {});
+    return written.ok() ? std::string("none") : written.error().to_string();
+  }
 
   Certificates files_;
   std::unique_ptr<Server> server_;
@@ -164,6 +183,35 @@ TEST_F(RedisTls, WhoeverCannotBeTrustedIsRefused) {
   EXPECT_EQ(answer(missing), "bad_config");
 }
 
+TEST_F(RedisTls, ARefusalSaysWhy) {
+  RedisConnection other = trusted();
+  other.ca = files_.path("other.crt");
+  EXPECT_NE(refusal(other).find("TLS handshake: certificate verify failed: "), std::string::npos) << refusal(other);
+  RedisConnection wrong_name = trusted();
+  wrong_name.server_name = "else.test";
+  EXPECT_NE(refusal(wrong_name).find("ostname mismatch"), std::string::npos) << refusal(wrong_name);
+}
+
+TEST_F(RedisTls, AServerIsToldWhomWeWant) {
+  for (const std::string name : {"redis.test", "localhost"}) {
+    std::string hello;
+    {
+      ScriptedServer listener([&](std::string_view said) {
+        hello = said;
+        return std::string("not TLS at all");
+      });
+      RedisConnection connection = trusted();
+      connection.port = listener.port();
+      if (name == "localhost")
+        connection.host = name;
+      else
+        connection.server_name = name;
+      EXPECT_NE(answer(connection), "true");
+    }
+    EXPECT_NE(hello.find(name), std::string::npos) << "no SNI in " << hello.size() << " bytes";
+  }
+}
+
 TEST_F(RedisTls, AServerThatSpeaksPlainlyOrAnOldProtocolIsRefused) {
   const auto plain = Server::redis();
   FLUX_NEEDS(plain);
@@ -171,10 +219,17 @@ TEST_F(RedisTls, AServerThatSpeaksPlainlyOrAnOldProtocolIsRefused) {
   connection.port = plain->port();
   EXPECT_NE(answer(connection), "true");
   const auto expired = files_.certificate("expired", "IP:127.0.0.1", 0) ? serve("expired") : nullptr;
-  if (expired != nullptr) {
-    connection.port = expired->port();
-    EXPECT_EQ(answer(connection), "denied");
-  }
+  ASSERT_NE(expired, nullptr);
+  connection.port = expired->port();
+  EXPECT_EQ(answer(connection), "denied");
+  EXPECT_NE(refusal(connection).find("certificate has expired"), std::string::npos) << refusal(connection);
+  std::vector<std::string> words = files_.server_words("server");
+  words.insert(words.end(), {"--tls-protocols", "TLSv1.1", "--tls-ciphers", "ALL:@SECLEVEL=0"});
+  const auto old = Server::redis(std::move(words));
+  ASSERT_NE(old, nullptr) << Server::why_not();
+  connection.port = old->port();
+  EXPECT_EQ(answer(connection), "denied");
+  EXPECT_NE(refusal(connection).find("protocol version"), std::string::npos) << refusal(connection);
   RedisConnection plainly{.host = "127.0.0.1", .port = server_->port(), .timeout = 2s};
   EXPECT_NE(answer(plainly), "true");
 }

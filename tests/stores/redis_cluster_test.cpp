@@ -11,6 +11,21 @@
 namespace flux::cache::testing {
 namespace {
 
+/// Over all that this program ran on the cluster.
+class NeverSentToNodes : public ::testing::Environment {
+ public:
+  void TearDown() override {
+    const RedisCluster* const cluster = RedisCluster::shared_so_far();
+    for (int node = 0; cluster != nullptr && node < 2 * RedisCluster::kPrimaries; ++node) {
+      const std::string all = cluster->tell(node, {"INFO", "commandstats"}).text;
+      EXPECT_NE(all.find("cmdstat_ping:"), all.npos);
+      for (const std::string never : {"keys", "flushall", "flushdb", "config", "debug", "save", "bgsave"})
+        EXPECT_EQ(all.find("cmdstat_" + never + ":") & all.find("cmdstat_" + never + "|"), all.npos) << never;
+    }
+  }
+};
+[[maybe_unused]] const auto* const kNeverSent = ::testing::AddGlobalTestEnvironment(new NeverSentToNodes);
+
 std::string contract_prefix;
 
 StorePtr open_again(const Clock& clock) {

@@ -33,6 +33,23 @@ StorePtr share_anew(const Clock& clock) {
   return share_again(clock);
 }
 
+/// A server of this program's own, over its unix socket.
+StorePtr open_by_socket(const Clock& clock) {
+  static const std::unique_ptr<Server> server = Server::redis();
+  if (server == nullptr) return nullptr;
+  return make_redis({.prefix = contract_prefix, .timeout = std::chrono::seconds(60), .clock = &clock},
+                    {.socket = server->socket(), .pool_wait = std::chrono::seconds(60)});
+}
+
+StorePtr by_socket_anew(const Clock& clock) {
+  contract_prefix = unique_prefix();
+  return open_by_socket(clock);
+}
+
+const ContractParam kBySocket{.make = by_socket_anew, .again = open_by_socket, .needs = "a redis server"};
+
+INSTANTIATE_TEST_SUITE_P(RedisBySocket, StoreContract, ::testing::Values(kBySocket), pipeline_name);
+
 const ContractParam kRedis{.make = make_anew, .again = open_again, .needs = "a redis server"};
 
 INSTANTIATE_TEST_SUITE_P(Redis, StoreContract, pipelines(kRedis), pipeline_name);

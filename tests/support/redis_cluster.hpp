@@ -62,8 +62,11 @@ class RedisCluster {
   /// One for the whole program.
   static RedisCluster* shared() {
     static const std::unique_ptr<RedisCluster> one = start();
+    shared_ = one.get();
     return one.get();
   }
+  /// The same, where somebody has asked for it before.
+  static RedisCluster* shared_so_far() { return shared_; }
 
   RedisConnection connection() const {
     RedisConnection connection;
@@ -196,6 +199,8 @@ class RedisCluster {
       return true;
     });
   }
+
+  static inline RedisCluster* shared_ = nullptr;
 
   const std::string host_;
   std::array<Node, 2 * kPrimaries> nodes_;
