@@ -36,8 +36,10 @@ struct Debts {
   bool empty() const noexcept { return keys.empty() && scopes.empty() && !all; }
   /// May the key be among it? Which tags an entry carries is not known.
   bool concerns(std::string_view key) const { return all || !scopes.empty() || keys.contains(key); }
-  /// Takes the other's over. Allocates nothing.
+  /// Takes the other's over. Allocates nothing, and takes as long as the smaller of both.
   void merge(Debts& other) noexcept {
+    if (keys.size() < other.keys.size()) keys.swap(other.keys);
+    if (scopes.size() < other.scopes.size()) scopes.swap(other.scopes);
     keys.merge(other.keys);
     scopes.merge(other.scopes);
     all = all || std::exchange(other.all, false);
