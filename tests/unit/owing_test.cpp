@@ -2,6 +2,7 @@
 #include <flux/cache/layers/breaker.hpp>
 #include <flux/cache/layers/chaos.hpp>
 #include <flux/cache/layers/owing.hpp>
+#include <flux/cache/layers/tagged.hpp>
 #include <flux/cache/testing/crowd.hpp>
 #include <flux/cache/testing/fake_clock.hpp>
 #include <flux/cache/testing/reference_store.hpp>
@@ -43,7 +44,7 @@ class Owing : public ::testing::Test, public StoreProbe {
   }
 
   FakeClock clock_;
-  const StorePtr base_ = make_reference({.clock = &clock_});
+  const StorePtr base_ = make_tagged(make_reference({.clock = &clock_}), {.clock = &clock_});
   const StoreProbe below_{base_};
   const std::shared_ptr<Chaos> chaos_ = make_chaos(base_);
 };

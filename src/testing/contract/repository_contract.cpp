@@ -86,6 +86,11 @@ const Clock& RepositoryContract::clock() const {
   return clock_;
 }
 
+bool RepositoryContract::can_list() const {
+  const auto walked = cache().store()->scan(Space::locks, [](std::string_view, const Entry&) { return false; });
+  return walked.ok() || walked.error().code != Errc::unsupported;
+}
+
 void RepositoryContract::advance(Duration length) {
   if (GetParam().real_time)
     std::this_thread::sleep_for(length);

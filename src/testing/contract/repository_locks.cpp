@@ -89,7 +89,7 @@ TEST_P(RepositoryContract, EachAcquisitionHasAHigherFence) {
     switch (i % 3) {
       case 0: lock.unlock(); break;
       case 1: advance(1s); break;
-      default: cache().flush_locks(); break;
+      default: can_list() ? (void)cache().flush_locks() : lock.unlock(); break;
     }
   }
 }
@@ -180,6 +180,7 @@ TEST_P(RepositoryContract, LocksAndValuesLeaveEachOtherAlone) {
   cache().flush();
   EXPECT_FALSE(cache().lock("k", 60s).try_lock()) << "a flush frees no lock";
   cache().put("k", 1);
+  if (!can_list()) GTEST_SKIP() << "this store cannot list its locks, and says so";
   EXPECT_TRUE(cache().flush_locks());
   EXPECT_EQ(cache().get<int>("k"), 1);
   EXPECT_TRUE(cache().lock("k", 60s).try_lock());

@@ -286,11 +286,12 @@ TEST_P(StoreContract, WhatAReceiverThrowsPassesThroughAndHarmsNobody) {
   for (int round = 1; round <= 5; ++round) {
     EXPECT_THROW((void)store().get(Key("a"), {}, [](const Entry&) { throw Thrown(); }), Thrown);
     EXPECT_EQ(got("b"), R"(text "2")");
-    EXPECT_THROW((void)store().get_many(keys, {},
-                                        [](std::size_t index, const Entry&) {
-                                          if (index == 1) throw Thrown();
-                                        }),
-                 Thrown);
+    for (int i = 0; i < 3; ++i)
+      EXPECT_THROW((void)store().get_many(keys, {},
+                                          [](std::size_t index, const Entry&) {
+                                            if (index == 1) throw Thrown();
+                                          }),
+                   Thrown);
     EXPECT_EQ(got_many({"c", "none", "a"}),
               (std::vector<std::string>{R"(text "3")", std::string(kMiss), R"(text "1")"}));
     EXPECT_EQ(increment("n"), round);

@@ -41,6 +41,8 @@ class RepositoryContract : public ::testing::TestWithParam<RepositoryParam> {
   Repository with(RepositoryOptions options) const;
   const Clock& clock() const;
   void advance(Duration length);
+  /// Can the store tell what it holds? One that cannot says so.
+  bool can_list() const;
 
   FakeClock& clock_;  ///< outlives the test: a load left behind may still be looking at it
   std::optional<Repository> cache_;
