@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -52,12 +53,19 @@ concept PairsOfValues = requires(const Range& range) {
   NamedValue(range.begin()->first, range.begin()->second);
 };
 
-/// The answers to a batch, in the order asked, each key once. Reads like a map; a miss is an empty optional. The keys
-/// are views of text that the batch holds: copy one that is to live longer. Any thread may read it while none writes.
+/// A key among answers: a view of text that the answers hold. A copy is made wherever a std::string is wanted.
+class KeyText : public std::string_view {
+ public:
+  explicit KeyText(std::string_view text) noexcept : std::string_view(text) {}
+  operator std::string() const { return std::string(data(), size()); }
+};
+
+/// The answers to a batch, in the order asked, each key once. Reads like a map; a miss is an empty optional. Any thread
+/// may read it while none writes.
 template <class T>
 class Many {
  public:
-  using Row = std::pair<std::string_view, std::optional<T>>;
+  using Row = std::pair<KeyText, std::optional<T>>;
 
   Many() = default;
   /// A row for each key.
@@ -89,7 +97,7 @@ class Many {
 template <>
 class Many<void> {
  public:
-  using Row = std::pair<std::string_view, std::optional<Value>>;
+  using Row = std::pair<KeyText, std::optional<Value>>;
 
   Many() = default;
   Many(detail::AskedKeys keys, std::vector<Row> rows) : keys_(std::move(keys)), rows_(std::move(rows)) {}
@@ -121,8 +129,8 @@ namespace detail {
 
 /// Every key of a batch, each with nothing yet.
 template <class T>
-std::vector<std::pair<std::string_view, std::optional<T>>> misses(const AskedKeys& keys) {
-  std::vector<std::pair<std::string_view, std::optional<T>>> rows;
+std::vector<std::pair<KeyText, std::optional<T>>> misses(const AskedKeys& keys) {
+  std::vector<std::pair<KeyText, std::optional<T>>> rows;
   rows.reserve(keys.size());
   for (const Key& key : keys.keys()) rows.emplace_back(key.text(), std::nullopt);
   return rows;

@@ -124,7 +124,8 @@ TEST_P(RepositoryContract, ALoadWhoseProcessIsKilledIsTakenOverWhenItsLeaseEnds)
 }
 
 TEST_P(RepositoryContract, ALoadThatOutlastsItsLeaseIsNotRunTwice) {
-  const Repository mine = with({.load_lease = kShortLease}), theirs = with({.load_lease = kShortLease});  // flights of their own
+  const Repository mine = with({.load_lease = kShortLease}),
+                   theirs = with({.load_lease = kShortLease});  // flights of their own
   std::atomic<int> runs{0};
   std::atomic<bool> begun{false};
   const auto slow = [&] {
