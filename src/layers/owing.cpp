@@ -22,6 +22,8 @@ namespace {
 constexpr std::size_t kMostScopes = 64;
 /// Keys that are paid for in one call.
 constexpr std::size_t kSlice = 1024;
+/// A payment that fails sooner leaves a call enough of its time to be made all the same.
+constexpr auto kSoon = std::chrono::milliseconds(5);
 /// Between two looks whether somebody has paid.
 constexpr auto kPause = std::chrono::microseconds(200);
 
@@ -146,17 +148,25 @@ class OwingStore final : public Decorator, private detail::ForkGuard {
 
  private:
   /// Pays what is owed; where none of the keys is a value, that is left to others. An error: it is not paid, and one of
-  /// the keys may be among it, or the store is still away.
+  /// the keys may be among it, or the store is still away. A store that refuses at once, since it takes no writes at
+  /// present, may still be read: by those whom the debt does not concern.
   std::unique_ptr<Error> settle(std::span<const Key> keys, const char* operation) {
     if (!owes_.load(std::memory_order_acquire)) [[likely]]
       return nullptr;
     if (std::none_of(keys.begin(), keys.end(), is_value)) return nullptr;
-    auto why = pay([&](const Debts& debts) {
+    const auto is_concerned = [&](const Debts& debts) {
       return std::any_of(keys.begin(), keys.end(),
                          [&](const Key& key) { return is_value(key) && debts.concerns(key.text()); });
-    });
-    if (why) why->operation = operation;
-    if (why && keys.size() == 1) why->key = keys.front().text();
+    };
+    const auto begun = std::chrono::steady_clock::now();
+    auto why = pay(is_concerned);
+    if (!why) return nullptr;
+    if (std::chrono::steady_clock::now() - begun < kSoon) {
+      const std::scoped_lock lock(mutex_);
+      if (!is_concerned(debts_) && !is_concerned(due_)) return nullptr;
+    }
+    why->operation = operation;
+    if (keys.size() == 1) why->key = keys.front().text();
     return why;
   }
   std::unique_ptr<Error> settle_all(const char* operation) {

@@ -164,11 +164,40 @@ TEST_F(Owing, MoreThanCanBeRememberedIsAFlush) {
 TEST_F(Owing, WhileTheStoreIsAwayACallIsOneCallHoweverMuchIsOwed) {
   go_away();
   for (int i = 0; i < 5'000; ++i) EXPECT_FALSE(forgets("k" + std::to_string(i)));
-  EXPECT_EQ(calls([&] { EXPECT_FALSE(store().get(Key("other"), {}, [](const Entry&) {}).ok()); }), 1U);
+  EXPECT_EQ(calls([&] { EXPECT_FALSE(store().get(Key("other"), {}, [](const Entry&) {}).ok()); }), 2U)
+      << "it failed at once: other keys are tried";
   EXPECT_EQ(calls([&] { EXPECT_FALSE(store().get(Key("k7"), {}, [](const Entry&) {}).ok()); }), 1U);
   come_back();
   EXPECT_EQ(got("other"), kMiss);
   EXPECT_EQ(calls([&] { EXPECT_EQ(got("k7"), kMiss); }), 1U) << "nothing is owed any more";
+}
+
+/// Answers, and takes no writes: a server whose disk is full, or that became a replica.
+class TakesNoWrites final : public Decorator {
+ public:
+  using Decorator::Decorator;
+  Result<bool> put(const Key& key, const Entry& entry, const Write& how) override {
+    return refuses ? Result<bool>(Error{Errc::unavailable, "READONLY"}) : inner().put(key, entry, how);
+  }
+  Result<bool> forget(const Key& key, const Forget& how) override {
+    return refuses ? Result<bool>(Error{Errc::unavailable, "READONLY"}) : inner().forget(key, how);
+  }
+  std::atomic<bool> refuses{false};
+};
+
+TEST_F(Owing, WhatIsNotOwedIsReadWhereAStoreTakesNoWrites) {
+  const auto below = std::make_shared<TakesNoWrites>(base_);
+  watch(over(below));
+  put("k", text("v")), put("other", text("v"));
+  below->refuses = true;
+  EXPECT_FALSE(puts("k", "w"));
+  EXPECT_EQ(got("other"), kV);
+  EXPECT_FALSE(store().get(Key("k"), {}, [](const Entry&) {}).ok()) << "a value that was replaced";
+  const Key both[] = {Key("other"), Key("k")};
+  EXPECT_FALSE(store().get_many(both, {}, [](std::size_t, const Entry&) {}).ok());
+  below->refuses = false;
+  EXPECT_EQ(got("other"), kV);
+  EXPECT_EQ(below_.got("k"), kMiss);
 }
 
 TEST_F(Owing, ABreakerThatAsksNobodyIsNoExcuse) {

@@ -101,7 +101,7 @@ TEST(SettingsParser, NamesThePlaceOfEachMistake) {
       {"\"\xed\xa0\x80\"", "line 1, column 2: invalid UTF-8 in a string"},
       {"\"\xf4\x90\x80\x80\"", "line 1, column 2: invalid UTF-8 in a string"},
       {"\"\xe2\x82", "line 1, column 2: invalid UTF-8 in a string"},
-      {"\xef\xbb\xbf{}", "line 1, column 1: expected a value, found 0xef"},
+      {"\xef\xbb\xbf{}", "line 1, column 1: the text begins with a byte order mark; save it without one"},
       {std::string("1\0", 2), "line 1, column 2: expected the end of the document, found 0x00"},
       {"{\"a\": 1,\n \"b\": 2,\n \"a\": 3}", "line 3, column 2: the key \"a\" stands here twice"},
       {"{\"a\": 1, \"\\u0061\": 3}", "line 1, column 10: the key \"a\" stands here twice"},
