@@ -83,7 +83,7 @@ TEST_F(RedisCommands, ReadsAreAnMgetOrAFewForLargeBatches) {
   for (int i = 250; i < 1'000; ++i) keys.push_back("many" + std::to_string(i));
   const Sent large = sent([&] { (void)cache_->many<int>(keys); });
   EXPECT_EQ(large.size(), 1U);
-  EXPECT_GE(large.at("mget"), 4);  // parts of 100, 400, 333 and 167 where the server is near, else of 100 and then 250
+  EXPECT_GE(large.at("mget"), 3);  // parts of 300, 400 and 300 where the server is near, else of 300 and then 250
   EXPECT_LE(large.at("mget"), 5);
 }
 
