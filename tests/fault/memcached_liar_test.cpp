@@ -51,8 +51,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return info.param.first; });
 
 TEST(MemcachedLiars, ADripOfBytesDoesNotOutlastTheDeadline) {
-  ScriptedServer dripping([](std::string_view) { return std::string("VA 100000 O0\r\n") + std::string(100'000, 'v'); },
-                          20ms);
+  ScriptedServer dripping([](std::string_view) { return std::string("VA 100000 O0\r\n").append(100'000, 'v'); }, 20ms);
   const auto store = make_memcached({.servers = {{.port = dripping.port()}}, .timeout = 300ms});
   const auto begun = Clock_::now();
   EXPECT_EQ(code_of(store->get(Key("k"), {}, [](const Entry&) {})), "timeout");
