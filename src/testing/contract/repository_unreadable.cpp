@@ -104,26 +104,29 @@ TEST_P(RepositoryContract, BytesThatDoNotCheckOutAreAMissThatIsCountedAndAreRemo
                                       {"\x04\bI\"\x06x\x06:\x06ET", 11},                   // Ruby
                                       {"\xc1\x01\x01\x00\x00\x00\x00\x00", 8},             // a frame that was cut off
                                       ""};
+  // A key for each: a replica's copier that is behind may come by and read, as the type that stood there before.
+  int number = 0;
   for (const std::string_view bytes : foreign) {
     SCOPED_TRACE(::testing::PrintToString(std::string(bytes)));
+    const std::string key = "k" + std::to_string(++number);
     cache().reset_stats();
-    ASSERT_TRUE(put_bytes(cache(), "k", bytes));
-    EXPECT_EQ(cache().get<contract::Moody>("k"), std::nullopt);
+    ASSERT_TRUE(put_bytes(cache(), key, bytes));
+    EXPECT_EQ(cache().get<contract::Moody>(key), std::nullopt);
     EXPECT_EQ(cache().stats().corrupt, 1u);
     EXPECT_EQ(cache().stats().misses, 1u);
-    EXPECT_FALSE(cache().has("k"));
-    EXPECT_EQ(cache().get<contract::Moody>("k"), std::nullopt);
+    EXPECT_FALSE(cache().has(key));
+    EXPECT_EQ(cache().get<contract::Moody>(key), std::nullopt);
     EXPECT_EQ(cache().stats().corrupt, 1u) << "once, for then it was gone";
 
-    ASSERT_TRUE(put_bytes(cache(), "k", bytes));
-    const auto answer = cache().try_get<contract::Moody>("k");
+    ASSERT_TRUE(put_bytes(cache(), key, bytes));
+    const auto answer = cache().try_get<contract::Moody>(key);
     ASSERT_FALSE(answer.ok());
     EXPECT_EQ(answer.error().code, Errc::corrupt);
-    EXPECT_EQ(answer.error().key, "k");
+    EXPECT_EQ(answer.error().key, key);
 
-    ASSERT_TRUE(put_bytes(cache(), "k", bytes));
-    EXPECT_EQ(cache().remember("k", 1h, [] { return contract::Moody{3}; }), contract::Moody{3});
-    EXPECT_EQ(cache().get<contract::Moody>("k"), contract::Moody{3});
+    ASSERT_TRUE(put_bytes(cache(), key, bytes));
+    EXPECT_EQ(cache().remember(key, 1h, [] { return contract::Moody{3}; }), contract::Moody{3});
+    EXPECT_EQ(cache().get<contract::Moody>(key), contract::Moody{3});
   }
 }
 
