@@ -5,8 +5,10 @@
 
 #include <unistd.h>
 #include <fstream>
+#include <functional>
 #include <ostream>
 #include <string>
+#include <thread>
 
 #include "support/own_redis.hpp"
 
@@ -102,6 +104,24 @@ TEST_P(RedisPassing, AreAskedAgainUntilTheDeadline) {
   EXPECT_LT(took, 500ms + kSlack);
   be_well();
   EXPECT_EQ(cache_->ask("k"), "v");
+}
+
+// What is cut off by the deadline after such a word: nobody can say that a write was not carried out, a read just
+// failed.
+TEST_P(RedisPassing, AreToldWhereThenSilenceFollowed) {
+  const auto cut_off = [&](const std::function<std::string()>& call) {
+    proxy_->set(ProxyFault::wrong_reply);
+    std::thread silencer([&] {
+      std::this_thread::sleep_for(100ms);
+      proxy_->set(ProxyFault::black_hole);
+    });
+    std::string outcome = call();
+    silencer.join();
+    be_well();
+    return outcome;
+  };
+  EXPECT_EQ(cut_off([&] { return cache_->ask("k"); }), "unavailable");
+  EXPECT_EQ(cut_off([&] { return incremented(); }), "timeout");
 }
 
 INSTANTIATE_TEST_SUITE_P(

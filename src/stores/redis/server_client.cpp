@@ -118,9 +118,18 @@ Result<void> ServerClient::call(Where, Commands& commands, Again again, Reading 
     return done;
   if (trouble.may_retry && (again == Again::yes || !trouble.was_sent))
     done = attempt(commands, read, deadline, trouble);
-  for (Pauses pauses; !done.ok() && is_passing(done.error()) && pauses.wait(deadline);)
+  if (done.ok() || !is_passing(done.error())) return done;
+  std::unique_ptr<Error> passing;
+  Pauses pauses;
+  do {
+    passing = done.take_error();
+    if (!pauses.wait(deadline)) return Result<void>(std::move(passing));
     done = attempt(commands, read, deadline, trouble);
-  return done;
+  } while (!done.ok() && is_passing(done.error()));
+  // Where an attempt is merely cut off by the deadline, what the server said before it tells more. A write that was
+  // sent may have been carried out, which only the timeout says.
+  if (done.ok() || done.error().code != Errc::timeout || (again == Again::no && trouble.was_sent)) return done;
+  return Result<void>(std::move(passing));
 }
 
 }  // namespace detail::redis
