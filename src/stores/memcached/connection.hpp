@@ -35,6 +35,7 @@ struct Command {
   std::int32_t expires = 0;  ///< seconds up to 30 days, above that a date; 0: never; `kGone`
   std::uint64_t cas = 0;
   bool wants_cas = false;  ///< of a get: hand out the number too
+  bool is_apart = false;   ///< of a get: never asked for together with others
 
   static Command get(std::string_view key) { return {.verb = Verb::get, .key = key}; }
   static Command get_for_swap(std::string_view key) { return {.verb = Verb::get, .key = key, .wants_cas = true}; }
@@ -62,8 +63,17 @@ struct Reply {
 /// A connection, used by one call at a time. After an error it must be destroyed: where it stands is unknown.
 class Connection : public net::Pooled {
  public:
-  /// Sends the commands as one burst. They must stay where they are until `receive` has returned.
-  virtual Result<void> send(std::span<const Command> commands, const net::Deadline& deadline) = 0;
+  /// Sends commands as one burst. They must stay where they are until `receive` has returned.
+  Result<void> send(std::span<const Command> commands, const net::Deadline& deadline) {
+    auto done = open(commands.size());
+    if (done.ok()) done = add(commands, deadline);
+    return done.ok() ? close(commands, deadline) : std::move(done);
+  }
+  /// The same while they are still being made. `commands`: how many there will be.
+  virtual Result<void> open(std::size_t commands) = 0;
+  virtual Result<void> add(std::span<const Command> more, const net::Deadline& deadline) = 0;
+  /// `all` that were added: they must stay where they are from now on, and what they name from the start.
+  virtual Result<void> close(std::span<const Command> all, const net::Deadline& deadline) = 0;
   /// Receives the replies, one for each command, in their order.
   virtual Result<void> receive(std::span<Reply> replies, const net::Deadline& deadline) = 0;
   /// Receives the replies to reads one by one, each valid inside the call alone; misses are left out.

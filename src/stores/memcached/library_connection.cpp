@@ -84,8 +84,9 @@ Result<std::map<std::string, std::string>> LibraryConnection::stats(const char* 
   return all;
 }
 
-Result<void> LibraryConnection::send(std::span<const Command> commands, const net::Deadline&) {
-  sent_ = commands;
+// The library sends when it is asked for the answers.
+Result<void> LibraryConnection::close(std::span<const Command> all, const net::Deadline&) {
+  sent_ = all;
   has_begun_ = false;
   values_.clear();
   return {};

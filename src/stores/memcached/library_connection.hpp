@@ -26,7 +26,9 @@ class LibraryConnection final : public Connection {
   /// The library does not tell. A connection that has died is found out by the first command, and that is sent again.
   bool is_quiet() noexcept override { return true; }
   void abandon() noexcept override;
-  Result<void> send(std::span<const Command> commands, const net::Deadline& deadline) override;
+  Result<void> open(std::size_t) override { return {}; }
+  Result<void> add(std::span<const Command>, const net::Deadline&) override { return {}; }
+  Result<void> close(std::span<const Command> all, const net::Deadline& deadline) override;
   Result<void> receive(std::span<Reply> replies, const net::Deadline& deadline) override;
   Result<void> receive_each(Sink take, const net::Deadline& deadline) override;
   bool has_begun() const noexcept override { return has_begun_; }

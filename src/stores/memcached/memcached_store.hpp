@@ -106,7 +106,7 @@ class ServersStore final : public MemcachedStore {
   Result<std::uint64_t> generation_of(Server& server, const net::Deadline& deadline);
   /// Remembers what a reply says; true: it is `stamp`.
   bool is_current(Server& server, const Reply& reply, std::uint64_t stamp) const noexcept;
-  Command ask_generation() const { return Command::get(codec_.generation()); }
+  Command ask_generation() const { return {.verb = Verb::get, .key = codec_.generation(), .is_apart = true}; }
 
   /// Remembers a value that was to be replaced or removed, where the server could not be told so.
   static void owe(const Target& target, const Error& why);

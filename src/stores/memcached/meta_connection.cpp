@@ -13,8 +13,12 @@ namespace {
 
 /// From here on a value is sent from where it lies instead of being copied first.
 constexpr std::size_t kLargeBody = 8 * 1024;
-/// Above so many commands, those whose usual answer says nothing are sent quiet.
+/// Above so many commands a burst is long: reads are gathered in lines, and writes are answered only where they fail.
 constexpr std::size_t kFewCommands = 4;
+/// Keys that are asked for in one line, and their bytes: what a server puts together before it sends. Above 2 KiB it
+/// moves a line that it has read in part.
+constexpr std::size_t kLineKeys = 64;
+constexpr std::size_t kLineBytes = 1900;
 /// Numbers of commands stay short on the wire; none is used again within so many.
 constexpr std::uint32_t kOpaques = 1'000'000;
 constexpr std::size_t kKeptBuffer = 256 * 1024;
@@ -24,13 +28,6 @@ constexpr std::size_t kFirstBytes = 8 * 1024;
 constexpr std::size_t kPartBytes = 32 * 1024;
 /// What a server takes at one read under TLS, with room to spare.
 constexpr std::size_t kOneRead = 8 * 1024;
-
-/// The usual answer is no news: a miss, or stored.
-bool may_be_quiet(Verb verb) noexcept { return verb == Verb::get || verb == Verb::set; }
-
-bool is_quiet_in(std::span<const Command> commands, std::size_t index) noexcept {
-  return commands.size() > kFewCommands && may_be_quiet(commands[index].verb);
-}
 
 /// What follows the key in a command: put together here, so that a burst of thousands appends it in one go.
 class Flags {
@@ -109,7 +106,39 @@ std::uint32_t MetaConnection::opaque_of(std::size_t index) const noexcept {
   return static_cast<std::uint32_t>((first_opaque_ + index) % kOpaques);
 }
 
-void MetaConnection::write(const Command& command, std::uint32_t opaque, bool is_quiet) {
+/// Of a long burst a write over whatever is there says nothing where it is done: no news is its usual answer.
+bool MetaConnection::is_quiet(const Command& command) const noexcept { return is_long_ && command.verb == Verb::set; }
+
+bool MetaConnection::is_gathered(const Command& command) const noexcept {
+  return is_long_ && command.verb == Verb::get && !command.is_apart;
+}
+
+void MetaConnection::end_line() {
+  if (std::exchange(is_line_open_, false)) out_.append("\r\n", 2);
+}
+
+// A server does as much for twenty commands as for one before it answers and looks around, whereas the keys of a line
+// are one command to it.
+void MetaConnection::gather(const Command& command, std::size_t index) {
+  const std::size_t bytes = command.key.size() + 1;
+  if (is_line_open_) {
+    const Line& line = lines_.back();
+    if (line.end - line.begin == kLineKeys || line.bytes + bytes > kLineBytes || line.wants_cas != command.wants_cas)
+      end_line();
+  }
+  if (!is_line_open_) {
+    out_.append(command.wants_cas ? "gets" : "get");
+    lines_.push_back({index, index, 0, command.wants_cas});
+    is_line_open_ = true;
+  }
+  out_.append(1, ' ').append(command.key);
+  lines_.back().end = index + 1;
+  lines_.back().bytes += bytes;
+}
+
+void MetaConnection::write(const Command& command, std::size_t index) {
+  if (is_gathered(command)) return gather(command, index);
+  end_line();
   const bool is_store = command.verb != Verb::get && command.verb != Verb::remove;
   Flags flags;
   if (is_store) {
@@ -120,7 +149,12 @@ void MetaConnection::write(const Command& command, std::uint32_t opaque, bool is
     flags.text(command.wants_cas ? " v c" : " v");
   }
   if (command.cas != 0) flags.text(" C").number(command.cas);
-  flags.text(" O").number(opaque).text(is_quiet ? " q\r\n" : "\r\n");
+  // What a quiet write is answered with, if at all, bears no number.
+  if (is_quiet(command)) {
+    flags.text(" q\r\n");
+  } else {
+    flags.text(" O").number(opaque_of(index)).text("\r\n");
+  }
   out_.append(is_store ? "ms " : command.verb == Verb::get ? "mg " : "md ", 3).append(command.key).append(flags);
   if (!is_store) return;
   out_.append(command.head);
@@ -132,7 +166,7 @@ void MetaConnection::write(const Command& command, std::uint32_t opaque, bool is
   out_.append("\r\n", 2);
 }
 
-Result<void> MetaConnection::send(std::span<const Command> commands, const net::Deadline& deadline) {
+Result<void> MetaConnection::open(std::size_t commands) {
   if (in_.data().size() != scanned_) return broken("more was sent than was asked for");
   in_.consume(scanned_);
   scanned_ = 0;
@@ -140,18 +174,32 @@ Result<void> MetaConnection::send(std::span<const Command> commands, const net::
   if (out_.capacity() > kKeptBuffer) out_ = std::string();
   out_.clear();
   pieces_.clear();
-  sent_ = commands;
+  lines_.clear();
+  is_long_ = commands > kFewCommands;
+  is_line_open_ = false;
+  added_ = 0;
+  part_ = kFirstBytes;
+  sent_ = {};
   has_begun_ = false;
-  std::size_t most = kFirstBytes;
-  for (std::size_t i = 0; i < commands.size(); ++i) {
-    write(commands[i], opaque_of(i), is_quiet_in(commands, i));
-    if (out_.size() < most || !pieces_.empty() || stream_.is_sealed()) continue;
+  return {};
+}
+
+Result<void> MetaConnection::add(std::span<const Command> more, const net::Deadline& deadline) {
+  for (const Command& command : more) {
+    write(command, added_++);
+    if (out_.size() < part_ || !pieces_.empty() || stream_.is_sealed()) continue;
     auto sent = stream_.send(out_, in_, deadline);
     if (!sent.ok()) return sent;
     out_.clear();
-    most = std::min(2 * most, kPartBytes);
+    part_ = std::min(2 * part_, kPartBytes);
   }
-  ends_quiet_ = !commands.empty() && is_quiet_in(commands, commands.size() - 1);
+  return {};
+}
+
+Result<void> MetaConnection::close(std::span<const Command> all, const net::Deadline& deadline) {
+  sent_ = all;
+  end_line();
+  ends_quiet_ = !all.empty() && is_quiet(all.back());
   if (ends_quiet_) out_ += "mn\r\n";
   // Under TLS a server forgets about the end of a record that it did not take at one read, until more comes (memcached
   // 1.6.18 does). So the last byte of a longer burst comes in a record of its own, which nobody takes in part.
@@ -175,9 +223,8 @@ Result<void> MetaConnection::send(std::span<const Command> commands, const net::
 // have been the one. False: one of them is never silent.
 bool MetaConnection::pass_silent(std::size_t end) {
   for (; next_ < end; ++next_) {
-    if (!is_quiet_in(sent_, next_)) return false;
-    const Status usual = sent_[next_].verb == Verb::get ? Status::missing : Status::stored;
-    const Reply reply{has_unplaced_ ? Status::doubtful : usual, 0, {}};
+    if (!is_quiet(sent_[next_])) return false;
+    const Reply reply{has_unplaced_ ? Status::doubtful : Status::stored, 0, {}};
     if (sink_ == nullptr) {
       replies_[next_] = reply;
     } else if (has_unplaced_) {
@@ -201,33 +248,57 @@ void MetaConnection::settle(Status status, const MetaReply& scanned) {
   ++next_;
 }
 
-Result<bool> MetaConnection::take(const MetaReply& scanned) {
-  switch (scanned.code) {
-    case MetaCode::client_error: return refused(scanned.value);
-    case MetaCode::barrier:
-      if (!ends_quiet_ || !pass_silent(sent_.size())) return broken("an answer is missing");
-      return true;
-    case MetaCode::server_error: {
-      // It names no command. A quiet one is known to be meant only where it stands alone between two that answer.
-      const bool is_quiet = is_quiet_in(sent_, next_);
-      if (is_quiet && next_ + 1 < sent_.size() && is_quiet_in(sent_, next_ + 1)) {
-        has_unplaced_ = true;
-        return false;
-      }
-      const bool is_large = scanned.value.find("too large") != std::string_view::npos;
-      settle(is_large ? Status::too_large : Status::refused, scanned);
-      break;
-    }
-    default: {
-      std::size_t index = next_;
-      if (scanned.has_opaque) index = (scanned.opaque + kOpaques - opaque_of(0)) % kOpaques;
-      if (index < next_ || index >= sent_.size() || !fits(scanned.code, sent_[index].verb))
-        return broken("an answer to something else");
-      if (!pass_silent(index)) return broken("an answer is missing");
-      settle(status_of(scanned.code, sent_[index].verb), scanned);
-    }
+// Values come in the order of the keys, and what does not come is not there.
+Result<void> MetaConnection::take_gathered(const MetaReply& scanned) {
+  const Line& line = lines_[line_];
+  if (next_ < line.begin && !pass_silent(line.begin)) return broken("an answer is missing");
+  std::size_t index = next_;
+  if (scanned.code == MetaCode::end) {
+    index = line.end;
+    ++line_;
+  } else {
+    while (index < line.end && sent_[index].key != scanned.key) ++index;
+    if (index == line.end) return broken("an answer to something else");
   }
-  return next_ == sent_.size() && !ends_quiet_;
+  for (; next_ < index; ++next_)
+    if (sink_ == nullptr) replies_[next_] = {};
+  if (scanned.code == MetaCode::value) settle(Status::found, scanned);
+  return {};
+}
+
+Result<void> MetaConnection::take(const MetaReply& scanned) {
+  if (scanned.code == MetaCode::end || !scanned.key.empty()) return take_gathered(scanned);
+  if (scanned.code == MetaCode::client_error) return refused(scanned.value);
+  if (scanned.code == MetaCode::barrier) {
+    if (!ends_quiet_ || !pass_silent(sent_.size())) return broken("an answer is missing");
+    ends_quiet_ = false;
+    return {};
+  }
+  if (next_ == sent_.size()) return broken("more was sent than was asked for");
+  const bool is_in_line = line_ < lines_.size() && next_ >= lines_[line_].begin;
+  if (scanned.code == MetaCode::server_error) {
+    if (is_in_line) return refused(scanned.value);  // of all of the line
+    // It names no command. A quiet one is known to be meant only where it stands alone between two that answer.
+    if (is_quiet(sent_[next_]) && next_ + 1 < sent_.size() && is_quiet(sent_[next_ + 1])) {
+      has_unplaced_ = true;
+      return {};
+    }
+    const bool is_large = scanned.value.find("too large") != std::string_view::npos;
+    settle(is_large ? Status::too_large : Status::refused, scanned);
+    return {};
+  }
+  std::size_t index = next_;
+  if (scanned.has_opaque) index = (scanned.opaque + kOpaques - opaque_of(0)) % kOpaques;
+  if (is_in_line || index < next_ || index >= sent_.size() || !fits(scanned.code, sent_[index].verb))
+    return broken("an answer to something else");
+  if (is_quiet(sent_[index])) {
+    if (scanned.has_opaque) return broken("an answer to something else");
+    has_unplaced_ = true;  // one of some, however it is called
+    return {};
+  }
+  if (!pass_silent(index)) return broken("an answer is missing");
+  settle(status_of(scanned.code, sent_[index].verb), scanned);
+  return {};
 }
 
 Result<void> MetaConnection::receive(std::span<Reply> replies, const net::Deadline& deadline) {
@@ -249,13 +320,17 @@ Result<void> MetaConnection::receive_each(Sink take, const net::Deadline& deadli
 
 Result<void> MetaConnection::receive_all(const net::Deadline& deadline) {
   next_ = 0;
+  line_ = 0;
   has_unplaced_ = false;
   places_.clear();
-  for (bool is_over = sent_.empty(); !is_over;) {
+  while (next_ < sent_.size() || line_ < lines_.size() || ends_quiet_) {
     MetaReply scanned;
     std::size_t used = 0;
     const std::string_view unread = in_.data().substr(scanned_);
-    const Scan scan = scan_reply(unread, longest_value_, scanned, used);
+    const Scan scan = line_ == lines_.size()
+                          ? scan_reply(unread, longest_value_, scanned, used)
+                          : scan_gathered(unread, next_ < sent_.size() ? sent_[next_].key : std::string_view(),
+                                          longest_value_, scanned, used);
     if (scan == Scan::broken) return broken("it is none of memcached's, or too large");
     if (scan == Scan::more) {
       auto more = stream_.receive(in_, used - unread.size(), deadline);
@@ -263,11 +338,9 @@ Result<void> MetaConnection::receive_all(const net::Deadline& deadline) {
       continue;
     }
     scanned_ += used;
-    if (next_ == sent_.size() && scanned.code != MetaCode::barrier) return broken("more was sent than was asked for");
     has_begun_ = true;
-    auto over = take(scanned);
-    if (!over.ok()) return Result<void>(over.take_error());
-    is_over = *over;
+    auto taken = take(scanned);
+    if (!taken.ok()) return taken;
     if (sink_ == nullptr) continue;
     in_.consume(scanned_);
     scanned_ = 0;

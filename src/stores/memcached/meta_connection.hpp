@@ -20,7 +20,9 @@ class MetaConnection final : public Connection {
 
   bool is_quiet() noexcept override { return in_.data().size() == scanned_ && stream_.is_quiet(); }
   void abandon() noexcept override { stream_.abandon(); }
-  Result<void> send(std::span<const Command> commands, const net::Deadline& deadline) override;
+  Result<void> open(std::size_t commands) override;
+  Result<void> add(std::span<const Command> more, const net::Deadline& deadline) override;
+  Result<void> close(std::span<const Command> all, const net::Deadline& deadline) override;
   Result<void> receive(std::span<Reply> replies, const net::Deadline& deadline) override;
   Result<void> receive_each(Sink take, const net::Deadline& deadline) override;
   bool has_begun() const noexcept override { return has_begun_ || !in_.empty(); }
@@ -46,9 +48,20 @@ class MetaConnection final : public Connection {
     std::size_t index, at, size;
   };
 
-  void write(const Command& command, std::uint32_t opaque, bool is_quiet);
+  /// Reads that are asked for in one line, from `begin` up to `end`.
+  struct Line {
+    std::size_t begin, end, bytes;
+    bool wants_cas;
+  };
+
+  bool is_quiet(const Command& command) const noexcept;
+  bool is_gathered(const Command& command) const noexcept;
+  void write(const Command& command, std::size_t index);
+  void gather(const Command& command, std::size_t index);
+  void end_line();
   Result<void> receive_all(const net::Deadline& deadline);
-  Result<bool> take(const MetaReply& scanned);
+  Result<void> take(const MetaReply& scanned);
+  Result<void> take_gathered(const MetaReply& scanned);
   bool pass_silent(std::size_t end);
   void settle(Status status, const MetaReply& scanned);
   Result<void> say(std::string_view what, const net::Deadline& deadline);
@@ -63,11 +76,17 @@ class MetaConnection final : public Connection {
   std::size_t scanned_ = 0;  // bytes of in_ that belong to answers already handed out
   std::string out_;
   std::vector<Piece> pieces_;
+  std::vector<Line> lines_;
+  bool is_long_ = false;      // more than a few commands
+  bool is_line_open_ = false;
+  bool ends_quiet_ = false;  // a barrier comes at the end
+  std::size_t added_ = 0;
+  std::size_t part_ = 0;      // so many bytes are put together before they are sent
   std::span<const Command> sent_{};
-  bool ends_quiet_ = false;
   std::uint32_t first_opaque_ = 0;
   // While receiving:
   std::size_t next_ = 0;  // the first command without an answer
+  std::size_t line_ = 0;  // the first line without an end
   bool has_unplaced_ = false;
   bool has_begun_ = false;
   std::span<Reply> replies_{};  // where answers go, or

@@ -89,7 +89,63 @@ bool scan_usual_value(std::string_view from, std::size_t longest_value, MetaRepl
   return true;
 }
 
+/// Ten digits at the most, and a space or the line's end behind them.
+bool take_flags(std::string_view& from) noexcept {
+  std::size_t size = 0;
+  while (size < from.size() && size < 10 && from[size] >= '0' && from[size] <= '9') ++size;
+  from.remove_prefix(size);
+  return size != 0;
+}
+
 }  // namespace
+
+Scan scan_gathered(std::string_view from, std::string_view likely, std::size_t longest_value, MetaReply& reply,
+                   std::size_t& used) noexcept {
+  constexpr std::string_view kValue = "VALUE ", kEnd = "END\r\n";
+  reply = {};
+  if (!from.starts_with(kValue)) {
+    if (!from.starts_with(kEnd)) return scan_reply(from, longest_value, reply, used);
+    reply.code = MetaCode::end;
+    used = kEnd.size();
+    return Scan::whole;
+  }
+  std::string_view left = from.substr(kValue.size());
+  if (left.size() > likely.size() && left[likely.size()] == ' ' && left.starts_with(likely)) {
+    reply.key = left.substr(0, likely.size());
+  } else {
+    const std::string_view window = left.substr(0, kLongestLine);
+    const std::size_t end = window.find('\n');
+    used = from.size() + 1;
+    if (end == window.npos) return window.size() == kLongestLine ? Scan::broken : Scan::more;
+    reply.key = window.substr(0, window.find(' '));
+    if (reply.key.size() > end) return Scan::broken;
+  }
+  left.remove_prefix(reply.key.size() + 1);
+  std::uint32_t size = 0;
+  bool is_good = take_flags(left) && left.starts_with(' ');
+  if (is_good) left.remove_prefix(1);
+  is_good = is_good && take_digits(left, size);
+  if (is_good && left.starts_with(' ')) {
+    left.remove_prefix(1);
+    const auto [stop, fault] = std::from_chars(left.data(), left.data() + left.size(), reply.cas);
+    is_good = fault == std::errc{};
+    left.remove_prefix(static_cast<std::size_t>(stop - left.data()));
+  }
+  if (!is_good || !left.starts_with("\r\n")) {
+    // Cut off in the middle of its line, or nonsense.
+    used = from.size() + 1;
+    const std::string_view window = from.substr(0, kLongestLine);
+    return window.find('\n') == window.npos && window.size() < kLongestLine ? Scan::more : Scan::broken;
+  }
+  if (size > longest_value) return Scan::broken;
+  left.remove_prefix(2);
+  used = from.size() - left.size() + size + 2;
+  if (left.size() < std::size_t{size} + 2) return Scan::more;
+  if (left[size] != '\r' || left[size + 1] != '\n') return Scan::broken;
+  reply.code = MetaCode::value;
+  reply.value = left.substr(0, size);
+  return Scan::whole;
+}
 
 Scan scan_reply(std::string_view from, std::size_t longest_value, MetaReply& reply, std::size_t& used) noexcept {
   reply = {};

@@ -16,6 +16,7 @@ enum class MetaCode : std::uint8_t {
   exists,        ///< EX: the compare-and-swap number is another one by now
   not_found,     ///< NF
   barrier,       ///< MN: the answer to a no-op
+  end,           ///< END of what a line that asked for several keys is answered with
   server_error,  ///< SERVER_ERROR: this command failed, the connection is in order
   client_error,  ///< CLIENT_ERROR or ERROR: the server did not understand us
 };
@@ -25,6 +26,7 @@ struct MetaReply {
   bool has_opaque = false;
   std::uint32_t opaque = 0;
   std::uint64_t cas = 0;
+  std::string_view key{};    ///< of a value that was asked for together with others
   std::string_view value{};  ///< the data; of an error, its text
 };
 
@@ -37,6 +39,11 @@ enum class Scan : std::uint8_t {
 /// Scans the first reply of `from`. `used` is its length where it is whole; where it is not, the length it is known to
 /// need at least. A value above `longest_value` is broken.
 Scan scan_reply(std::string_view from, std::size_t longest_value, MetaReply& reply, std::size_t& used) noexcept;
+
+/// The same for the answer to a `get` or `gets` of several keys ("Retrieval command"), where `likely` is the key to
+/// be expected. What is no value and no end is scanned as above.
+Scan scan_gathered(std::string_view from, std::string_view likely, std::size_t longest_value, MetaReply& reply,
+                   std::size_t& used) noexcept;
 
 }  // namespace detail::memcached
 }  // namespace v1
