@@ -1,4 +1,4 @@
-// What a peer sent and nobody has read yet.
+// Bytes on their way: what a peer sent and nobody has read yet, or what is put together for it.
 #pragma once
 #include <cstddef>
 #include <cstdlib>

@@ -23,7 +23,7 @@ TEST(MemcachedKeys, StandAsTheyAreWhereTheProtocolAllows) {
   EXPECT_EQ(codec.encode(Key("user_7", Space::locks)).text(), "4lapp:user_7");
   EXPECT_EQ(codec.encode(Key("caf\xc3\xa9")).text(), "4vapp:caf\xc3\xa9");
   EXPECT_EQ(KeyCodec("").encode(Key("k")).text(), "0vk");
-  EXPECT_EQ(codec.generation().text(), "4gapp:");
+  EXPECT_EQ(codec.generation(), "4gapp:");
   EXPECT_FALSE(codec.encode(Key("user_7")).is_digest());
 }
 
@@ -53,7 +53,7 @@ TEST(MemcachedKeys, OfDifferentPrefixesSpacesAndTextsNeverMeet) {
         ++count;
       }
     }
-    seen.emplace(codec.generation().text());
+    seen.emplace(codec.generation());
     ++count;
   }
   EXPECT_EQ(seen.size(), count);
@@ -71,7 +71,7 @@ TEST(MemcachedKeys, APrefixTooLongOrUnsafeIsDigested) {
 TEST(MemcachedKeys, AreTheSameInEveryRelease) {
   const KeyCodec codec("app:");
   EXPECT_EQ(codec.encode(Key("a b")).text(), "4Vapp:9e8ea2d652ad4adc4f9024953a8af06a");
-  EXPECT_EQ(KeyCodec(std::string(200, 'p')).generation().text(), "~g110a894ded75b07d1a8457e660dc2388");
+  EXPECT_EQ(KeyCodec(std::string(200, 'p')).generation(), "~g110a894ded75b07d1a8457e660dc2388");
 }
 
 // --- records
@@ -222,6 +222,56 @@ TEST(MemcachedReply, NonsenseIsBrokenAndTakesNoMemory) {
     EXPECT_EQ(scan(bytes).scan, Scan::broken) << bytes;
   EXPECT_EQ(scan(std::string(5000, 'x')).scan, Scan::broken);
   EXPECT_EQ(scan(std::string(100, 'x')).scan, Scan::more);
+}
+
+// --- replies to several keys at once
+
+Scanned scan_several(std::string_view bytes, std::string_view likely = "k", std::size_t longest = 1000) {
+  Scanned result{};
+  result.scan = scan_gathered(bytes, likely, longest, result.reply, result.used);
+  return result;
+}
+
+TEST(MemcachedGathered, IsScannedUnderTheKeyItIsNamedBy) {
+  const auto value = scan_several("VALUE k 0 3\r\nabc\r\nEND\r\n");
+  ASSERT_EQ(value.scan, Scan::whole);
+  EXPECT_EQ(value.reply.code, MetaCode::value);
+  EXPECT_EQ(value.reply.key, "k");
+  EXPECT_EQ(value.reply.value, "abc");
+  EXPECT_EQ(value.reply.cas, 0u);
+  EXPECT_EQ(value.used, 18u);
+  EXPECT_EQ(scan_several("VALUE key 0 0\r\n\r\n").reply.key, "key") << "one that begins like what is expected";
+  EXPECT_EQ(scan_several("VALUE k 0 0\r\n\r\n", "key").reply.key, "k");
+  EXPECT_EQ(scan_several("VALUE k 0 0\r\n\r\n", "").reply.key, "k");
+  const auto numbered = scan_several("VALUE k 4294967295 0 18446744073709551615\r\n\r\n");
+  EXPECT_EQ(numbered.reply.cas, 18446744073709551615U);
+  EXPECT_EQ(numbered.reply.value, "");
+  EXPECT_EQ(scan_several("END\r\n").reply.code, MetaCode::end);
+  EXPECT_EQ(scan_several("SERVER_ERROR out of memory writing get response\r\n").reply.code, MetaCode::server_error);
+  EXPECT_EQ(scan_several("VA 0 O1\r\n\r\n").reply.opaque, 1u);
+}
+
+TEST(MemcachedGathered, WantsMoreAtEveryPlaceItIsCutOff) {
+  for (const std::string whole : {"VALUE key 0 12 345\r\nab\r\nEND\r\ncde\r\n", "VALUE key 0 2\r\nab\r\n", "END\r\n"})
+    for (const std::string likely : {"key", "k", "other", ""}) {
+      for (std::size_t size = 0; size < whole.size(); ++size) {
+        const auto cut = scan_several(std::string_view(whole).substr(0, size), likely);
+        ASSERT_EQ(cut.scan, Scan::more) << size << " of " << whole;
+        ASSERT_GT(cut.used, size);
+        ASSERT_LE(cut.used, whole.size());
+      }
+      EXPECT_EQ(scan_several(whole, likely).scan, Scan::whole);
+    }
+}
+
+TEST(MemcachedGathered, NonsenseIsBrokenAndTakesNoMemory) {
+  for (const std::string bytes :
+       {"VALUE k\r\n", "VALUE k 0\r\n", "VALUE k 0 \r\n", "VALUE k x 1\r\n", "VALUE k 0 -1\r\n", "VALUE k 0 1001\r\n",
+        "VALUE k 0 99999999999\r\n", "VALUE k 0 3 \r\nabc\r\n", "VALUE k 0 3 x\r\nabc\r\n", "VALUE k 0 3\r\nabcd\r\n",
+        "VALUE k 0 0 18446744073709551616\r\n\r\n", "VALUE \r\n", "VALUE\r\n", "END \r\n", "HTTP/1.1 400\r\n"})
+    EXPECT_EQ(scan_several(bytes).scan, Scan::broken) << bytes;
+  EXPECT_EQ(scan_several("VALUE " + std::string(5000, 'x')).scan, Scan::broken);
+  EXPECT_EQ(scan_several("VALUE k " + std::string(5000, '1')).scan, Scan::broken);
 }
 
 // --- the continuum, against libmemcached's own

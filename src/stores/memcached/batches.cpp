@@ -1,6 +1,8 @@
 // Many keys at once: one burst to each server, all servers side by side.
 #include <algorithm>
+#include <memory>
 #include <numeric>
+#include <optional>
 
 #include "memcached_store.hpp"
 
@@ -25,66 +27,120 @@ std::vector<Key> distinct(std::span<const Key> keys) {
   return sorted;
 }
 
+Error no_room(const Server& server) {
+  return net::fault(server.endpoint(), Errc::unavailable, "writing", "the server had no room for the item");
+}
+
 void keep_first(std::unique_ptr<Error>& first, std::unique_ptr<Error> next) {
   if (!first) first = std::move(next);
 }
 
 }  // namespace
 
-/// Commands dealt out to the servers, and their replies.
+/// The keys of a batch as their servers know them.
+class ServersStore::Addresses {
+ public:
+  /// `key_of(i)`: the key at that place.
+  template <class KeyOf>
+  Addresses(const ServersStore& store, std::size_t count, const KeyOf& key_of) {
+    std::size_t bytes = 0;
+    for (std::size_t i = 0; i < count; ++i) bytes += store.codec_.longest(key_of(i));
+    wires_ = std::make_unique_for_overwrite<char[]>(bytes);
+    all_.reserve(count);
+    char* to = wires_.get();
+    for (std::size_t i = 0; i < count; ++i) {
+      const Key& key = key_of(i);
+      bool is_digest = false;
+      const std::string_view wire = store.codec_.encode(key, to, is_digest);
+      to += wire.size();
+      const std::size_t server = store.continuum_.server_of(wire);
+      all_.push_back({key.text(), wire, *store.servers_[server], server, is_digest, key.space() == Space::values,
+                      store.is_plain(key.space())});
+    }
+  }
+  const Address& operator[](std::size_t i) const noexcept { return all_[i]; }
+
+ private:
+  std::unique_ptr<char[]> wires_;
+  std::vector<Address> all_;
+};
+
+/// Commands dealt out to the servers, which are at work on the first while the next are being made, and their replies.
 class ServersStore::Fan {
  public:
+  /// Where the generation is asked for of each server that is asked for something stamped.
+  enum class Generation : std::uint8_t { never, first, last };
   struct Part {
     Server* server = nullptr;
-    bool is_stamped = false;           ///< some of it carries a generation, which is asked for at the end
-    std::vector<std::size_t> indices;  ///< of the caller, one for each command
+    std::size_t expected = 0;
+    bool is_stamped = false;
+    std::vector<std::size_t> indices;  ///< of the caller, one for each command but that for the generation
     std::vector<Command> commands;
     std::vector<Reply> replies;
-    std::unique_ptr<Exchange> exchange;
+    std::optional<Exchange> exchange;
     std::unique_ptr<Error> error;
 
     const Reply& generation() const noexcept { return replies.back(); }
   };
 
-  /// `commands`: how many there will be, about.
-  Fan(const ServersStore& store, std::size_t commands) : store_(store), parts_(store.servers_.size()) {
+  Fan(const ServersStore& store, Repeat repeat, Generation generation, const net::Deadline& deadline)
+      : store_(store), repeat_(repeat), generation_(generation), deadline_(deadline), parts_(store.servers_.size()) {}
+
+  /// One more command will be for its server.
+  void expect(const Address& address) noexcept {
+    Part& part = parts_[address.server_index];
+    part.server = &address.server;
+    part.is_stamped |= address.is_stamped;
+    ++part.expected;
+  }
+  /// Always in the same order: callers that hold connections to some servers do not wait for each other's.
+  void open() {
     for (Part& part : parts_) {
-      part.indices.reserve(commands / parts_.size() + 1);
-      part.commands.reserve(commands / parts_.size() + 2);
+      if (part.server == nullptr) continue;
+      if (!part.is_stamped || generation_ == Generation::never) part.is_stamped = false;
+      part.indices.reserve(part.expected);
+      part.commands.reserve(part.expected + 1);
+      part.exchange.emplace(*part.server, repeat_);
+      part.error = part.exchange->open(part.expected + (part.is_stamped ? 1 : 0), deadline_).take_error();
+      if (part.is_stamped && generation_ == Generation::first) part.commands.push_back(store_.ask_generation());
     }
   }
-
-  void add(const Target& target, std::size_t index, const Command& command) {
-    Part& part = part_of(target.server);
-    part.is_stamped |= target.is_stamped;
+  void add(const Address& address, std::size_t index, const Command& command) {
+    Part& part = parts_[address.server_index];
     part.indices.push_back(index);
     part.commands.push_back(command);
+    if (part.commands.size() % kAtOnce == 0) pass_on(part);
   }
-  /// Sends all, then receives all. What a server fails at is its part's error.
-  void run(Repeat repeat, bool asks_generation, const net::Deadline& deadline) {
+  void close() {
     for (Part& part : parts_) {
-      if (part.commands.empty()) continue;
-      if (asks_generation && part.is_stamped) part.commands.push_back(store_.ask_generation());
-      part.replies.resize(part.commands.size());
-      part.exchange = std::make_unique<Exchange>(*part.server, part.commands, part.replies, repeat);
-      part.error = part.exchange->begin(deadline).take_error();
+      if (part.server == nullptr) continue;
+      if (part.is_stamped && generation_ == Generation::last) part.commands.push_back(store_.ask_generation());
+      if (part.error) continue;
+      pass_on(part);
+      part.replies.resize(generation_ == Generation::first ? 0 : part.commands.size());
+      part.error = part.exchange->close(part.commands, part.replies, deadline_).take_error();
     }
-    for (Part& part : parts_) {
-      if (part.exchange && !part.error) part.error = part.exchange->end(deadline).take_error();
-    }
+  }
+  /// Closes, and receives all replies.
+  void run() {
+    close();
+    for (Part& part : parts_)
+      if (part.exchange && !part.error) part.error = part.exchange->end(deadline_).take_error();
   }
   std::vector<Part>& parts() noexcept { return parts_; }
 
  private:
-  Part& part_of(Server& server) {
-    for (std::size_t i = 0;; ++i) {
-      if (store_.servers_[i].get() != &server) continue;
-      parts_[i].server = &server;
-      return parts_[i];
-    }
+  static constexpr std::size_t kAtOnce = 16;
+
+  void pass_on(Part& part) {
+    if (part.error) return;
+    part.exchange->add(std::span<const Command>(part.commands).subspan(part.exchange->added()), deadline_);
   }
 
   const ServersStore& store_;
+  const Repeat repeat_;
+  const Generation generation_;
+  const net::Deadline& deadline_;
   std::vector<Part> parts_;
 };
 
@@ -92,52 +148,29 @@ class ServersStore::Fan {
 // for first; an entry that is put after a flush in between reads as a miss, as if it had been asked for in between.
 void ServersStore::get_slice(std::span<const Key> keys, std::size_t first, const Read& how, BatchReceiver found,
                              const net::Deadline& deadline, std::unique_ptr<Error>& error) {
-  struct Part {
-    Server* server = nullptr;
-    std::vector<std::size_t> indices;  // of the keys, one for each command but the first
-    std::vector<Command> commands;
-    std::unique_ptr<Exchange> exchange;
-    std::unique_ptr<Error> error;
-    std::uint64_t generation = 0;
-  };
-  std::size_t bytes = 0;
-  for (const Key& key : keys) bytes += codec_.longest(key);
-  std::string wires;
-  wires.reserve(bytes);  // so that the views below stay where they are
-  std::vector<Asked> asked;
-  asked.reserve(keys.size());
-  std::vector<Part> parts(servers_.size());
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const WireKey wire = codec_.encode(keys[i]);
-    wires += wire.text();
-    asked.push_back({keys[i].text(), std::string_view(wires).substr(wires.size() - wire.text().size()),
-                     wire.is_digest(), keys[i].space() == Space::values, is_plain(keys[i].space())});
-    const std::size_t server = continuum_.server_of(wire);
-    Part& part = parts[server];
-    if (part.server == nullptr) {
-      part.server = servers_[server].get();
-      part.commands.push_back(ask_generation());
-    }
-    part.indices.push_back(i);
-    part.commands.push_back(Command::get(asked[i].wire));
-  }
-  for (Part& part : parts) {
-    if (part.server == nullptr) continue;
-    part.exchange = std::make_unique<Exchange>(*part.server, part.commands, std::span<Reply>(), Repeat::yes);
-    part.error = part.exchange->begin(deadline).take_error();
-  }
+  const Addresses addresses(*this, keys.size(), [&](std::size_t i) -> const Key& { return keys[i]; });
+  Fan fan(*this, Repeat::yes, Fan::Generation::first, deadline);
+  for (std::size_t i = 0; i < keys.size(); ++i) fan.expect(addresses[i]);
+  fan.open();
+  for (std::size_t i = 0; i < keys.size(); ++i) fan.add(addresses[i], i, Command::get(addresses[i].wire));
+  fan.close();
   std::vector<std::size_t> damaged;
   const WallTime present = now();
-  for (Part& part : parts) {
+  for (Fan::Part& part : fan.parts()) {
     if (part.exchange && !part.error) {
+      const std::size_t before = part.is_stamped ? 1 : 0;
+      std::uint64_t generation = 0;
       const auto take = [&](std::size_t command, const Reply& reply) {
-        if (command == 0) {
-          part.generation = generation_in(reply);
+        if (command < before) {
+          generation = generation_in(reply);
           return;
         }
-        if (auto why = fault_of(*part.server, reply)) keep_first(error, std::move(why));
-        const std::size_t index = part.indices[command - 1];
-        const Seen seen = look(asked[index], reply, part.generation, present.wall);
+        if (reply.status != Status::found) {
+          if (auto why = fault_of(*part.server, reply)) keep_first(error, std::move(why));
+          return;
+        }
+        const std::size_t index = part.indices[command - before];
+        const Seen seen = look(addresses[index], reply, generation, present.wall);
         const bool is_wanted = how.stale ? seen.is_kept() : seen.state == Seen::fresh;
         if (seen.state == Seen::foreign ||
             (is_wanted && !hand_over(seen.record, present, [&](const Entry& entry) { found(first + index, entry); })))
@@ -178,65 +211,74 @@ void ServersStore::put_slice(std::span<const Item> items, std::size_t first, con
     outcome.failed.push_back(first + index);
     keep_first(outcome.error, std::move(why));
   };
-  std::vector<Target> targets;
-  targets.reserve(items.size());
-  for (const Item& item : items) targets.push_back(target_of(item.key));
-  std::vector<Packed> packed(items.size());
+  struct Stamp {
+    std::uint64_t version, generation;
+  };
+  const Addresses addresses(*this, items.size(), [&](std::size_t i) -> const Key& { return items[i].key; });
+  std::size_t head_bytes = 0;
+  for (std::size_t i = 0; i < items.size(); ++i) head_bytes += longest_head(addresses[i], items[i].entry);
+  std::string heads;
+  heads.reserve(head_bytes);
+  std::vector<Stamp> stamps(items.size());
   std::vector<std::size_t> left(items.size());
   std::iota(left.begin(), left.end(), std::size_t{0});
   for (int attempt = 0; !left.empty(); ++attempt) {
     step_back(attempt);
-    Fan fan(*this, left.size());
+    heads.clear();
+    Fan fan(*this, Repeat::yes, Fan::Generation::last, deadline);
+    for (const std::size_t index : left) fan.expect(addresses[index]);
+    fan.open();
     const WallTime present = now();
     std::vector<std::size_t> again;
     for (const std::size_t index : left) {
+      const Address& address = addresses[index];
       auto good = check(items[index].key, items[index].entry);
-      auto made = good.ok() ? make_item(targets[index], items[index].entry, present, deadline)
+      auto made = good.ok() ? make_item(address, items[index].entry, present, heads, deadline)
                             : Result<Packed>(good.take_error());
       if (made.ok()) {
-        packed[index] = std::move(*made);
-        fan.add(targets[index], index, packed[index].command(Verb::set, targets[index]));
+        stamps[index] = {made->version, made->generation};
+        fan.add(address, index, made->command(Verb::set, address.wire));
         continue;
       }
       // What could not be replaced must not look as if it had been.
       if (made.error().code == Errc::too_large)
-        fan.add(targets[index], index, {.verb = Verb::remove, .key = targets[index].wire});
-      owe(targets[index], made.error());
+        fan.add(address, index, {.verb = Verb::remove, .key = address.wire});
+      owe(address, made.error());
       fail(index, std::make_unique<Error>(placed(std::move(made.error()), "put_many", &items[index].key)));
     }
-    fan.run(Repeat::yes, true, deadline);
+    fan.run();
     std::vector<std::size_t> doubtful;
     for (Fan::Part& part : fan.parts()) {
       for (std::size_t i = 0; i < part.indices.size(); ++i) {
         const std::size_t index = part.indices[i];
         if (part.commands[i].verb == Verb::remove) continue;
         if (part.error) {
-          owe(targets[index], *part.error);
+          owe(addresses[index], *part.error);
           fail(index, std::make_unique<Error>(*part.error));
         } else if (part.replies[i].status == Status::doubtful) {
           doubtful.push_back(index);
-        } else if (auto why = fault_of(*part.server, part.replies[i])) {
-          fail(index, std::move(why));
-          (void)remove(targets[index], 0, deadline);
-        } else if (targets[index].is_stamped && packed[index].generation != 0 &&
-                   generation_in(part.generation()) != packed[index].generation) {
+        } else if (part.replies[i].status != Status::stored) {
+          auto why = fault_of(*part.server, part.replies[i]);
+          fail(index, why ? std::move(why) : std::make_unique<Error>(no_room(*part.server)));
+          (void)remove(target_of(items[index].key), 0, deadline);
+        } else if (addresses[index].is_stamped && stamps[index].generation != 0 &&
+                   generation_in(part.generation()) != stamps[index].generation) {
           again.push_back(index);
         }
       }
-      if (part.server != nullptr && !part.error && part.is_stamped)
+      if (part.is_stamped && !part.error)
         (void)is_current(*part.server, part.generation(), part.server->generation());
     }
     for (const std::size_t index : doubtful) {
+      const Target target = target_of(items[index].key);
       std::string bytes;
-      auto seen = read_for_swap(targets[index], bytes, deadline);
-      if (seen.ok() && seen->record.version == packed[index].version) {
+      auto seen = read_for_swap(target, bytes, deadline);
+      if (seen.ok() && seen->record.version == stamps[index].version) {
         if (seen->state == Seen::gone) again.push_back(index);
         continue;
       }
-      fail(index, seen.ok() ? std::make_unique<Error>(net::fault(targets[index].server.endpoint(), Errc::unavailable,
-                                                                 "writing", "the server had no room for the item"))
-                            : seen.take_error());
-      (void)remove(targets[index], 0, deadline);
+      fail(index, seen.ok() ? std::make_unique<Error>(no_room(target.server)) : seen.take_error());
+      (void)remove(target, 0, deadline);
     }
     left.swap(again);
     if (attempt == kMostAttempts) {
@@ -270,34 +312,38 @@ Result<std::size_t> ServersStore::forget_many(std::span<const Key> keys) {
   std::unique_ptr<Error> error;
   for (std::size_t at = 0; at < all.size(); at += kSlice) {
     const auto slice = std::span(all).subspan(at, std::min(kSlice, all.size() - at));
-    std::vector<Target> targets;
-    targets.reserve(slice.size());
-    for (const Key& key : slice) targets.push_back(target_of(key));
+    const Addresses addresses(*this, slice.size(), [&](std::size_t i) -> const Key& { return slice[i]; });
     std::vector<Seen> seen(slice.size());
     {
-      Fan look_up(*this, slice.size());
-      for (std::size_t i = 0; i < slice.size(); ++i) look_up.add(targets[i], i, Command::get_for_swap(targets[i].wire));
-      look_up.run(Repeat::yes, true, end);
+      Fan look_up(*this, Repeat::yes, Fan::Generation::last, end);
+      for (std::size_t i = 0; i < slice.size(); ++i) look_up.expect(addresses[i]);
+      look_up.open();
+      for (std::size_t i = 0; i < slice.size(); ++i)
+        look_up.add(addresses[i], i, Command::get_for_swap(addresses[i].wire));
+      look_up.run();
       const std::int64_t now = wall();
       for (Fan::Part& part : look_up.parts()) {
         if (part.error) {
-          for (const std::size_t index : part.indices) owe(targets[index], *part.error);
+          for (const std::size_t index : part.indices) owe(addresses[index], *part.error);
           keep_first(error, std::make_unique<Error>(*part.error));
         }
         for (std::size_t i = 0; i < part.indices.size() && !part.error; ++i)
-          seen[part.indices[i]] = look(targets[part.indices[i]], part.replies[i], part.generation(), now);
+          seen[part.indices[i]] = look(addresses[part.indices[i]], part.replies[i], part.generation(), now);
       }
     }
-    Fan removal(*this, slice.size());
-    for (std::size_t i = 0; i < slice.size(); ++i) {
-      if (seen[i].state == Seen::nothing || seen[i].state == Seen::other) continue;
-      removal.add(targets[i], i, {.verb = Verb::remove, .key = targets[i].wire, .cas = seen[i].cas});
-    }
-    removal.run(Repeat::no, false, end);
+    Fan removal(*this, Repeat::no, Fan::Generation::never, end);
+    const auto is_there = [&](std::size_t i) { return seen[i].state != Seen::nothing && seen[i].state != Seen::other; };
+    for (std::size_t i = 0; i < slice.size(); ++i)
+      if (is_there(i)) removal.expect(addresses[i]);
+    removal.open();
+    for (std::size_t i = 0; i < slice.size(); ++i)
+      if (is_there(i))
+        removal.add(addresses[i], i, {.verb = Verb::remove, .key = addresses[i].wire, .cas = seen[i].cas});
+    removal.run();
     std::vector<std::size_t> changed;
     for (Fan::Part& part : removal.parts()) {
       if (part.error) {
-        for (const std::size_t index : part.indices) owe(targets[index], *part.error);
+        for (const std::size_t index : part.indices) owe(addresses[index], *part.error);
         keep_first(error, std::move(part.error));
       } else {
         for (std::size_t i = 0; i < part.indices.size(); ++i) {

@@ -36,11 +36,12 @@ Result<std::int64_t> ServersStore::increment(const Key& key, std::int64_t by, co
       seen.record.kind = Kind::integer;
       seen.record.text = {};
     }
-    auto item =
-        seen.state == Seen::fresh ? make_item(target, seen.record, now(), end) : make_item(target, fresh, now(), end);
+    std::string head;
+    auto item = seen.state == Seen::fresh ? make_item(target, seen.record, now(), head, end)
+                                          : make_item(target, fresh, now(), head, end);
     if (!item.ok()) return fail(std::move(item.error()));
     const Verb verb = seen.state == Seen::nothing ? Verb::add : Verb::swap;
-    const Command commands[] = {item->command(verb, target, seen.cas), Command::get_for_swap(target.wire),
+    const Command commands[] = {item->command(verb, target.wire, seen.cas), Command::get_for_swap(target.wire),
                                 ask_generation()};
     Reply replies[3];
     const std::size_t count = target.is_stamped ? 3 : 2;

@@ -9,13 +9,19 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::memcached {
 
-bool ServersStore::write_document(const Target& target, const Record& record, const WallTime& now, Packed& item) const {
-  if (target.wire.is_digest() || record.tag_count != 0 || !record.notes.empty() ||
+bool ServersStore::write_document(const Address& address, const Record& record, const WallTime& now, std::string& heads,
+                                  Packed& item) const {
+  const auto write_number = [&](auto number) {
+    const std::string text = std::to_string(number);
+    heads += text;
+    item.head = std::string_view(heads).substr(heads.size() - text.size());
+  };
+  if (address.is_digest || record.tag_count != 0 || !record.notes.empty() ||
       record.fresh_until != record.keep_until || record.keep_until <= now.wall)
     return false;
   switch (record.kind) {
-    case Kind::integer: item.head = std::to_string(record.number); break;
-    case Kind::unsigned_integer: item.head = std::to_string(static_cast<std::uint64_t>(record.number)); break;
+    case Kind::integer: write_number(record.number); break;
+    case Kind::unsigned_integer: write_number(static_cast<std::uint64_t>(record.number)); break;
     case Kind::text:
     case Kind::bytes:
       if (record.text.empty() || begins_record(record.text)) return false;

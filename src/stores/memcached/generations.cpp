@@ -70,8 +70,8 @@ Result<void> ServersStore::flush(const Scope& scope) {
 }
 
 // Values alone: whoever holds a lock or counts in the meantime must not lose it.
-void ServersStore::owe(const Target& target, const Error& why) {
-  if (target.is_stamped && is_transient(why.code)) target.server.owe(target.wire);
+void ServersStore::owe(const Address& address, const Error& why) {
+  if (address.is_stamped && is_transient(why.code)) address.server.owe(address.wire);
 }
 
 }  // namespace detail::memcached

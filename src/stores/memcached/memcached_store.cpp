@@ -52,7 +52,7 @@ ServersStore::ServersStore(const MemcachedConfig& config, std::unique_ptr<Error>
   rules.password = config.password;
   rules.tls = std::make_shared<net::TlsSource>(tls_options(config));
   rules.keeps_documents = plain_;
-  rules.generation_key = codec_.generation().text();
+  rules.generation_key = codec_.generation();
   for (const MemcachedServer& server : config.servers) servers_.push_back(std::make_unique<Server>(server, rules));
   if (servers_.empty()) servers_.push_back(std::make_unique<Server>(MemcachedServer{}, rules));
 }
@@ -68,7 +68,8 @@ Traits ServersStore::traits() const noexcept {
 
 ServersStore::Target ServersStore::target_of(const Key& key) {
   const WireKey wire = codec_.encode(key);
-  return {key, wire, *servers_[continuum_.server_of(wire)], key.space() == Space::values, is_plain(key.space())};
+  const std::size_t server = continuum_.server_of(wire);
+  return {key, wire, *servers_[server], server, key.space() == Space::values, is_plain(key.space())};
 }
 
 Result<void> ServersStore::check(const Key& key) const {
@@ -77,24 +78,24 @@ Result<void> ServersStore::check(const Key& key) const {
   return {};
 }
 
-ServersStore::Seen ServersStore::look(const Asked& asked, const Reply& item, std::uint64_t generation,
+ServersStore::Seen ServersStore::look(const Address& address, const Reply& item, std::uint64_t generation,
                                       std::int64_t now) noexcept {
   Seen seen;
   if (item.status != Status::found) return seen;
   seen.cas = item.cas;
   if (item.value.empty()) {
     seen.state = Seen::gone;  // what the library leaves in the place of an item that was removed by its number
-  } else if (asked.is_plain && !asked.is_digest && !begins_record(item.value)) {
+  } else if (address.is_plain && !address.is_digest && !begins_record(item.value)) {
     seen.state = Seen::fresh;  // while the server has it
     seen.record.is_document = true;
     seen.record.kind = Kind::bytes;
     seen.record.text = item.value;
     seen.record.version = std::max<std::uint64_t>(stable_hash64(item.value), 1);
-  } else if (!decode_record(item.value, asked.wire, seen.record)) {
+  } else if (!decode_record(item.value, address.wire, seen.record)) {
     seen.state = Seen::foreign;
-  } else if (asked.is_digest ? seen.record.key != asked.key : !seen.record.key.empty()) {
+  } else if (address.is_digest ? seen.record.key != address.key : !seen.record.key.empty()) {
     seen.state = Seen::other;
-  } else if (now >= seen.record.keep_until || (asked.is_stamped && seen.record.generation != generation)) {
+  } else if (now >= seen.record.keep_until || (address.is_stamped && seen.record.generation != generation)) {
     seen.state = Seen::gone;
   } else {
     seen.state = now < seen.record.fresh_until ? Seen::fresh : Seen::kept;
@@ -194,46 +195,47 @@ Result<void> ServersStore::check(const Key& key, const Entry& entry) const {
   return {};
 }
 
-Result<void> ServersStore::check_size(const Target& target, const Packed& item) const {
-  const std::uint64_t size = item.head.size() + item.body.size() + target.wire.text().size() + kItemOverhead;
-  if (size <= target.server.item_bytes()) return {};
-  return net::fault(target.server.endpoint(), Errc::too_large, "writing",
+Result<void> ServersStore::check_size(const Address& address, const Packed& item) {
+  const std::uint64_t size = item.head.size() + item.body.size() + address.wire.size() + kItemOverhead;
+  if (size <= address.server.item_bytes()) return {};
+  return net::fault(address.server.endpoint(), Errc::too_large, "writing",
                     "the item has " + std::to_string(size) + " bytes, the server takes " +
-                        std::to_string(target.server.item_bytes()));
+                        std::to_string(address.server.item_bytes()));
 }
 
-Result<ServersStore::Packed> ServersStore::make_item(const Target& target, Record record, const WallTime& now,
-                                                     const net::Deadline& deadline, std::uint64_t version) {
+Result<ServersStore::Packed> ServersStore::make_item(const Address& address, Record record, const WallTime& now,
+                                                     std::string& heads, const net::Deadline& deadline,
+                                                     std::uint64_t version) {
   record.version = version != 0 ? version : random_bits();
-  if (!target.is_stamped) {
+  if (!address.is_stamped) {
     record.generation = 0;
   } else if (record.generation == 0) {
-    auto generation = generation_of(target.server, deadline);
-    if (!generation.ok()) return Result<Packed>(generation.take_error());
-    record.generation = *generation;
+    record.generation = address.server.generation();
+    if (record.generation == 0) [[unlikely]] {
+      auto generation = generation_of(address.server, deadline);
+      if (!generation.ok()) return Result<Packed>(generation.take_error());
+      record.generation = *generation;
+    }
   }
-  if (target.wire.is_digest()) record.key = target.key.text();
+  if (address.is_digest) record.key = address.key;
   Packed item;
-  if (target.is_plain && write_document(target, record, now, item)) {
-    auto fits = check_size(target, item);
-    if (!fits.ok()) return Result<Packed>(fits.take_error());
-    return item;
+  if (!address.is_plain || !write_document(address, record, now, heads, item)) {
+    item.head = encode_head(record, address.wire, heads);
+    item.body = record.text;
+    item.expires = expires_of(record.keep_until, now.wall);
+    item.generation = record.generation;
+    item.version = record.version;
   }
-  encode_head(record, target.wire, item.head);
-  item.body = record.text;
-  item.expires = expires_of(record.keep_until, now.wall);
-  item.generation = record.generation;
-  item.version = record.version;
-  auto fits = check_size(target, item);
+  auto fits = check_size(address, item);
   if (!fits.ok()) return Result<Packed>(fits.take_error());
   return item;
 }
 
-Result<ServersStore::Packed> ServersStore::make_item(const Target& target, const Entry& entry, const WallTime& now,
-                                                     const net::Deadline& deadline, std::uint64_t version,
-                                                     std::uint64_t generation) {
+Result<ServersStore::Packed> ServersStore::make_item(const Address& address, const Entry& entry, const WallTime& now,
+                                                     std::string& heads, const net::Deadline& deadline,
+                                                     std::uint64_t version, std::uint64_t generation) {
   std::string tags;
-  encode_tags(entry.tags, tags);
+  if (!entry.tags.empty()) encode_tags(entry.tags, tags);
   Record record;
   record.generation = generation;
   record.fresh_until = now.to_stored(entry.expiry.fresh_until);
@@ -245,7 +247,13 @@ Result<ServersStore::Packed> ServersStore::make_item(const Target& target, const
   record.tags = tags;
   record.notes = entry.notes;
   record.text = entry.value.text;
-  return make_item(target, record, now, deadline, version);
+  return make_item(address, record, now, heads, deadline, version);
+}
+
+std::size_t ServersStore::longest_head(const Address& address, const Entry& entry) noexcept {
+  std::size_t size = kMostHeadBytes + entry.notes.size() + (address.is_digest ? address.key.size() : 0);
+  for (const TagStamp& tag : entry.tags) size += kTagBytes + tag.name.size();
+  return size;
 }
 
 Result<bool> ServersStore::put(const Key& key, const Entry& entry, const Write& how) {
@@ -278,9 +286,10 @@ Result<bool> ServersStore::put(const Key& key, const Entry& entry, const Write& 
 Result<bool> ServersStore::put_always(const Target& target, const Entry& entry, const net::Deadline& deadline) {
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     step_back(attempt);
-    auto item = make_item(target, entry, now(), deadline);
+    std::string head;
+    auto item = make_item(target, entry, now(), head, deadline);
     if (!item.ok()) return Result<bool>(item.take_error());
-    const Command commands[] = {item->command(Verb::set, target), ask_generation()};
+    const Command commands[] = {item->command(Verb::set, target.wire), ask_generation()};
     Reply replies[2];
     const std::size_t count = target.is_stamped ? 2 : 1;
     Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::yes);
@@ -297,11 +306,12 @@ Result<bool> ServersStore::put_where_nothing(const Target& target, const Entry& 
                                              std::uint64_t version, const net::Deadline& deadline) {
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
     step_back(attempt);
-    auto item = make_item(target, entry, now(), deadline, version);
+    std::string head;
+    auto item = make_item(target, entry, now(), head, deadline, version);
     if (!item.ok()) return Result<bool>(item.take_error());
     Seen seen;
     {
-      const Command commands[] = {item->command(Verb::add, target), Command::get_for_swap(target.wire),
+      const Command commands[] = {item->command(Verb::add, target.wire), Command::get_for_swap(target.wire),
                                   ask_generation()};
       Reply replies[3];
       const std::size_t count = target.is_stamped ? 3 : 2;

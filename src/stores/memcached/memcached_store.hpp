@@ -76,31 +76,48 @@ class ServersStore final : public MemcachedStore {
 
     bool is_kept() const noexcept { return state >= kept; }
   };
-  /// A key on its way, and the server that it belongs to.
+  /// A key as its server knows it. Borrows both forms of it.
+  struct Address {
+    std::string_view key;
+    std::string_view wire;
+    Server& server;
+    std::size_t server_index;
+    bool is_digest;   ///< the wire key is
+    bool is_stamped;  ///< carries a generation: flushes reach it
+    bool is_plain;    ///< may be a document without a record around it
+  };
+  /// The same for one key on its way.
   struct Target {
     Key key;
     WireKey wire;
     Server& server;
-    bool is_stamped;  ///< carries a generation: flushes reach it
-    bool is_plain;    ///< may be a document without a record around it
+    std::size_t server_index;
+    bool is_stamped;
+    bool is_plain;
+
+    operator Address() const noexcept {
+      return {key.text(), wire, server, server_index, wire.is_digest(), is_stamped, is_plain};
+    }
   };
+  /// The same for many.
+  class Addresses;
   /// An item as it is sent, with what it borrows.
   struct Packed {
-    std::string head;
+    std::string_view head{};
     std::string_view body{};
     std::int32_t expires = 0;
     std::uint64_t generation = 0;  ///< 0: of a document, which carries none
     std::uint64_t version = 0;
 
-    Command command(Verb verb, const Target& target, std::uint64_t cas = 0) const {
-      return {.verb = verb, .key = target.wire, .head = head, .body = body, .expires = expires, .cas = cas};
+    Command command(Verb verb, std::string_view wire, std::uint64_t cas = 0) const {
+      return {.verb = verb, .key = wire, .head = head, .body = body, .expires = expires, .cas = cas};
     }
   };
   Target target_of(const Key& key);
   net::Deadline deadline() const { return net::Deadline::in(timeout_); }
   Result<void> check(const Key& key) const;
   Result<void> check(const Key& key, const Entry& entry) const;
-  Result<void> check_size(const Target& target, const Packed& item) const;
+  static Result<void> check_size(const Address& address, const Packed& item);
 
   /// The generation as it is kept, or learned from the server, or begun there.
   Result<std::uint64_t> generation_of(Server& server, const net::Deadline& deadline);
@@ -109,34 +126,29 @@ class ServersStore final : public MemcachedStore {
   Command ask_generation() const { return {.verb = Verb::get, .key = codec_.generation(), .is_apart = true}; }
 
   /// Remembers a value that was to be replaced or removed, where the server could not be told so.
-  static void owe(const Target& target, const Error& why);
-  /// What a look at an item has to know about its key.
-  struct Asked {
-    std::string_view key;
-    std::string_view wire;
-    bool is_digest;
-    bool is_stamped;
-    bool is_plain;
-  };
-  static Seen look(const Asked& asked, const Reply& item, std::uint64_t generation, std::int64_t now) noexcept;
-  static Seen look(const Target& target, const Reply& item, const Reply& generation, std::int64_t now) noexcept {
-    return look({target.key.text(), target.wire, target.wire.is_digest(), target.is_stamped, target.is_plain}, item,
-                generation_in(generation), now);
+  static void owe(const Address& address, const Error& why);
+  static Seen look(const Address& address, const Reply& item, std::uint64_t generation, std::int64_t now) noexcept;
+  static Seen look(const Address& address, const Reply& item, const Reply& generation, std::int64_t now) noexcept {
+    return look(address, item, generation_in(generation), now);
   }
   bool is_plain(Space space) const noexcept { return plain_ && space == Space::values; }
   /// The record's value as a document, where it is nothing more.
-  bool write_document(const Target& target, const Record& record, const WallTime& now, Packed& item) const;
+  bool write_document(const Address& address, const Record& record, const WallTime& now, std::string& heads,
+                      Packed& item) const;
   /// Hands the entry to whoever asked. False: its tags do not decode.
   bool hand_over(const Record& record, const WallTime& now, Receiver found) const;
   /// Takes a damaged item away, unless it was replaced meanwhile.
   void clear_away(const Target& target, const net::Deadline& deadline);
 
+  /// Appends the item's head to `heads`, which it borrows: who makes several there leaves room for them beforehand.
   /// `version`: the one to have; 0: another one. `generation`, as the record's: the one under which was read what is
   /// replaced, so that a flush in between ends this too; 0: nothing is, and the server's own holds.
-  Result<Packed> make_item(const Target& target, const Entry& entry, const WallTime& now, const net::Deadline& deadline,
-                           std::uint64_t version = 0, std::uint64_t generation = 0);
-  Result<Packed> make_item(const Target& target, Record record, const WallTime& now, const net::Deadline& deadline,
-                           std::uint64_t version = 0);
+  Result<Packed> make_item(const Address& address, const Entry& entry, const WallTime& now, std::string& heads,
+                           const net::Deadline& deadline, std::uint64_t version = 0, std::uint64_t generation = 0);
+  Result<Packed> make_item(const Address& address, Record record, const WallTime& now, std::string& heads,
+                           const net::Deadline& deadline, std::uint64_t version = 0);
+  /// How long an item's head is at most.
+  static std::size_t longest_head(const Address& address, const Entry& entry) noexcept;
   Result<bool> put_always(const Target& target, const Entry& entry, const net::Deadline& deadline);
   Result<bool> put_where_nothing(const Target& target, const Entry& entry, Seen::State from, std::uint64_t version,
                                  const net::Deadline& deadline);

@@ -29,25 +29,30 @@ constexpr std::size_t kPartBytes = 32 * 1024;
 /// What a server takes at one read under TLS, with room to spare.
 constexpr std::size_t kOneRead = 8 * 1024;
 
-/// What follows the key in a command: put together here, so that a burst of thousands appends it in one go.
-class Flags {
+/// Writes a command where there is room for it.
+class Writer {
  public:
-  Flags& text(std::string_view text) noexcept {
-    std::memcpy(end_, text.data(), text.size());
-    end_ += text.size();
+  explicit Writer(char* at) noexcept : at_(at) {}
+  Writer& text(std::string_view text) noexcept {
+    if (!text.empty()) std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
     return *this;
   }
   template <class Number>
-  Flags& number(Number number) noexcept {
-    end_ = std::to_chars(end_, bytes_ + sizeof bytes_, number).ptr;
+  Writer& number(Number number) noexcept {
+    at_ = std::to_chars(at_, at_ + kLongestNumber, number).ptr;
     return *this;
   }
-  operator std::string_view() const noexcept { return {bytes_, static_cast<std::size_t>(end_ - bytes_)}; }
+  char* end() const noexcept { return at_; }
 
  private:
-  char bytes_[128];  // a size, a lifetime, a number for swaps and one of ours, and the letters before them
-  char* end_ = bytes_;
+  static constexpr std::size_t kLongestNumber = 20;
+
+  char* at_;
 };
+
+/// What stands in a command beside its key and its item: letters, a size, a lifetime, a number for swaps, one of ours.
+constexpr std::size_t kLongestFlags = 128;
 
 Status status_of(MetaCode code, Verb verb) noexcept {
   switch (code) {
@@ -114,7 +119,13 @@ bool MetaConnection::is_gathered(const Command& command) const noexcept {
 }
 
 void MetaConnection::end_line() {
-  if (std::exchange(is_line_open_, false)) out_.append("\r\n", 2);
+  if (std::exchange(is_line_open_, false)) append("\r\n");
+}
+
+void MetaConnection::append(std::string_view text) {
+  out_.reserve(text.size());
+  std::memcpy(out_.room(), text.data(), text.size());
+  out_.filled(text.size());
 }
 
 // A server does as much for twenty commands as for one before it answers and looks around, whereas the keys of a line
@@ -127,11 +138,13 @@ void MetaConnection::gather(const Command& command, std::size_t index) {
       end_line();
   }
   if (!is_line_open_) {
-    out_.append(command.wants_cas ? "gets" : "get");
+    append(command.wants_cas ? "gets" : "get");
     lines_.push_back({index, index, 0, command.wants_cas});
     is_line_open_ = true;
   }
-  out_.append(1, ' ').append(command.key);
+  out_.reserve(bytes);
+  Writer(out_.room()).text(" ").text(command.key);
+  out_.filled(bytes);
   lines_.back().end = index + 1;
   lines_.back().bytes += bytes;
 }
@@ -140,30 +153,32 @@ void MetaConnection::write(const Command& command, std::size_t index) {
   if (is_gathered(command)) return gather(command, index);
   end_line();
   const bool is_store = command.verb != Verb::get && command.verb != Verb::remove;
-  Flags flags;
+  const bool is_large = command.body.size() >= kLargeBody;
+  out_.reserve(kLongestFlags + command.key.size() + command.head.size() + (is_large ? 0 : command.body.size()));
+  Writer to(out_.room());
+  to.text(is_store ? "ms " : command.verb == Verb::get ? "mg " : "md ").text(command.key);
   if (is_store) {
-    flags.text(" ").number(command.head.size() + command.body.size());
-    if (command.expires != 0) flags.text(" T").number(command.expires);
-    if (command.verb == Verb::add) flags.text(" ME");
+    to.text(" ").number(command.head.size() + command.body.size());
+    if (command.expires != 0) to.text(" T").number(command.expires);
+    if (command.verb == Verb::add) to.text(" ME");
   } else if (command.verb == Verb::get) {
-    flags.text(command.wants_cas ? " v c" : " v");
+    to.text(command.wants_cas ? " v c" : " v");
   }
-  if (command.cas != 0) flags.text(" C").number(command.cas);
+  if (command.cas != 0) to.text(" C").number(command.cas);
   // What a quiet write is answered with, if at all, bears no number.
   if (is_quiet(command)) {
-    flags.text(" q\r\n");
+    to.text(" q\r\n");
   } else {
-    flags.text(" O").number(opaque_of(index)).text("\r\n");
+    to.text(" O").number(opaque_of(index)).text("\r\n");
   }
-  out_.append(is_store ? "ms " : command.verb == Verb::get ? "mg " : "md ", 3).append(command.key).append(flags);
-  if (!is_store) return;
-  out_.append(command.head);
-  if (command.body.size() < kLargeBody) {
-    out_.append(command.body);
-  } else {
-    pieces_.push_back({out_.size(), command.body});
+  if (is_store) {
+    to.text(command.head);
+    if (!is_large) to.text(command.body).text("\r\n");
   }
-  out_.append("\r\n", 2);
+  out_.filled(static_cast<std::size_t>(to.end() - out_.room()));
+  if (!is_store || !is_large) return;
+  pieces_.push_back({out_.data().size(), command.body});
+  append("\r\n");
 }
 
 Result<void> MetaConnection::open(std::size_t commands) {
@@ -171,8 +186,8 @@ Result<void> MetaConnection::open(std::size_t commands) {
   in_.consume(scanned_);
   scanned_ = 0;
   in_.shrink(kKeptBuffer);
-  if (out_.capacity() > kKeptBuffer) out_ = std::string();
   out_.clear();
+  out_.shrink(kKeptBuffer);
   pieces_.clear();
   lines_.clear();
   is_long_ = commands > kFewCommands;
@@ -187,8 +202,8 @@ Result<void> MetaConnection::open(std::size_t commands) {
 Result<void> MetaConnection::add(std::span<const Command> more, const net::Deadline& deadline) {
   for (const Command& command : more) {
     write(command, added_++);
-    if (out_.size() < part_ || !pieces_.empty() || stream_.is_sealed()) continue;
-    auto sent = stream_.send(out_, in_, deadline);
+    if (out_.data().size() < part_ || !pieces_.empty() || stream_.is_sealed()) continue;
+    auto sent = stream_.send(out_.data(), in_, deadline);
     if (!sent.ok()) return sent;
     out_.clear();
     part_ = std::min(2 * part_, kPartBytes);
@@ -200,22 +215,23 @@ Result<void> MetaConnection::close(std::span<const Command> all, const net::Dead
   sent_ = all;
   end_line();
   ends_quiet_ = !all.empty() && is_quiet(all.back());
-  if (ends_quiet_) out_ += "mn\r\n";
+  if (ends_quiet_) append("mn\r\n");
   // Under TLS a server forgets about the end of a record that it did not take at one read, until more comes (memcached
   // 1.6.18 does). So the last byte of a longer burst comes in a record of its own, which nobody takes in part.
-  const bool ends_apart = stream_.is_sealed() && (!pieces_.empty() || out_.size() > kOneRead);
-  if (pieces_.empty() && !ends_apart) return stream_.send(out_, in_, deadline);
+  const bool ends_apart = stream_.is_sealed() && (!pieces_.empty() || out_.data().size() > kOneRead);
+  const std::string_view out = out_.data();
+  if (pieces_.empty() && !ends_apart) return stream_.send(out, in_, deadline);
   std::vector<iovec> parts;
   const auto add = [&](std::string_view part) { parts.push_back({const_cast<char*>(part.data()), part.size()}); };
   std::size_t at = 0;
   for (const Piece& piece : pieces_) {
-    add(std::string_view(out_).substr(at, piece.before - at));
+    add(out.substr(at, piece.before - at));
     add(piece.body);
     at = piece.before;
   }
-  const std::size_t end = out_.size() - (ends_apart ? 1 : 0);
-  add(std::string_view(out_).substr(at, end - at));
-  if (ends_apart) add(std::string_view(out_).substr(end));
+  const std::size_t end = out.size() - (ends_apart ? 1 : 0);
+  add(out.substr(at, end - at));
+  if (ends_apart) add(out.substr(end));
   return stream_.send(parts, in_, deadline);
 }
 

@@ -59,6 +59,7 @@ class MetaConnection final : public Connection {
   void write(const Command& command, std::size_t index);
   void gather(const Command& command, std::size_t index);
   void end_line();
+  void append(std::string_view text);
   Result<void> receive_all(const net::Deadline& deadline);
   Result<void> take(const MetaReply& scanned);
   Result<void> take_gathered(const MetaReply& scanned);
@@ -74,7 +75,7 @@ class MetaConnection final : public Connection {
   std::size_t longest_value_ = 64 * 1024 * 1024;
   net::ReadBuffer in_;
   std::size_t scanned_ = 0;  // bytes of in_ that belong to answers already handed out
-  std::string out_;
+  net::ReadBuffer out_;  // what was put together and not yet sent
   std::vector<Piece> pieces_;
   std::vector<Line> lines_;
   bool is_long_ = false;      // more than a few commands

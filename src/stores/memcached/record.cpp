@@ -91,7 +91,7 @@ std::uint64_t sum_of(std::string_view head, std::string_view text, std::string_v
 
 }  // namespace
 
-void encode_head(const Record& record, std::string_view wire_key, std::string& to) {
+std::string_view encode_head(const Record& record, std::string_view wire_key, std::string& to) {
   unsigned parts = 0;
   char fixed[kMostHeadBytes];
   char* at = store(fixed + kSummedFrom, record.version);
@@ -110,12 +110,18 @@ void encode_head(const Record& record, std::string_view wire_key, std::string& t
   fixed[1] = static_cast<char>(kFormat);
   fixed[2] = static_cast<char>(code_of(record.kind));
   fixed[3] = static_cast<char>(parts);
-  const std::size_t start = to.size();
-  to.append(fixed, static_cast<std::size_t>(at - fixed));
-  to.append(record.key).append(record.tags).append(record.notes);
-  const std::string_view head = std::string_view(to).substr(start + kSummedFrom);
-  store(to.data() + start + kSumAt,
-        fingerprint_join(sum_of(head, record.text, wire_key), load_little<std::uint32_t>(fixed)));
+  const std::size_t start = to.size(), size = static_cast<std::size_t>(at - fixed);
+  const bool is_all = record.key.empty() && record.tags.empty() && record.notes.empty();
+  std::string_view summed(fixed + kSummedFrom, size - kSummedFrom);
+  if (!is_all) {
+    to.append(fixed, size).append(record.key).append(record.tags).append(record.notes);
+    summed = std::string_view(to).substr(start + kSummedFrom);
+  }
+  const std::uint64_t sum =
+      fingerprint_join(sum_of(summed, record.text, wire_key), load_little<std::uint32_t>(fixed));
+  store(is_all ? fixed + kSumAt : to.data() + start + kSumAt, sum);
+  if (is_all) to.append(fixed, size);
+  return std::string_view(to).substr(start);
 }
 
 bool decode_record(std::string_view from, std::string_view wire_key, Record& record) noexcept {
@@ -151,7 +157,7 @@ bool decode_record(std::string_view from, std::string_view wire_key, Record& rec
 
 void encode_tags(std::span<const TagStamp> tags, std::string& to) {
   for (const TagStamp& tag : tags) {
-    char fixed[12];
+    char fixed[kTagBytes];
     store(store(fixed, tag.epoch), static_cast<std::uint32_t>(tag.name.size()));
     to.append(fixed, sizeof fixed).append(tag.name);
   }

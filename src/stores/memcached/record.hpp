@@ -46,10 +46,13 @@ inline bool begins_record(std::string_view item) noexcept { return item.size() >
 /// The most bytes that stand before key, tags, notes and text.
 inline constexpr std::size_t kMostHeadBytes = 66;
 
-/// Appends all but the text, which follows on the wire as it stands.
-void encode_head(const Record& record, std::string_view wire_key, std::string& to);
+/// Appends all but the text, which follows on the wire as it stands, and returns what it appended.
+std::string_view encode_head(const Record& record, std::string_view wire_key, std::string& to);
 /// False: not one of ours, or damaged.
 bool decode_record(std::string_view from, std::string_view wire_key, Record& record) noexcept;
+
+/// What a tag takes beside its name.
+inline constexpr std::size_t kTagBytes = 12;
 
 /// Appends the tags as they stand in a record.
 void encode_tags(std::span<const TagStamp> tags, std::string& to);

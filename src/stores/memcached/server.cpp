@@ -220,32 +220,59 @@ Result<void> Exchange::connect_and_send(const net::Deadline& deadline) {
 
 Result<void> Exchange::fail(Result<void> why) {
   lease_.reset();
+  is_open_ = false;
   // That all connections were in use says nothing about the server, unless this was the one that tries it again.
   if (why.error().code != Errc::rejected || !server_.is_up()) server_.failed(why.error());
   return why;
 }
 
 Result<void> Exchange::begin(const net::Deadline& deadline) {
-  if (server_.has_debts()) {
-    auto paid = server_.pay(deadline);
-    if (!paid.ok()) return paid;
-  }
-  return begin_at_once(deadline);
+  auto paid = pay(deadline);
+  return paid.ok() ? begin_at_once(deadline) : std::move(paid);
 }
 
 Result<void> Exchange::begin_at_once(const net::Deadline& deadline) {
+  auto opened = open_at_once(commands_.size(), deadline);
+  if (!opened.ok()) return opened;
+  add(commands_, deadline);
+  return close(commands_, replies_, deadline);
+}
+
+Result<void> Exchange::open(std::size_t count, const net::Deadline& deadline) {
+  auto paid = pay(deadline);
+  return paid.ok() ? open_at_once(count, deadline) : std::move(paid);
+}
+
+Result<void> Exchange::open_at_once(std::size_t count, const net::Deadline& deadline) {
   auto may = server_.enter();
   if (!may.ok()) {
     if (is_transient(may.error().code)) may.error().code = Errc::rejected;  // nothing was sent
     return may;
   }
-  auto sent = connect_and_send(deadline);
+  is_open_ = true;
+  auto lease = server_.pool().take(deadline);
+  if (!lease.ok()) return fail(Result<void>(lease.take_error()));
+  lease_.emplace(std::move(*lease));
+  fault_ = lease_->as<Connection>().open(count).take_error();
+  return {};
+}
+
+void Exchange::add(std::span<const Command> more, const net::Deadline& deadline) {
+  added_ += more.size();
+  if (!fault_) fault_ = lease_->as<Connection>().add(more, deadline).take_error();
+}
+
+Result<void> Exchange::close(std::span<const Command> all, std::span<Reply> replies, const net::Deadline& deadline) {
+  commands_ = all;
+  replies_ = replies;
+  if (!fault_) fault_ = lease_->as<Connection>().close(all, deadline).take_error();
+  if (!fault_) return {};
+  Result<void> sent(std::move(fault_));
   // A connection that had died unseen says so at once; the server itself may be well.
-  if (!sent.ok() && sent.error().code == Errc::unavailable && lease_ && !lease_->is_fresh() && repeat_ == Repeat::yes) {
+  if (sent.error().code == Errc::unavailable && !lease_->is_fresh() && repeat_ == Repeat::yes) {
     server_.pool().drop_idle();
     sent = connect_and_send(deadline);
   }
-  is_open_ = sent.ok();
   return sent.ok() ? std::move(sent) : fail(std::move(sent));
 }
 
@@ -258,8 +285,8 @@ Result<void> Exchange::end_with(const Receive& receive, const net::Deadline& dea
     auto sent = connect_and_send(deadline);
     received = sent.ok() ? receive(lease_->as<Connection>()) : std::move(sent);
   }
-  is_open_ = false;
   if (!received.ok()) return fail(std::move(received));
+  is_open_ = false;
   is_clean_ = true;
   server_.succeeded();
   return received;

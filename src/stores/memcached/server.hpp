@@ -104,6 +104,8 @@ class Exchange {
  public:
   Exchange(Server& server, std::span<const Command> commands, std::span<Reply> replies, Repeat repeat) noexcept
       : server_(server), commands_(commands), replies_(replies), repeat_(repeat) {}
+  /// For who makes the commands meanwhile.
+  Exchange(Server& server, Repeat repeat) noexcept : server_(server), repeat_(repeat) {}
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
   ~Exchange();
@@ -112,6 +114,12 @@ class Exchange {
   Result<void> begin(const net::Deadline& deadline);
   /// Likewise, whatever is owed: for the payment itself.
   Result<void> begin_at_once(const net::Deadline& deadline);
+  /// The same while the commands are still being made. `count`: how many there will be. What cannot be sent is told by
+  /// `close`, which is handed all of them, and room for the replies.
+  Result<void> open(std::size_t count, const net::Deadline& deadline);
+  void add(std::span<const Command> more, const net::Deadline& deadline);
+  std::size_t added() const noexcept { return added_; }
+  Result<void> close(std::span<const Command> all, std::span<Reply> replies, const net::Deadline& deadline);
   /// Receives, all at once or one by one.
   Result<void> end(const net::Deadline& deadline);
   Result<void> end_each(Connection::Sink take, const net::Deadline& deadline);
@@ -121,17 +129,23 @@ class Exchange {
   }
 
  private:
+  Result<void> pay(const net::Deadline& deadline) {
+    return server_.has_debts() ? server_.pay(deadline) : Result<void>();
+  }
+  Result<void> open_at_once(std::size_t count, const net::Deadline& deadline);
   template <class Receive>
   Result<void> end_with(const Receive& receive, const net::Deadline& deadline);
   Result<void> connect_and_send(const net::Deadline& deadline);
   Result<void> fail(Result<void> why);
 
   Server& server_;
-  std::span<const Command> commands_;
-  std::span<Reply> replies_;
+  std::span<const Command> commands_{};
+  std::span<Reply> replies_{};
+  std::size_t added_ = 0;
   Repeat repeat_;
   std::optional<net::Pool::Lease> lease_;
-  bool is_open_ = false;   // sent, and not yet received
+  std::unique_ptr<Error> fault_;  // why what was added could not be sent
+  bool is_open_ = false;   // the server was entered, and has not been left
   bool is_clean_ = false;  // received as a whole
 };
 

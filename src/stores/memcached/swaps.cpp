@@ -35,7 +35,7 @@ Result<ServersStore::Seen> ServersStore::read_for_swap(const Target& target, std
 
 Result<ServersStore::Swapped> ServersStore::swap(const Target& target, const Packed& item, std::uint64_t cas,
                                                  const net::Deadline& deadline) {
-  const Command commands[] = {item.command(Verb::swap, target, cas), ask_generation()};
+  const Command commands[] = {item.command(Verb::swap, target.wire, cas), ask_generation()};
   Reply replies[2];
   const std::size_t count = target.is_stamped ? 2 : 1;
   Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::no);
@@ -68,8 +68,9 @@ Result<bool> ServersStore::put_over(const Target& target, const Entry& entry, co
     const bool holds =
         how.when == When::present ? seen->state == Seen::fresh : seen->is_kept() && seen->record.version == how.version;
     if (!holds) return false;
-    auto item =
-        make_item(target, entry, now(), deadline, proposed_version(target.key, entry, how), seen->record.generation);
+    std::string head;
+    auto item = make_item(target, entry, now(), head, deadline, proposed_version(target.key, entry, how),
+                          seen->record.generation);
     if (!item.ok()) return Result<bool>(item.take_error());
     auto swapped = swap(target, *item, seen->cas, deadline);
     if (!swapped.ok()) return Result<bool>(swapped.take_error());
@@ -138,7 +139,8 @@ Result<bool> ServersStore::touch(const Key& key, const Expiry& expiry) {
     const WallTime present = now();
     seen->record.fresh_until = present.to_stored(expiry.fresh_until);
     seen->record.keep_until = present.to_stored(expiry.keep_until);
-    auto item = make_item(target, seen->record, present, end);
+    std::string head;
+    auto item = make_item(target, seen->record, present, head, end);
     if (!item.ok()) return placed(std::move(item.error()), "touch", &key);
     auto swapped = swap(target, *item, seen->cas, end);
     if (!swapped.ok()) return placed(std::move(swapped.error()), "touch", &key);

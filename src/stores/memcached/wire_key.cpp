@@ -25,6 +25,8 @@ constexpr char letter_of(Space space) noexcept {
   return 'v';
 }
 
+constexpr std::size_t index_of(Space space) noexcept { return static_cast<std::size_t>(space); }
+
 void write_digest(std::string_view text, std::uint64_t seed, char (&to)[kDigestBytes]) noexcept {
   constexpr char kDigits[] = "0123456789abcdef";
   const Hash128 hash = stable_hash128(text, seed);
@@ -54,11 +56,6 @@ bool is_safe_key(std::string_view text) noexcept {
   return is_safe(word);
 }
 
-void WireKey::append(std::string_view part) noexcept {
-  std::memcpy(bytes_ + size_, part.data(), part.size());
-  size_ = static_cast<std::uint8_t>(size_ + part.size());
-}
-
 KeyCodec::KeyCodec(std::string_view prefix)
     : prefix_length_(std::to_string(prefix.size())), prefix_(prefix), seed_(stable_hash64(prefix, kSeed)) {
   if (prefix.size() > kLongestPrefix || !is_safe_key(prefix)) {
@@ -68,18 +65,15 @@ KeyCodec::KeyCodec(std::string_view prefix)
     prefix_.assign(digest, kDigestBytes);
   }
   generation_ = start('g');
-}
-
-WireKey KeyCodec::start(char letter) const noexcept {
-  WireKey key;
-  key.append(prefix_length_);
-  key.append({&letter, 1});
-  key.append(prefix_);
-  return key;
+  for (const Space space : {Space::values, Space::tags, Space::locks, Space::limits}) {
+    const char letter = letter_of(space);
+    starts_[index_of(space)] = start(letter);
+    digest_starts_[index_of(space)] = start(static_cast<char>(letter - 'a' + 'A'));
+  }
 }
 
 std::size_t KeyCodec::longest(const Key& key) const noexcept {
-  return prefix_length_.size() + 1 + prefix_.size() + std::max(key.text().size(), kDigestBytes);
+  return prefix_length_.size() + 1 + prefix_.size() + std::clamp(key.text().size(), kDigestBytes, kLongestWireKey);
 }
 
 bool KeyCodec::is_of(Space space, std::string_view wire) const noexcept {
@@ -89,19 +83,26 @@ bool KeyCodec::is_of(Space space, std::string_view wire) const noexcept {
   return (wire[at] == letter || wire[at] == letter - 'a' + 'A') && wire.substr(at + 1).starts_with(prefix_);
 }
 
-WireKey KeyCodec::encode(const Key& key) const noexcept {
-  const char letter = letter_of(key.space());
+std::string_view KeyCodec::encode(const Key& key, char* to, bool& is_digest) const noexcept {
   const std::string_view text = key.text();
-  if (prefix_length_.size() + 1 + prefix_.size() + text.size() <= kLongestWireKey && is_safe_key(text)) {
-    WireKey wire = start(letter);
-    wire.append(text);
-    return wire;
+  const std::string& start = starts_[index_of(key.space())];
+  is_digest = start.size() + text.size() > kLongestWireKey || !is_safe_key(text);
+  if (!is_digest) {
+    std::memcpy(to, start.data(), start.size());
+    std::memcpy(to + start.size(), text.data(), text.size());
+    return {to, start.size() + text.size()};
   }
-  WireKey wire = start(static_cast<char>(letter - 'a' + 'A'));
+  const std::string& upper = digest_starts_[index_of(key.space())];
   char digest[kDigestBytes];
   write_digest(text, seed_, digest);
-  wire.append({digest, kDigestBytes});
-  wire.digest_ = true;
+  std::memcpy(to, upper.data(), upper.size());
+  std::memcpy(to + upper.size(), digest, kDigestBytes);
+  return {to, upper.size() + kDigestBytes};
+}
+
+WireKey KeyCodec::encode(const Key& key) const noexcept {
+  WireKey wire;
+  wire.size_ = static_cast<std::uint8_t>(encode(key, wire.bytes_, wire.digest_).size());
   return wire;
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 #include <flux/cache/key.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -32,7 +33,6 @@ class WireKey {
 
  private:
   friend class KeyCodec;
-  void append(std::string_view part) noexcept;
 
   char bytes_[kLongestWireKey];
   std::uint8_t size_ = 0;
@@ -42,10 +42,14 @@ class WireKey {
 /// Turns the keys of one store into wire keys. Distinct keys, spaces and prefixes give distinct wire keys, up to 128
 /// bits of hash where one is needed.
 class KeyCodec {
+  static constexpr std::size_t kSpaces = 4;
+
  public:
   explicit KeyCodec(std::string_view prefix);
 
   WireKey encode(const Key& key) const noexcept;
+  /// The same into room for `longest(key)` bytes; `is_digest` is set.
+  std::string_view encode(const Key& key, char* to, bool& is_digest) const noexcept;
   /// How long the wire key is at most.
   std::size_t longest(const Key& key) const noexcept;
   /// True for the wire keys of this prefix in that space.
@@ -55,15 +59,17 @@ class KeyCodec {
     return wire.substr(prefix_length_.size() + 1 + prefix_.size());
   }
   /// The key of this prefix's generation record, the same on every server.
-  const WireKey& generation() const noexcept { return generation_; }
+  const std::string& generation() const noexcept { return generation_; }
 
  private:
-  WireKey start(char letter) const noexcept;
+  std::string start(char letter) const { return prefix_length_ + letter + prefix_; }
 
   std::string prefix_length_;
   std::string prefix_;  // or 128 bits of it, where it is too long or not safe
   std::uint64_t seed_;
-  WireKey generation_;
+  std::array<std::string, kSpaces> starts_;  // of keys and of digests, for each space
+  std::array<std::string, kSpaces> digest_starts_;
+  std::string generation_;
 };
 
 }  // namespace detail::memcached
