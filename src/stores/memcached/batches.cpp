@@ -109,7 +109,7 @@ class ServersStore::Fan {
     Part& part = parts_[address.server_index];
     part.indices.push_back(index);
     part.commands.push_back(command);
-    if (part.commands.size() % kAtOnce == 0) pass_on(part);
+    if (part.commands.size() % kAtOnce == 0 || command.body.size() >= kLargeBody) pass_on(part);
   }
   void close() {
     for (Part& part : parts_) {
@@ -130,7 +130,9 @@ class ServersStore::Fan {
   std::vector<Part>& parts() noexcept { return parts_; }
 
  private:
+  /// So many commands are passed on together, and large ones as soon as they are there.
   static constexpr std::size_t kAtOnce = 16;
+  static constexpr std::size_t kLargeBody = 4096;
 
   void pass_on(Part& part) {
     if (part.error) return;

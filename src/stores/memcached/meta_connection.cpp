@@ -178,6 +178,7 @@ void MetaConnection::write(const Command& command, std::size_t index) {
   out_.filled(static_cast<std::size_t>(to.end() - out_.room()));
   if (!is_store || !is_large) return;
   pieces_.push_back({out_.data().size(), command.body});
+  piece_bytes_ += command.body.size();
   append("\r\n");
 }
 
@@ -189,6 +190,7 @@ Result<void> MetaConnection::open(std::size_t commands) {
   out_.clear();
   out_.shrink(kKeptBuffer);
   pieces_.clear();
+  piece_bytes_ = 0;
   lines_.clear();
   is_long_ = commands > kFewCommands;
   is_line_open_ = false;
@@ -202,10 +204,9 @@ Result<void> MetaConnection::open(std::size_t commands) {
 Result<void> MetaConnection::add(std::span<const Command> more, const net::Deadline& deadline) {
   for (const Command& command : more) {
     write(command, added_++);
-    if (out_.data().size() < part_ || !pieces_.empty() || stream_.is_sealed()) continue;
-    auto sent = stream_.send(out_.data(), in_, deadline);
+    if (out_.data().size() + piece_bytes_ < part_ || stream_.is_sealed()) continue;
+    auto sent = send_part(deadline, false);
     if (!sent.ok()) return sent;
-    out_.clear();
     part_ = std::min(2 * part_, kPartBytes);
   }
   return {};
@@ -218,10 +219,18 @@ Result<void> MetaConnection::close(std::span<const Command> all, const net::Dead
   if (ends_quiet_) append("mn\r\n");
   // Under TLS a server forgets about the end of a record that it did not take at one read, until more comes (memcached
   // 1.6.18 does). So the last byte of a longer burst comes in a record of its own, which nobody takes in part.
-  const bool ends_apart = stream_.is_sealed() && (!pieces_.empty() || out_.data().size() > kOneRead);
+  return send_part(deadline, stream_.is_sealed() && (!pieces_.empty() || out_.data().size() > kOneRead));
+}
+
+Result<void> MetaConnection::send_part(const net::Deadline& deadline, bool ends_apart) {
   const std::string_view out = out_.data();
-  if (pieces_.empty() && !ends_apart) return stream_.send(out, in_, deadline);
+  if (pieces_.empty() && !ends_apart) {
+    auto sent = stream_.send(out, in_, deadline);
+    out_.clear();
+    return sent;
+  }
   std::vector<iovec> parts;
+  parts.reserve(2 * pieces_.size() + 2);
   const auto add = [&](std::string_view part) { parts.push_back({const_cast<char*>(part.data()), part.size()}); };
   std::size_t at = 0;
   for (const Piece& piece : pieces_) {
@@ -232,7 +241,11 @@ Result<void> MetaConnection::close(std::span<const Command> all, const net::Dead
   const std::size_t end = out.size() - (ends_apart ? 1 : 0);
   add(out.substr(at, end - at));
   if (ends_apart) add(out.substr(end));
-  return stream_.send(parts, in_, deadline);
+  auto sent = stream_.send(parts, in_, deadline);
+  out_.clear();
+  pieces_.clear();
+  piece_bytes_ = 0;
+  return sent;
 }
 
 // Commands from `next_` up to `end` were answered by silence, unless an error came in between: then any of them may

@@ -60,6 +60,8 @@ class MetaConnection final : public Connection {
   void gather(const Command& command, std::size_t index);
   void end_line();
   void append(std::string_view text);
+  /// What was put together so far. `ends_apart`: its last byte is sent by itself.
+  Result<void> send_part(const net::Deadline& deadline, bool ends_apart);
   Result<void> receive_all(const net::Deadline& deadline);
   Result<void> take(const MetaReply& scanned);
   Result<void> take_gathered(const MetaReply& scanned);
@@ -77,6 +79,7 @@ class MetaConnection final : public Connection {
   std::size_t scanned_ = 0;  // bytes of in_ that belong to answers already handed out
   net::ReadBuffer out_;  // what was put together and not yet sent
   std::vector<Piece> pieces_;
+  std::size_t piece_bytes_ = 0;
   std::vector<Line> lines_;
   bool is_long_ = false;      // more than a few commands
   bool is_line_open_ = false;
