@@ -243,8 +243,7 @@ void ServersStore::put_slice(std::span<const Item> items, std::size_t first, con
         continue;
       }
       // What could not be replaced must not look as if it had been.
-      if (made.error().code == Errc::too_large)
-        fan.add(address, index, {.verb = Verb::remove, .key = address.wire});
+      if (made.error().code == Errc::too_large) fan.add(address, index, {.verb = Verb::remove, .key = address.wire});
       owe(address, made.error());
       fail(index, std::make_unique<Error>(placed(std::move(made.error()), "put_many", &items[index].key)));
     }
@@ -268,8 +267,7 @@ void ServersStore::put_slice(std::span<const Item> items, std::size_t first, con
           again.push_back(index);
         }
       }
-      if (part.is_stamped && !part.error)
-        (void)is_current(*part.server, part.generation(), part.server->generation());
+      if (part.is_stamped && !part.error) (void)is_current(*part.server, part.generation(), part.server->generation());
     }
     for (const std::size_t index : doubtful) {
       const Target target = target_of(items[index].key);

@@ -35,7 +35,7 @@ struct Command {
   std::int32_t expires = 0;  ///< seconds up to 30 days, above that a date; 0: never; `kGone`
   std::uint64_t cas = 0;
   bool wants_cas = false;  ///< of a get: hand out the number too
-  bool is_apart = false;   ///< of a get: never asked for together with others
+  bool is_apart = false;   ///< of a get: never asked for together with its neighbours, so its answer bears a number
 
   static Command get(std::string_view key) { return {.verb = Verb::get, .key = key}; }
   static Command get_for_swap(std::string_view key) { return {.verb = Verb::get, .key = key, .wants_cas = true}; }

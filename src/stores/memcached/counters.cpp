@@ -42,7 +42,7 @@ Result<std::int64_t> ServersStore::increment(const Key& key, std::int64_t by, co
     if (!item.ok()) return fail(std::move(item.error()));
     const Verb verb = seen.state == Seen::nothing ? Verb::add : Verb::swap;
     const Command commands[] = {item->command(verb, target.wire, seen.cas), Command::get_for_swap(target.wire),
-                                ask_generation()};
+                                Command::get_for_swap(codec_.generation())};
     Reply replies[3];
     const std::size_t count = target.is_stamped ? 3 : 2;
     Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::no);

@@ -16,8 +16,8 @@ bool ServersStore::write_document(const Address& address, const Record& record, 
     heads += text;
     item.head = std::string_view(heads).substr(heads.size() - text.size());
   };
-  if (address.is_digest || record.tag_count != 0 || !record.notes.empty() ||
-      record.fresh_until != record.keep_until || record.keep_until <= now.wall)
+  if (address.is_digest || record.tag_count != 0 || !record.notes.empty() || record.fresh_until != record.keep_until ||
+      record.keep_until <= now.wall)
     return false;
   switch (record.kind) {
     case Kind::integer: write_number(record.number); break;

@@ -132,7 +132,7 @@ Result<bool> ServersStore::get(const Key& key, const Read& how, Receiver found) 
   const Target target = target_of(key);
   const net::Deadline end = deadline();
   {
-    const Command commands[] = {Command::get(target.wire), ask_generation()};
+    const Command commands[] = {Command::get(target.wire), Command::get(codec_.generation())};
     Reply replies[2];
     const std::size_t count = target.is_stamped ? 2 : 1;
     Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::yes);
@@ -153,7 +153,7 @@ Result<bool> ServersStore::has(const Key& key) {
   auto good = check(key);
   if (!good.ok()) return placed(std::move(good.error()), "has", &key);
   const Target target = target_of(key);
-  const Command commands[] = {Command::get(target.wire), ask_generation()};
+  const Command commands[] = {Command::get(target.wire), Command::get(codec_.generation())};
   Reply replies[2];
   const std::size_t count = target.is_stamped ? 2 : 1;
   Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::yes);
@@ -312,7 +312,7 @@ Result<bool> ServersStore::put_where_nothing(const Target& target, const Entry& 
     Seen seen;
     {
       const Command commands[] = {item->command(Verb::add, target.wire), Command::get_for_swap(target.wire),
-                                  ask_generation()};
+                                  Command::get_for_swap(codec_.generation())};
       Reply replies[3];
       const std::size_t count = target.is_stamped ? 3 : 2;
       Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::no);

@@ -13,7 +13,7 @@ namespace {
 
 /// From here on a value is sent from where it lies instead of being copied first.
 constexpr std::size_t kLargeBody = 8 * 1024;
-/// Above so many commands a burst is long: reads are gathered in lines, and writes are answered only where they fail.
+/// Above so many commands a burst is long: its writes are answered only where they fail.
 constexpr std::size_t kFewCommands = 4;
 /// Keys that are asked for in one line, and their bytes: what a server puts together before it sends. Above 2 KiB it
 /// moves a line that it has read in part.
@@ -114,10 +114,6 @@ std::uint32_t MetaConnection::opaque_of(std::size_t index) const noexcept {
 /// Of a long burst a write over whatever is there says nothing where it is done: no news is its usual answer.
 bool MetaConnection::is_quiet(const Command& command) const noexcept { return is_long_ && command.verb == Verb::set; }
 
-bool MetaConnection::is_gathered(const Command& command) const noexcept {
-  return is_long_ && command.verb == Verb::get && !command.is_apart;
-}
-
 void MetaConnection::end_line() {
   if (std::exchange(is_line_open_, false)) append("\r\n");
 }
@@ -150,7 +146,7 @@ void MetaConnection::gather(const Command& command, std::size_t index) {
 }
 
 void MetaConnection::write(const Command& command, std::size_t index) {
-  if (is_gathered(command)) return gather(command, index);
+  if (command.verb == Verb::get && !command.is_apart) return gather(command, index);
   end_line();
   const bool is_store = command.verb != Verb::get && command.verb != Verb::remove;
   const bool is_large = command.body.size() >= kLargeBody;

@@ -55,7 +55,6 @@ class MetaConnection final : public Connection {
   };
 
   bool is_quiet(const Command& command) const noexcept;
-  bool is_gathered(const Command& command) const noexcept;
   void write(const Command& command, std::size_t index);
   void gather(const Command& command, std::size_t index);
   void end_line();
@@ -77,15 +76,15 @@ class MetaConnection final : public Connection {
   std::size_t longest_value_ = 64 * 1024 * 1024;
   net::ReadBuffer in_;
   std::size_t scanned_ = 0;  // bytes of in_ that belong to answers already handed out
-  net::ReadBuffer out_;  // what was put together and not yet sent
+  net::ReadBuffer out_;      // what was put together and not yet sent
   std::vector<Piece> pieces_;
   std::size_t piece_bytes_ = 0;
   std::vector<Line> lines_;
-  bool is_long_ = false;      // more than a few commands
+  bool is_long_ = false;  // more than a few commands
   bool is_line_open_ = false;
   bool ends_quiet_ = false;  // a barrier comes at the end
   std::size_t added_ = 0;
-  std::size_t part_ = 0;      // so many bytes are put together before they are sent
+  std::size_t part_ = 0;  // so many bytes are put together before they are sent
   std::span<const Command> sent_{};
   std::uint32_t first_opaque_ = 0;
   // While receiving:

@@ -117,8 +117,7 @@ std::string_view encode_head(const Record& record, std::string_view wire_key, st
     to.append(fixed, size).append(record.key).append(record.tags).append(record.notes);
     summed = std::string_view(to).substr(start + kSummedFrom);
   }
-  const std::uint64_t sum =
-      fingerprint_join(sum_of(summed, record.text, wire_key), load_little<std::uint32_t>(fixed));
+  const std::uint64_t sum = fingerprint_join(sum_of(summed, record.text, wire_key), load_little<std::uint32_t>(fixed));
   store(is_all ? fixed + kSumAt : to.data() + start + kSumAt, sum);
   if (is_all) to.append(fixed, size);
   return std::string_view(to).substr(start);

@@ -50,7 +50,8 @@ Result<void> ServersStore::scan(Space space, Visitor visit) {
         Record record;
         if (replies[i].status != Status::found || !decode_record(replies[i].value, all[at + i], record)) continue;
         const std::string_view key = record.key.empty() ? codec_.key_in(all[at + i]) : record.key;
-        const Address address{key, all[at + i], *server, 0, !record.key.empty(), space == Space::values, is_plain(space)};
+        const Address address{
+            key, all[at + i], *server, 0, !record.key.empty(), space == Space::values, is_plain(space)};
         if (!look(address, replies[i], replies.back(), present.wall).is_kept()) continue;
         bool goes_on = true;
         (void)hand_over(record, present, [&](const Entry& entry) { goes_on = visit(key, entry); });

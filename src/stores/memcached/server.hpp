@@ -145,8 +145,8 @@ class Exchange {
   Repeat repeat_;
   std::optional<net::Pool::Lease> lease_;
   std::unique_ptr<Error> fault_;  // why what was added could not be sent
-  bool is_open_ = false;   // the server was entered, and has not been left
-  bool is_clean_ = false;  // received as a whole
+  bool is_open_ = false;          // the server was entered, and has not been left
+  bool is_clean_ = false;         // received as a whole
 };
 
 }  // namespace detail::memcached

@@ -21,7 +21,7 @@ bool step_back(int attempt) {
 
 Result<ServersStore::Seen> ServersStore::read_for_swap(const Target& target, std::string& bytes,
                                                        const net::Deadline& deadline) {
-  const Command commands[] = {Command::get_for_swap(target.wire), ask_generation()};
+  const Command commands[] = {Command::get_for_swap(target.wire), Command::get_for_swap(codec_.generation())};
   Reply replies[2];
   const std::size_t count = target.is_stamped ? 2 : 1;
   Exchange exchange(target.server, {commands, count}, {replies, count}, Repeat::yes);

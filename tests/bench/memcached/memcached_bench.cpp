@@ -163,15 +163,16 @@ class Raw {
 
 /// What `put_many` and `many` send of these names, with bytes that are as many as those of the records.
 std::pair<std::string, std::string> bursts(const std::vector<std::string>& some, std::size_t size) {
-  constexpr std::size_t kHead = 60;
-  std::string puts, gets = "mg 4gapp: v O0 q\r\n";
+  constexpr std::size_t kHead = 60, kLine = 64;
+  std::string puts, gets = "mg 4gapp: v O0\r\n";
   const std::string record(size + kHead, 'v');
   for (std::size_t i = 0; i < some.size(); ++i) {
-    const std::string key = " 4vapp:" + some[i], opaque = " O" + std::to_string(i + 1) + " q\r\n";
-    puts += "ms" + key + " " + std::to_string(record.size()) + " T3601" + opaque + record + "\r\n";
-    gets += "mg" + key + " v" + opaque;
+    const std::string key = " 4vapp:" + some[i];
+    puts += "ms" + key + " " + std::to_string(record.size()) + " T3601 q\r\n" + record + "\r\n";
+    if (i % kLine == 0) gets += i == 0 ? "get" : "\r\nget";
+    gets += key;
   }
-  return {puts + "mg 4gapp: v O0\r\nmn\r\n", gets + "mn\r\n"};
+  return {puts + "mg 4gapp: v O0\r\n", gets + "\r\n"};
 }
 
 void compare(const MemcachedServer& where, const char* how, int rounds) {
