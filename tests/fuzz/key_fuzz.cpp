@@ -35,7 +35,7 @@ std::string on_memcached(const Named& named) {
   const memcached::WireKey wire = codec.encode(named.key);
   const std::string_view text = wire.text();
   require(!text.empty() && text.size() <= memcached::kLongestWireKey && text.size() <= codec.longest(named.key));
-  require(memcached::is_safe_key(text) && text != codec.generation().text());
+  require(memcached::is_safe_key(text) && text != codec.generation());
   for (const Space space : kSpaces) require(codec.is_of(space, text) == (space == named.key.space()));
   require(wire.is_digest() || codec.key_in(text) == named.key.text());
   return std::string(text);

@@ -38,16 +38,18 @@ struct Outcome {
   }
 };
 
-/// Above four, reads and plain writes are asked for quietly.
+/// Reads next to each other are asked for in one line, above four commands plain writes quietly.
 std::vector<Command> commands_of(std::uint8_t kind) {
   constexpr Verb kVerbs[] = {Verb::get, Verb::set, Verb::add, Verb::swap, Verb::remove};
+  constexpr const char* kKeys[] = {"key0", "key1", "key2", "key3", "key4", "key5", "key6", "key6"};
   std::vector<Command> commands;
   const std::size_t count = 1 + kind % 8;
   const bool reads = (kind & 8) != 0;
   for (std::size_t i = 0; i < count; ++i) {
     const Verb verb = reads ? Verb::get : kVerbs[(i + kind / 16) % 5];
-    commands.push_back({.verb = verb, .key = "key", .body = "body", .cas = verb == Verb::swap ? 7U : 0U});
-    commands.back().wants_cas = i % 2 == 1;
+    commands.push_back({.verb = verb, .key = kKeys[i], .body = "body", .cas = verb == Verb::swap ? 7U : 0U});
+    commands.back().wants_cas = (kind & 16) != 0 && i > 2;
+    commands.back().is_apart = (kind & 32) != 0 && i == 0;
   }
   return commands;
 }

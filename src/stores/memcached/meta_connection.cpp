@@ -282,8 +282,9 @@ Result<void> MetaConnection::take_gathered(const MetaReply& scanned) {
     index = line.end;
     ++line_;
   } else {
-    while (index < line.end && sent_[index].key != scanned.key) ++index;
-    if (index == line.end) return broken("an answer to something else");
+    if (!scanned.is_likely)
+      while (index < line.end && sent_[index].key != scanned.key) ++index;
+    if (index >= line.end) return broken("an answer to something else");
   }
   for (; next_ < index; ++next_)
     if (sink_ == nullptr) replies_[next_] = {};

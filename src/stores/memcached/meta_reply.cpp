@@ -112,6 +112,7 @@ Scan scan_gathered(std::string_view from, std::string_view likely, std::size_t l
   std::string_view left = from.substr(kValue.size());
   if (left.size() > likely.size() && left[likely.size()] == ' ' && left.starts_with(likely)) {
     reply.key = left.substr(0, likely.size());
+    reply.is_likely = true;
   } else {
     const std::string_view window = left.substr(0, kLongestLine);
     const std::size_t end = window.find('\n');

@@ -27,6 +27,7 @@ struct MetaReply {
   std::uint32_t opaque = 0;
   std::uint64_t cas = 0;
   std::string_view key{};    ///< of a value that was asked for together with others
+  bool is_likely = false;    ///< that key is the one that was to be expected
   std::string_view value{};  ///< the data; of an error, its text
 };
 
