@@ -74,6 +74,7 @@ class ServersStore::Fan {
     Server* server = nullptr;
     std::size_t expected = 0;
     bool is_stamped = false;
+    std::uint64_t stamp = 0;           ///< the generation that what is written carries
     std::vector<std::size_t> indices;  ///< of the caller, one for each command but that for the generation
     std::vector<Command> commands;
     std::vector<Reply> replies;
@@ -100,6 +101,7 @@ class ServersStore::Fan {
       if (!part.is_stamped || generation_ == Generation::never) part.is_stamped = false;
       part.indices.reserve(part.expected);
       part.commands.reserve(part.expected + 1);
+      if (part.error) continue;
       part.exchange.emplace(*part.server, repeat_);
       part.error = part.exchange->open(part.expected + (part.is_stamped ? 1 : 0), deadline_).take_error();
       if (part.is_stamped && generation_ == Generation::first) part.commands.push_back(store_.ask_generation());
@@ -229,14 +231,23 @@ void ServersStore::put_slice(std::span<const Item> items, std::size_t first, con
     heads.clear();
     Fan fan(*this, Repeat::yes, Fan::Generation::last, deadline);
     for (const std::size_t index : left) fan.expect(addresses[index]);
+    // To learn it takes a connection, and there may be no second one.
+    for (Fan::Part& part : fan.parts()) {
+      if (!part.is_stamped) continue;
+      auto generation = generation_of(*part.server, deadline);
+      if (generation.ok()) part.stamp = *generation;
+      part.error = generation.take_error();
+    }
     fan.open();
     const WallTime present = now();
     std::vector<std::size_t> again;
     for (const std::size_t index : left) {
       const Address& address = addresses[index];
       auto good = check(items[index].key, items[index].entry);
-      auto made = good.ok() ? make_item(address, items[index].entry, present, heads, deadline)
-                            : Result<Packed>(good.take_error());
+      const Fan::Part& part = fan.parts()[address.server_index];
+      auto made = !good.ok()   ? Result<Packed>(good.take_error())
+                  : part.error ? Result<Packed>(*part.error)
+                               : make_item(address, items[index].entry, present, heads, deadline, 0, part.stamp);
       if (made.ok()) {
         stamps[index] = {made->version, made->generation};
         fan.add(address, index, made->command(Verb::set, address.wire));
