@@ -1,5 +1,6 @@
 // The verbs on many keys: each key checked and counted, and one call of the store's.
 #include <flux/cache/detail/core.hpp>
+#include <flux/cache/many.hpp>
 
 #include <algorithm>
 
@@ -42,45 +43,48 @@ Result<void> Core::get_many(const Tags* tags, std::span<const Key> keys, const T
   return why ? Result<void>(std::move(why)) : Result<void>();
 }
 
-Result<std::vector<std::string>> Core::put_many(const Tags* tags, std::span<const std::string_view> keys,
-                                                std::span<const ValueView> values, const Lifetime& life) {
+Result<std::vector<std::string>> Core::put_many(const Tags* tags, std::span<const NamedValue> named,
+                                                const Lifetime& life) {
   using Answer = Result<std::vector<std::string>>;
-  if (keys.empty()) return std::vector<std::string>{};
-  for (const std::string_view key : keys)
-    if (auto wrong = check(key, "put_many")) return Answer(std::move(wrong));
+  if (named.empty()) return std::vector<std::string>{};
+  for (const NamedValue& each : named)
+    if (auto wrong = check(each.key(), "put_many")) return Answer(std::move(wrong));
   if (tags != nullptr)
     if (auto wrong = check(*tags)) return Answer(failed(std::move(wrong), "put_many", {}));
   if (life.options != nullptr)
     if (auto wrong = check(life.options->tags)) return Answer(failed(std::move(wrong), "put_many", {}));
   const auto expiry = expiry_of(life);
   if (!expiry) {
+    std::vector<std::string_view> keys;
+    for (const NamedValue& each : named) keys.push_back(each.key());
     auto removed = forget_many(tags, keys);
     return removed.ok() ? Answer(std::vector<std::string>{}) : Answer(removed.take_error());
   }
   const auto labels = stamps_of(tags, life.options);
   std::vector<Item> items;
-  items.reserve(keys.size());
-  for (std::size_t i = 0; i < keys.size(); ++i)
-    items.push_back({Key(keys[i]), {.value = values[i], .expiry = *expiry, .tags = labels}});
+  items.reserve(named.size());
+  for (const NamedValue& each : named)
+    items.push_back({Key(each.key()), {.value = each.value(), .expiry = *expiry, .tags = labels}});
   auto written = store_->put_many(items);
   if (!written.ok()) {
     auto why = failed(written.take_error(), "put_many", {});
-    counters_.add(Count::put_failure, keys.size());
-    for (const std::string_view key : keys) emit(EventKind::put_failed, key, tags, MissCause::none, why.get());
+    counters_.add(Count::put_failure, named.size());
+    for (const NamedValue& each : named) emit(EventKind::put_failed, each.key(), tags, MissCause::none, why.get());
     return Answer(std::move(why));
   }
   auto why = written->error ? failed(std::move(written->error), "put_many", {}) : nullptr;
   if (!why) answered();
   std::vector<std::string> failures;
   failures.reserve(written->failed.size());
-  for (const std::size_t i : written->failed) failures.emplace_back(keys[i]);
+  for (const std::size_t i : written->failed) failures.emplace_back(named[i].key());
   if (!failures.empty()) counters_.add(Count::put_failure, failures.size());
-  if (failures.size() < keys.size()) counters_.add(Count::put, keys.size() - failures.size());
+  if (failures.size() < named.size()) counters_.add(Count::put, named.size() - failures.size());
   auto next = written->failed.begin();
-  for (std::size_t i = 0; i < keys.size() && listening_.load(std::memory_order_relaxed) != 0; ++i) {
+  for (std::size_t i = 0; i < named.size() && listening_.load(std::memory_order_relaxed) != 0; ++i) {
     const bool lost = next != written->failed.end() && *next == i;
     if (lost) ++next;
-    emit(lost ? EventKind::put_failed : EventKind::put, keys[i], tags, MissCause::none, lost ? why.get() : nullptr);
+    emit(lost ? EventKind::put_failed : EventKind::put, named[i].key(), tags, MissCause::none,
+         lost ? why.get() : nullptr);
   }
   return failures;
 }

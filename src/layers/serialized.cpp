@@ -1,5 +1,6 @@
 #include <flux/cache/layers/serialized.hpp>
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <utility>
@@ -12,8 +13,43 @@ inline namespace v1 {
 
 namespace {
 
+/// What a batch is encoded in. Its memory serves the next one: the C library gives as much back to the system after
+/// each, and to be given it again costs a batch of short values a tenth of its time.
+struct Batch {
+  static constexpr std::size_t kMostItems = 4096;
+  static constexpr std::size_t kMostBytes = std::size_t{512} * 1024;
+
+  char* room(std::size_t bytes) {
+    if (size < bytes) frames.reset(new char[bytes]), size = bytes;
+    return frames.get();
+  }
+  bool is_worth_keeping() const noexcept { return items.capacity() <= kMostItems && size <= kMostBytes; }
+
+  std::vector<Item> items;
+  std::unique_ptr<char[]> frames;
+  std::size_t size = 0;
+};
+
+/// What was left there, or a new one; left there again.
+class BorrowedBatch {
+ public:
+  explicit BorrowedBatch(std::atomic<Batch*>& from) : from_(from), batch_(from.exchange(nullptr)) {
+    if (!batch_) batch_ = std::make_unique<Batch>();
+  }
+  BorrowedBatch(const BorrowedBatch&) = delete;
+  ~BorrowedBatch() {
+    if (batch_->is_worth_keeping()) batch_.reset(from_.exchange(batch_.release()));
+  }
+  Batch* operator->() const noexcept { return batch_.get(); }
+
+ private:
+  std::atomic<Batch*>& from_;
+  std::unique_ptr<Batch> batch_;
+};
+
 class SerializedStore final : public Decorator {
  public:
+  ~SerializedStore() override { delete spare_.load(); }
   SerializedStore(StorePtr inner, const FrameOptions& options)
       : Decorator(std::move(inner)), options_(options), plain_(plain_format(options)) {}
 
@@ -53,21 +89,20 @@ class SerializedStore final : public Decorator {
     // Short texts stand side by side in one piece of memory, which is cheaper than a string for each.
     std::size_t room = 0;
     for (const Item& item : items) room += short_frame(item.entry);
-    const std::unique_ptr<char[]> frames(new char[room]);
-    char* next = frames.get();
+    const BorrowedBatch batch(spare_);
+    char* next = batch->room(room);
     std::deque<std::string> others;
-    std::vector<Item> encoded;
-    encoded.reserve(items.size());
-    for (const Item& item : items) {
-      encoded.push_back(item);
-      Entry& entry = encoded.back().entry;
-      if (const std::size_t size = short_frame(item.entry); size != 0) {
-        detail::write_text_frame(item.entry.value.text, next);
+    std::vector<Item>& encoded = batch->items;
+    encoded.assign(items.begin(), items.end());
+    for (Item& item : encoded) {
+      Entry& entry = item.entry;
+      if (const std::size_t size = short_frame(entry); size != 0) {
+        detail::write_text_frame(entry.value.text, next);
         entry.value = {.kind = Kind::bytes, .text = {next, size}};
         next += size;
         continue;
       }
-      auto made = encode(item.entry, others.emplace_back());
+      auto made = encode(entry, others.emplace_back());
       if (!made.ok()) {
         made.error().key = item.key.text();
         return Result<BatchWritten>(made.take_error());
@@ -176,6 +211,7 @@ class SerializedStore final : public Decorator {
 
   const FrameOptions options_;
   const Format* const plain_;
+  std::atomic<Batch*> spare_{nullptr};
 };
 
 }  // namespace

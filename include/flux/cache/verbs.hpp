@@ -397,17 +397,13 @@ class Verbs {
   template <class Range>
   static std::vector<NamedValue> named(const Range& items) {
     std::vector<NamedValue> named;
+    if constexpr (requires { items.size(); }) named.reserve(static_cast<std::size_t>(items.size()));
     for (const auto& [key, value] : items) named.emplace_back(key, value);
     return named;
   }
   template <class Items>
   Result<std::vector<std::string>> put_rows(const Items& items, const detail::Lifetime& life) const {
-    std::vector<std::string_view> keys;
-    std::vector<ValueView> values;
-    keys.reserve(items.size());
-    values.reserve(items.size());
-    for (const NamedValue& item : items) keys.push_back(item.key()), values.push_back(item.value());
-    return core().put_many(tags(), detail::span_of(keys), {values.data(), values.size()}, life);
+    return core().put_many(tags(), {std::data(items), items.size()}, life);
   }
   bool all(Result<std::vector<std::string>> failed) const {
     const bool asked = failed.ok();

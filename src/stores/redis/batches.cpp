@@ -1,4 +1,4 @@
-// Many at a time: one burst to read, one to write, one script to forget.
+// Many at a time: a burst to read, a script to forget.
 #include <algorithm>
 #include <deque>
 #include <numeric>
@@ -12,11 +12,6 @@ namespace detail::redis {
 
 namespace {
 
-constexpr int kMaxStamps = 100;
-/// How much of a burst is put together before it is sent: at first little, so that the server is soon at work, then
-/// twice as much each time, so that it has always something at hand, until it is well worth a system call.
-constexpr std::size_t kFirstBytes = 4 * 1024;
-constexpr std::size_t kPartBytes = 32 * 1024;
 /// Keys of one MGET: others' calls come in between.
 constexpr std::size_t kKeysAtOnce = 250;
 /// So few are one part: what more of them would win here they would lose where several servers are asked at once and no
@@ -32,10 +27,6 @@ constexpr std::size_t kNearKeys = 400;
 constexpr std::size_t kNearBytes = 128 * 1024;
 /// Of the last: fewer cost more than they bring.
 constexpr std::size_t kLastKeys = 300;
-/// About what an entry takes beside its value.
-constexpr std::size_t kEachBytes = 160;
-
-bool is_of_values(const Key& key) noexcept { return key.space() == Space::values; }
 
 /// Keys of a batch's first part, where entries are about so long.
 std::size_t first_part(std::size_t keys, std::size_t bytes_each) noexcept {
@@ -160,110 +151,6 @@ Result<std::uint64_t> ServerStore::learn_generation() {
   if (!done.ok()) return Result<std::uint64_t>(done.take_error());
   if (generation == 0) return Error{Errc::unavailable, "the generation's key holds something that is not ours"};
   return generation;
-}
-
-// One transaction in one burst. Entries are stamped with the generation that was last seen; the transaction tells
-// whether it still stands, and is made again where a flush came between.
-Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
-  BatchWritten outcome;
-  if (items.empty()) return outcome;
-  const auto fail_all = [&](Error error) {
-    outcome.failed.resize(items.size());
-    std::iota(outcome.failed.begin(), outcome.failed.end(), std::size_t{0});
-    outcome.error = std::make_unique<Error>(placed(std::move(error), "put_many"));
-  };
-  for (const Item& item : items)
-    if (auto refused = refuse(item.key, item.entry)) {
-      refused->key = item.key.text();
-      fail_all(std::move(*refused));
-      return outcome;
-    }
-  const Now now(clock_);
-  const auto tagged =
-      std::find_if(items.begin(), items.end(), [](const Item& item) { return !item.entry.tags.empty(); });
-  const bool by_script = tagged != items.end();
-  const auto first_tagged = static_cast<std::size_t>(tagged - items.begin());
-  // Drafts and epochs are borrowed by commands that are not sent yet.
-  struct Part {
-    void clear() {
-      commands->clear();
-      drafts.clear();
-      epochs.clear();
-    }
-    ThreadCommands commands;
-    std::deque<Draft> drafts;
-    std::deque<std::string> epochs;
-  };
-  for (int attempt = 0; attempt < kMaxStamps; ++attempt) {
-    std::uint64_t generation = layout_.generation(0);
-    if (generation == 0 || by_script) {
-      auto learned = learn_generation();
-      if (!learned.ok()) return fail_all(std::move(learned.error())), std::move(outcome);
-      generation = *learned;
-    }
-    std::uint64_t is_now = 0;
-    const auto send = [&](bool whole_script) {
-      LifeWords life;
-      const auto write = [&](Part& to, std::size_t i) {
-        const auto& [key, entry] = items[i];
-        Commands& commands = *to.commands;
-        const std::uint64_t stamp = is_of_values(key) ? generation : 0;
-        if (entry.tags.empty() && entry.notes.empty()) return set_short(commands, key, entry, now, stamp, life);
-        const Draft& draft = to.drafts.emplace_back(*this, key, entry, now, stamp);
-        if (entry.tags.empty()) return set_command(commands, key, draft);
-        const bool whole = whole_script && i == first_tagged;
-        commands.begin(2 + script_words(key.space(), 1) + 10);
-        commands.word(whole ? "EVAL" : "EVALSHA").word(whole ? script_text(Script::put) : script_name(Script::put));
-        script_opening(commands, {&key, 1}, now);
-        draft_words(commands, draft, to.epochs.emplace_back(fresh_epochs(entry.tags.size())));
-        commands.word("always").word(bytes_of(0));
-      };
-      std::size_t most = kFirstBytes;
-      const auto fill = [&](Part& to, std::size_t from) {
-        for (std::size_t bytes = 0; from < items.size() && bytes < most; ++from) {
-          write(to, from);
-          bytes += kEachBytes + Commands::copied(items[from].entry.value.text);
-        }
-        most = std::min(2 * most, kPartBytes);
-        if (from < items.size()) return from;
-        layout_.generation_word(to.commands->begin(2).word("GET"), 0);
-        to.commands->begin(1).word("EXEC");
-        return from;
-      };
-      // The first part is put together before there is a connection, the others while the server takes in the last one.
-      Part first, other;
-      first.commands->alone().begin(1).word("MULTI");
-      const std::size_t begun = fill(first, 0);
-      return client_->call({}, *first.commands, Again::yes, [&](Replies& replies) -> Result<void> {
-        for (std::size_t from = begun; from < items.size();) {
-          other.clear();
-          from = fill(other, from);
-          auto sent = replies.send(*other.commands);
-          if (!sent.ok()) return sent;
-        }
-        auto queued = replies.statuses(items.size() + 2, "+QUEUED\r\n");
-        if (!queued.ok()) return queued;
-        auto whole = replies.array(items.size() + 1);
-        if (!whole.ok() || !*whole) return Result<void>(whole.take_error());
-        auto set = replies.statuses(items.size(), "+OK\r\n");
-        if (!set.ok()) return set;
-        auto stands = replies.next();
-        if (!stands.ok()) return Result<void>(stands.take_error());
-        is_now = note_generation(0, *stands);
-        return {};
-      });
-    };
-    auto done = send(false);
-    if (!done.ok() && done.error().message.find("NOSCRIPT") != std::string::npos) done = send(true);
-    if (!done.ok()) return fail_all(std::move(done.error())), std::move(outcome);
-    if (is_now == generation) {
-      for (const Item& item : items)
-        if (is_of_values(item.key)) hints_.note(item.key, item.entry.tags);
-      return outcome;
-    }
-  }
-  fail_all({Errc::unavailable, "the store was flushed again and again meanwhile"});
-  return outcome;
 }
 
 Result<std::size_t> ServerStore::forget_many(std::span<const Key> keys) {

@@ -68,6 +68,14 @@ Result<void> Replies::statuses(std::size_t count, std::string_view usual) {
   return {};
 }
 
+Result<void> Replies::pass_over() {
+  while (connection_.awaits_more()) {
+    auto element = next();
+    if (!element.ok()) return Result<void>(element.take_error());
+  }
+  return {};
+}
+
 Error Replies::unexpected() const {
   return net::fault(connection_.endpoint(), Errc::unavailable, "receiving", "the answer is not one to what was asked");
 }

@@ -43,6 +43,10 @@ class Replies {
   Result<Element> next(std::size_t largest = kLargest);
   /// So many elements that say nothing but that all is well, nearly all of them by this line. Errors are kept.
   Result<void> statuses(std::size_t count, std::string_view usual);
+  /// Reads whatever is still to come. Errors are kept.
+  Result<void> pass_over();
+  /// So many more elements are to come than there were commands.
+  void expect(std::int64_t more) noexcept { connection_.expect(more); }
   /// An array of exactly so many.
   Result<bool> array(std::size_t size);
   /// An integer; an error of the server's gives 0 and is kept.

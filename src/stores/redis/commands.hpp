@@ -53,6 +53,14 @@ class CommandBytes {
   std::size_t capacity_ = 0;
 };
 
+/// What many commands that store an entry have in common, as it is sent.
+struct SetWords {
+  std::string before_key{};  ///< how many words there are, and the command's name
+  std::string before_value{};
+  std::string behind_value{};
+  std::int64_t life = -1;  ///< milliseconds that these say; 0: none
+};
+
 /// Long arguments are not copied: what they refer to must outlive the sending.
 class Commands {
  public:
@@ -98,18 +106,20 @@ class Commands {
 
   /// How many bytes of a piece are copied: none of a long one's.
   static std::size_t copied(std::string_view text) noexcept { return text.size() < kLong ? text.size() : 0; }
-  /// A SET under a key of three pieces. `ending`: what follows the value, `words` of them, as `last_words` has made it.
-  Commands& set(const std::array<std::string_view, 3>& key, std::string_view head, std::string_view text,
-                std::string_view ending, std::size_t words) {
-    const std::size_t key_size = key[0].size() + key[1].size() + key[2].size(), size = head.size() + text.size();
+  /// A SET or PSETEX under a key of two pieces, of a value that begins with `head_bytes` which `write_head` writes to
+  /// where it is told, and ends with `text`.
+  template <class WriteHead>
+  Commands& set(const SetWords& words, std::string_view root, std::string_view key, std::size_t head_bytes,
+                WriteHead&& write_head, std::string_view text) {
     ++count_;
     // Room for all of it at once: a batch has thousands of them.
-    char* to = bytes_.room(3 * kLengthLine + kSet.size() + key_size + head.size() + copied(text) + ending.size() + 4);
-    to = CommandBytes::put(length_line(to, '*', 3 + words), kSet);
-    to = length_line(to, '$', key_size);
-    to = CommandBytes::put(CommandBytes::put(CommandBytes::put(to, key[0]), key[1]), key[2]);
+    const std::size_t words_bytes = words.before_key.size() + words.before_value.size() + words.behind_value.size();
+    char* to = bytes_.room(words_bytes + 2 * kLengthLine + root.size() + key.size() + head_bytes + copied(text) + 4);
+    to = CommandBytes::put(to, words.before_key);
+    to = CommandBytes::put(CommandBytes::put(length_line(to, '$', root.size() + key.size()), root), key);
     to[0] = '\r', to[1] = '\n';
-    to = CommandBytes::put(length_line(to + 2, '$', size), head);
+    to = CommandBytes::put(to + 2, words.before_value);
+    to = write_head(length_line(to, '$', head_bytes + text.size()));
     if (copied(text) != 0) {
       to = CommandBytes::put(to, text);
     } else if (!text.empty()) {
@@ -117,16 +127,9 @@ class Commands {
       borrowed_.push_back({bytes_.size(), text});
     }
     to[0] = '\r', to[1] = '\n';
-    bytes_.wrote(CommandBytes::put(to + 2, ending));
+    bytes_.wrote(CommandBytes::put(to + 2, words.behind_value));
     return *this;
   }
-  /// Words as they end a `set`.
-  static std::string last_words(std::initializer_list<std::string_view> words) {
-    Commands all;
-    for (const std::string_view word : words) all.word(word);
-    return {all.bytes_.data(), all.bytes_.size()};
-  }
-
   /// Sends ASKING before all of it: the slot is on its way to whom it is sent to, and not there yet.
   void ask_first(bool asking) noexcept { asking_ = asking; }
   bool asks_first() const noexcept { return asking_; }
@@ -139,6 +142,8 @@ class Commands {
   bool is_alone() const noexcept { return is_alone_ || asking_; }
   bool borrows() const noexcept { return !borrowed_.empty(); }
 
+  /// So many replies there will be, and not one for each.
+  void answered_by(std::size_t replies) noexcept { count_ = replies; }
   /// How many replies there will be.
   std::size_t count() const noexcept { return count_ + (asking_ ? 1 : 0); }
   void clear() noexcept {
@@ -174,7 +179,6 @@ class Commands {
     std::string_view text;
   };
   static constexpr std::size_t kLong = 8 * 1024;
-  static constexpr std::string_view kSet = "$3\r\nSET\r\n";
   static constexpr std::string_view kAsking = "*1\r\n$6\r\nASKING\r\n";
 
   static constexpr std::size_t kLengthLine = 24;
@@ -185,6 +189,10 @@ class Commands {
       *to++ = static_cast<char>('0' + length);
     } else if (length < 100) {
       *to++ = static_cast<char>('0' + length / 10);
+      *to++ = static_cast<char>('0' + length % 10);
+    } else if (length < 1000) {
+      *to++ = static_cast<char>('0' + length / 100);
+      *to++ = static_cast<char>('0' + length / 10 % 10);
       *to++ = static_cast<char>('0' + length % 10);
     } else {
       to = std::to_chars(to, to + 20, length).ptr;

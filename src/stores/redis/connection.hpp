@@ -52,6 +52,9 @@ class Connection final : public net::Pooled {
   Result<Element> read(std::size_t largest, const net::Deadline& deadline);
   /// Passes over elements that have come already and are this line, at most so many; how many there were.
   std::size_t skip(std::string_view line, std::size_t most) noexcept;
+  /// So many more elements will come than there were commands.
+  void expect(std::int64_t more) noexcept { awaited_ += more; }
+  bool awaits_more() const noexcept { return awaited_ > 0; }
   /// Sends bytes that ask for so many replies. Those are then looked over in `unread`, filled by `receive`, as a whole;
   /// `settle` says that they have been.
   Result<void> send(std::string_view bytes, std::size_t replies, const net::Deadline& deadline);

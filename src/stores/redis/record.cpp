@@ -32,8 +32,7 @@ bool is_number(Kind kind) noexcept { return kind == Kind::integer || kind == Kin
 
 }  // namespace
 
-std::string_view encode_short(const Head& head, const ValueView& value, std::size_t meta, ShortRecord& room) noexcept {
-  char* to = room.data();
+char* encode_short(const Head& head, const ValueView& value, std::size_t meta, char* to) noexcept {
   *to++ = kMagic;
   *to++ = kFormat;
   *to++ = static_cast<char>(value.kind);
@@ -43,8 +42,7 @@ std::string_view encode_short(const Head& head, const ValueView& value, std::siz
   to = put(put(to, head.fresh_until), head.keep_until);
   to = put(put(to, head.tag_count), std::uint16_t{0});
   to = put(to, head.check);
-  if (is_number(value.kind)) to = put(to, value.number);
-  return {room.data(), static_cast<std::size_t>(to - room.data())};
+  return is_number(value.kind) ? put(to, value.number) : to;
 }
 
 void encode(const Head& head, const Entry& entry, std::string& out) {
@@ -52,8 +50,8 @@ void encode(const Head& head, const Entry& entry, std::string& out) {
   for (const TagStamp& tag : entry.tags) meta += 10 + tag.name.size();
   Head whole = head;
   whole.tag_count = static_cast<std::uint16_t>(entry.tags.size());
-  ShortRecord room;
-  const std::string_view fixed = encode_short(whole, entry.value, meta, room);
+  char room[short_bytes(Kind::integer)];
+  const std::string_view fixed(room, static_cast<std::size_t>(encode_short(whole, entry.value, meta, room) - room));
   out.reserve(out.size() + fixed.size() + meta);
   out.append(fixed.substr(0, kHeadBytes));
   for (const TagStamp& tag : entry.tags) {

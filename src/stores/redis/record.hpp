@@ -2,7 +2,6 @@
 #pragma once
 #include <flux/cache/store.hpp>
 
-#include <array>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -39,10 +38,12 @@ struct Record {
   std::int64_t number = 0;
 };
 
-/// Room for a head and a number.
-using ShortRecord = std::array<char, kHeadBytes + 8>;
-/// The head and, where the value is a number, the number, of an entry with `meta` bytes of tags and notes.
-std::string_view encode_short(const Head& head, const ValueView& value, std::size_t meta, ShortRecord& room) noexcept;
+/// Of a head and, where the value is a number, the number.
+constexpr std::size_t short_bytes(Kind kind) noexcept {
+  return kHeadBytes + (kind == Kind::integer || kind == Kind::unsigned_integer ? 8 : 0);
+}
+/// Writes those, of an entry with `meta` bytes of tags and notes; where they end.
+char* encode_short(const Head& head, const ValueView& value, std::size_t meta, char* to) noexcept;
 /// Appends the head, tags, notes and, where the value is a number, the number: all but text.
 void encode(const Head& head, const Entry& entry, std::string& out);
 enum class Decoded : std::uint8_t {

@@ -23,6 +23,14 @@ std::string_view text_in(const Entry& entry) noexcept {
   return entry.value.kind == Kind::text || entry.value.kind == Kind::bytes ? entry.value.text : std::string_view();
 }
 
+SetWords set_words(std::int64_t life, bool by_psetex) {
+  const std::string digits = std::to_string(life);
+  const std::string word = "$" + std::to_string(digits.size()) + "\r\n" + digits + "\r\n";
+  if (life == 0) return {.before_key = "*3\r\n$3\r\nSET\r\n", .life = life};
+  if (by_psetex) return {.before_key = "*4\r\n$6\r\nPSETEX\r\n", .before_value = word, .life = life};
+  return {.before_key = "*5\r\n$3\r\nSET\r\n", .behind_value = "$2\r\nPX\r\n" + word, .life = life};
+}
+
 std::string_view word_of(When when) noexcept {
   switch (when) {
     case When::always: return "always";
@@ -292,16 +300,13 @@ void ServerStore::set_command(Commands& commands, const Key& key, const Draft& d
 }
 
 void ServerStore::set_short(Commands& commands, const Key& key, const Entry& entry, const Now& now,
-                            std::uint64_t generation, LifeWords& words) const {
+                            std::uint64_t generation, bool by_psetex, SetWords& words) const {
   const std::int64_t life = life_until(entry.expiry.keep_until, now);
-  if (words.life != life) {
-    words.life = life;
-    words.bytes = life == 0 ? std::string() : Commands::last_words({"PX", std::to_string(life)});
-  }
-  ShortRecord room;
+  if (words.life != life) words = set_words(life, by_psetex);
   const Head head = head_of(key, entry, now, generation, random_bits());
-  commands.set({root(key.space()), layout_.mark(layout_.group_of(key)), key.text()},
-               encode_short(head, entry.value, 0, room), text_in(entry), words.bytes, life == 0 ? 0 : 2);
+  commands.set(
+      words, root(key.space()), key.text(), short_bytes(entry.value.kind),
+      [&](char* to) { return encode_short(head, entry.value, 0, to); }, text_in(entry));
 }
 
 Result<bool> ServerStore::put_by_script(const Key& key, const Entry& entry, const Write& how, const Now& now) {

@@ -77,14 +77,10 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   Head head_of(const Key& key, const Entry& entry, const Now& now, std::uint64_t generation,
                std::uint64_t version) const;
   void set_command(Commands& commands, const Key& key, const Draft& draft) const;
-  /// How a lifetime stands in a command, for a batch whose entries mostly have the same.
-  struct LifeWords {
-    std::int64_t life = 0;
-    std::string bytes{};
-  };
-  /// Likewise, of an entry without tags and notes; borrows a long value alone.
+  /// Likewise, of an entry without tags and notes; borrows a long value alone. `words` are made anew where its lifetime
+  /// is not that of the last one. PSETEX has a word less.
   void set_short(Commands& commands, const Key& key, const Entry& entry, const Now& now, std::uint64_t generation,
-                 LifeWords& words) const;
+                 bool by_psetex, SetWords& words) const;
   /// KEYS and ARGV that every script on one key begins with: words, and how many there are.
   static std::size_t script_words(Space space, std::size_t keys);
   void script_opening(Commands& commands, std::span<const Key> keys, const Now& now) const;
@@ -118,6 +114,8 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   Layout layout_;
 
  private:
+  class Transaction;
+
   Result<std::uint64_t> learn_generation();
   /// What the script tells of the records of these tags, asked at that moment or later.
   void note_facts(std::span<const TagStamp> tags, std::string_view said, TagFact::Clock::time_point asked);
@@ -134,6 +132,7 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   const std::uint64_t max_value_;
   const Duration margin_;
   std::atomic<std::size_t> bytes_each_{0};  // of the entries that the last batch found; a guess at the next one's
+  std::atomic<int> quiet_refusals_{0};      // in a row, of transactions without answers
   TagHints hints_;
   TagFacts facts_;
   std::atomic<bool> reclaiming_{false};

@@ -163,16 +163,16 @@ std::string command(const std::vector<std::string>& words) {
 /// What `put_many` and `many` send of these keys, but for the generation.
 std::pair<std::string, std::string> bursts(const Repository& cache, const std::vector<std::string>& keys) {
   const auto redis = cache.as<RedisStore>();
-  std::string puts = command({"MULTI"}), gets;
+  std::string puts = command({"CLIENT", "REPLY", "OFF"}) + command({"MULTI"}), gets;
   std::vector<std::string> mget{"MGET"};
   for (const std::string& key : keys) {
     mget.push_back(redis->stored_key(Key(key)));
     auto record = redis->command({"GET", mget.back()});
-    puts += command({"SET", mget.back(), record->text, "PX", "3601000"});
+    puts += command({"PSETEX", mget.back(), "3601000", record->text});
     if (mget.size() > 250) gets += command(mget), mget.resize(1);
   }
   if (mget.size() > 1) gets += command(mget);
-  return {puts + command({"EXEC"}), gets};
+  return {puts + command({"EXEC"}) + command({"CLIENT", "REPLY", "ON"}), gets};
 }
 
 void batches(const Where& where, std::size_t size, int rounds) {

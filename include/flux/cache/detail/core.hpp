@@ -21,6 +21,8 @@
 namespace flux::cache {
 inline namespace v1 {
 
+class NamedValue;
+
 /// What to do where a store cannot answer.
 enum class OnError : std::uint8_t {
   soft,   ///< reads miss, writes answer false, loads compute
@@ -90,8 +92,7 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   /// The indices given to `take` are those of `keys`; repeated keys must have been collapsed.
   Result<void> get_many(const Tags* tags, std::span<const Key> keys, const Type* as, BatchTake take);
   /// The keys that were not written.
-  Result<std::vector<std::string>> put_many(const Tags* tags, std::span<const std::string_view> keys,
-                                            std::span<const ValueView> values, const Lifetime& life);
+  Result<std::vector<std::string>> put_many(const Tags* tags, std::span<const NamedValue> named, const Lifetime& life);
   /// Reads, or runs the loader: one flight per key. Throws what the loader throws, LoadTimeout, RecursiveLoad.
   LoadStatus load(const LoadRequest& request);
   /// Reads, and runs the loader once for what is missing.
