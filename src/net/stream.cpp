@@ -192,7 +192,10 @@ Result<void> Stream::send_plain(std::span<iovec> parts, ReadBuffer& in, const De
     msghdr message{};
     message.msg_iov = parts.data();
     message.msg_iovlen = std::min<std::size_t>(parts.size(), IOV_MAX);
-    ssize_t sent = ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    // A single part is what nearly all calls send: the kernel then has no list to copy and to check.
+    ssize_t sent = parts.size() == 1
+                       ? ::send(fd_, parts.front().iov_base, parts.front().iov_len, MSG_NOSIGNAL | MSG_DONTWAIT)
+                       : ::sendmsg(fd_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0) {
       while (!parts.empty() && static_cast<std::size_t>(sent) >= parts.front().iov_len) {
         sent -= static_cast<ssize_t>(parts.front().iov_len);

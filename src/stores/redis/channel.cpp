@@ -82,12 +82,19 @@ Channel::Answer Channel::exchange(Commands& commands, const net::Deadline& deadl
   while (mine->state != Request::State::ended) {
     if (deadline.is_past()) {
       give_up(mine);
-      pass_lead();
+      if (const auto next = next_lead()) next->called.notify_one();
     } else if (!leading_) {
       leading_ = true;
       lead(lock, *mine, deadline);
       leading_ = false;
-      pass_lead();
+      const std::shared_ptr<Request> next = next_lead();
+      if (mine->state != Request::State::ended) {
+        if (next) next->called.notify_one();
+        continue;
+      }
+      lock.unlock();
+      if (next) next->called.notify_one();
+      return std::move(mine->answer);
     } else {
       mine->called.wait_until(lock, deadline.end());
     }
@@ -108,7 +115,7 @@ void Channel::lead(Lock& lock, Request& mine, const net::Deadline& deadline) {
     }
     const std::size_t whole = flight.at + (flight.mark.empty() ? 0 : marked_reply(flight.mark).size());
     if (flight.ends.size() == flight.requests.size() && connection.unread().size() >= whole) {
-      land();
+      land(lock);
       continue;
     }
     if (connection.unread().size() > kMostReceived) {
@@ -170,7 +177,7 @@ bool Channel::take_off(Lock& lock, Request& mine, const net::Deadline& deadline)
 
 // All replies are there. Nobody gets one before it is certain that none is missing and none is too many: behind them
 // stands what was asked for last.
-void Channel::land() {
+void Channel::land(Lock& lock) {
   Connection& connection = flight_->connection();
   const std::string_view data = connection.unread();
   const std::string mark = flight_->mark.empty() ? std::string() : marked_reply(flight_->mark);
@@ -182,11 +189,14 @@ void Channel::land() {
     if (!request.is_abandoned) request.answer.bytes.assign(data.substr(from, flight->ends[i] - from));
     request.answer.was_sent = true;
     request.state = Request::State::ended;
-    request.called.notify_one();
     from = flight->ends[i];
   }
   connection.settle();
   if (!flight->is_suspect) flight->lease.hand_back(net::Deadline::Clock::now());
+  // Whoever is called wants the lock: called under it, each would wait twice.
+  lock.unlock();
+  for (const auto& each : flight->requests) each->called.notify_one();
+  lock.lock();
 }
 
 // Whether they were carried out nobody knows.
@@ -217,13 +227,13 @@ void Channel::give_up(const std::shared_ptr<Request>& mine) {
     flight_.reset();
 }
 
-void Channel::pass_lead() {
-  if (leading_) return;
+std::shared_ptr<Channel::Request> Channel::next_lead() const {
+  if (leading_) return nullptr;
   if (flight_ != nullptr) {
     for (const auto& each : flight_->requests)
-      if (each->state != Request::State::ended) return each->called.notify_one();
+      if (each->state != Request::State::ended) return each;
   }
-  if (!waiting_.empty()) waiting_.front()->called.notify_one();
+  return waiting_.empty() ? nullptr : waiting_.front();
 }
 
 void Channel::suspect() {

@@ -47,11 +47,12 @@ class Channel final : ForkGuard {
 
   void lead(Lock& lock, Request& mine, const net::Deadline& deadline);
   bool take_off(Lock& lock, Request& mine, const net::Deadline& deadline);
-  void land();
+  void land(Lock& lock);
   void crash(const Error& why);
   static void end(Request& request, const Error& why, bool was_sent, bool may_retry);
   void give_up(const std::shared_ptr<Request>& mine);
-  void pass_lead();
+  /// Who is to be called, so that somebody leads; null: nobody waits, or somebody does.
+  std::shared_ptr<Request> next_lead() const;
   bool try_before_fork() noexcept override { return mutex_.try_lock(); }
   void after_fork(bool in_child) noexcept override;
 

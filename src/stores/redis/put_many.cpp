@@ -79,7 +79,8 @@ class ServerStore::Transaction {
   };
 
   bool may_be_quiet() const {
-    return items_.size() >= kQuietFrom && !is_tagged() && store_.quiet_refusals_.load(std::memory_order_relaxed) < kMostRefusals &&
+    return items_.size() >= kQuietFrom && !is_tagged() &&
+           store_.quiet_refusals_.load(std::memory_order_relaxed) < kMostRefusals &&
            std::all_of(items_.begin(), items_.end(), [](const Item& item) {
              return item.entry.value.text.size() + item.entry.notes.size() <= kQuietValue;
            });
@@ -133,7 +134,9 @@ class ServerStore::Transaction {
   }
   static constexpr std::size_t kQuietReplies = 4;
 
-  static void reply(Commands& commands, std::string_view how) { commands.begin(3).word("CLIENT").word("REPLY").word(how); }
+  static void reply(Commands& commands, std::string_view how) {
+    commands.begin(3).word("CLIENT").word("REPLY").word(how);
+  }
 
   void write(Part& to, std::size_t i) {
     const auto& [key, entry] = items_[i];
@@ -202,8 +205,8 @@ class ServerStore::Transaction {
   std::uint64_t is_now_ = 0;
 };
 
-// Entries are stamped with the generation that was last seen; the transaction tells whether it still stands, and is made
-// again where a flush came between.
+// Entries are stamped with the generation that was last seen; the transaction tells whether it still stands, and is
+// made again where a flush came between.
 Result<BatchWritten> ServerStore::put_many(std::span<const Item> items) {
   BatchWritten outcome;
   if (items.empty()) return outcome;
