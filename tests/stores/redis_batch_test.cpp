@@ -10,8 +10,10 @@
 #include <cstdio>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "stores/redis/redis_store.hpp"
@@ -183,6 +185,60 @@ TEST(RedisBatch, AFarServerIsAskedForAllAtOnce) {
     return asked == some_names().size() ? answers : std::string();
   });
   EXPECT_EQ(found_by(server.store(), some_names()), some_names());
+}
+
+/// Writes a batch large enough to be quiet; the name of the error, or "true".
+std::string written_by(ServerStore store, const std::vector<std::string>& names) {
+  std::vector<Item> items;
+  for (const std::string& name : names) items.push_back({Key(name), {.value = {.kind = Kind::text, .text = name}}});
+  auto outcome = store.put_many(items);
+  if (!outcome.ok() || outcome->error) return "failed";
+  return outcome->failed.empty() ? "true" : "failed";
+}
+
+/// A server that carries out transactions, and what it says at the end of a quiet one.
+Scripted::Answer transactions(std::string said_quietly, int& quiet, int& aloud) {
+  struct State {
+    bool is_quiet = false, is_open = false;
+    int queued = 0;
+  };
+  const auto state = std::make_shared<State>();
+  return [=, &quiet, &aloud](const std::vector<std::string>& words) -> std::string {
+    State& s = *state;
+    if (words[0] == "MULTI") {
+      s.is_open = true, s.queued = 0;
+      return s.is_quiet ? "" : "+OK\r\n";
+    }
+    if (words[0] == "EXEC") {
+      s.is_open = false;
+      ++(s.is_quiet ? quiet : aloud);
+      if (std::exchange(s.is_quiet, false)) return said_quietly;
+      std::string all = "*" + std::to_string(s.queued) + "\r\n";
+      for (int i = 1; i < s.queued; ++i) all += "+OK\r\n";
+      return all + bulk(bytes_of(kGeneration));
+    }
+    if (s.is_open) {
+      ++s.queued;
+      return s.is_quiet ? "" : "+QUEUED\r\n";
+    }
+    if (words[0] == "CLIENT") {
+      s.is_quiet = words[2] == "OFF";
+      return s.is_quiet ? "" : "+OK\r\n";
+    }
+    return words[0] == "GET" ? bulk(bytes_of(kGeneration)) : "+OK\r\n";
+  };
+}
+
+TEST(RedisBatch, WhatAQuietTransactionSaysDecidesWhetherItIsMadeAgainAloud) {
+  const auto count = [](const std::string& said) {
+    int quiet = 0, aloud = 0;
+    const Scripted server(Duration(0), transactions(said, quiet, aloud));
+    EXPECT_EQ(written_by(server.store(), some_names()), "true") << said;
+    return std::to_string(quiet) + " quiet, " + std::to_string(aloud) + " aloud";
+  };
+  EXPECT_EQ(count("+OK\r\n+OK\r\n"), "1 quiet, 0 aloud") << "the silence is broken, the last entry written";
+  EXPECT_EQ(count(""), "1 quiet, 1 aloud") << "all of it was refused";
+  EXPECT_EQ(count("+OK\r\n-NOPERM of late\r\n"), "1 quiet, 1 aloud") << "the last entry was refused";
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ ThreadCommands::~ThreadCommands() {
   if (spare.capacity() > kKeptCommands) spare = Commands();
 }
 
-Result<Element> Replies::next(std::size_t largest) {
+Result<Element> Replies::next_of_any_kind(std::size_t largest) {
   auto element = connection_.read(largest, deadline_);
   if (element.ok() && element->kind == Element::Kind::error && !refusal_)
     refusal_ = std::make_unique<Error>(from_server(element->text));

@@ -40,7 +40,11 @@ class Replies {
   /// The first answer to the call has come just now.
   void note_turn() noexcept { connection_.note_turn(net::Deadline::Clock::now() - deadline_.begun()); }
   /// The next element; an error of the server's is kept as the call's answer and comes as Kind::error.
-  Result<Element> next(std::size_t largest = kLargest);
+  Result<Element> next(std::size_t largest = kLargest) {
+    if (Element text; connection_.read_whole(largest, text)) [[likely]]
+      return text;
+    return next_of_any_kind(largest);
+  }
   /// So many elements that say nothing but that all is well, nearly all of them by this line. Errors are kept.
   Result<void> statuses(std::size_t count, std::string_view usual);
   /// Reads whatever is still to come. Errors are kept.
@@ -62,6 +66,8 @@ class Replies {
   static constexpr std::size_t kLargest = std::size_t{512} * 1024 * 1024 + 1024;
 
  private:
+  Result<Element> next_of_any_kind(std::size_t largest);
+
   Connection& connection_;
   const net::Deadline& deadline_;
   std::unique_ptr<Error> refusal_;

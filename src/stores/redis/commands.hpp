@@ -81,6 +81,15 @@ class Commands {
     bytes_.wrote(to + 2);
     return *this;
   }
+  /// A short word of two pieces, or three.
+  Commands& key(std::string_view root, std::string_view mark, std::string_view text) {
+    if (text.size() >= kLong || !mark.empty()) return word(root, mark, text);
+    char* to = length_line(bytes_.room(kLengthLine + root.size() + text.size() + 2), '$', root.size() + text.size());
+    to = CommandBytes::put(CommandBytes::put(to, root), text);
+    to[0] = '\r', to[1] = '\n';
+    bytes_.wrote(to + 2);
+    return *this;
+  }
   Commands& number(std::int64_t value) {
     char digits[24];
     const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;

@@ -95,27 +95,6 @@ Result<std::string_view> Connection::line(const net::Deadline& deadline) {
   }
 }
 
-// What nearly all elements are: a short text that has come whole.
-bool Connection::whole_text(std::size_t largest, Element& element) noexcept {
-  const std::string_view data = buffer_.data();
-  if (data.size() < 8 || data[0] != '$') return false;
-  std::size_t length = 0, at = 1;
-  for (; at < 8; ++at) {
-    const unsigned digit = static_cast<unsigned char>(data[at]) - unsigned{'0'};
-    if (digit > 9) break;
-    length = 10 * length + digit;
-  }
-  if (at == 1 || at == 8 || length > largest) return false;
-  const std::size_t whole = at + 2 + length + 2;
-  if (data.size() < whole || data[at] != '\r' || data[at + 1] != '\n' || data[whole - 2] != '\r' ||
-      data[whole - 1] != '\n')
-    return false;
-  element = {Element::Kind::text, static_cast<std::int64_t>(length), data.substr(at + 2, length)};
-  used_ = whole;
-  --awaited_;
-  return true;
-}
-
 std::size_t Connection::skip(std::string_view line, std::size_t most) noexcept {
   const std::string_view unread = buffer_.data().substr(used_);
   std::size_t count = 0;
@@ -127,7 +106,6 @@ std::size_t Connection::skip(std::string_view line, std::size_t most) noexcept {
 
 Result<Element> Connection::read(std::size_t largest, const net::Deadline& deadline) {
   buffer_.consume(std::exchange(used_, 0));
-  if (Element text; whole_text(largest, text)) return text;
   auto head = line(deadline);
   if (!head.ok()) return Result<Element>(head.take_error());
   if (head->empty()) return broken("the answer is none of a redis server");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "commands.hpp"
 #include "net/pool.hpp"
@@ -50,6 +51,27 @@ class Connection final : public net::Pooled {
   Result<void> send_more(Commands& commands, const net::Deadline& deadline);
   /// The next element. `largest` bounds the text, and the array: what claims to be more is a broken answer.
   Result<Element> read(std::size_t largest, const net::Deadline& deadline);
+  /// Likewise, where it is what nearly all are: a short text that has come whole. Else false, and nothing is read.
+  bool read_whole(std::size_t largest, Element& element) noexcept {
+    buffer_.consume(std::exchange(used_, 0));
+    const std::string_view data = buffer_.data();
+    if (data.size() < 8 || data[0] != '$') return false;
+    std::size_t length = 0, at = 1;
+    for (; at < 8; ++at) {
+      const unsigned digit = static_cast<unsigned char>(data[at]) - unsigned{'0'};
+      if (digit > 9) break;
+      length = 10 * length + digit;
+    }
+    if (at == 1 || at == 8 || length > largest) return false;
+    const std::size_t whole = at + 2 + length + 2;
+    if (data.size() < whole || data[at] != '\r' || data[at + 1] != '\n' || data[whole - 2] != '\r' ||
+        data[whole - 1] != '\n')
+      return false;
+    element = {Element::Kind::text, static_cast<std::int64_t>(length), data.substr(at + 2, length)};
+    used_ = whole;
+    --awaited_;
+    return true;
+  }
   /// Passes over elements that have come already and are this line, at most so many; how many there were.
   std::size_t skip(std::string_view line, std::size_t most) noexcept;
   /// So many more elements will come than there were commands.
@@ -83,7 +105,6 @@ class Connection final : public net::Pooled {
   Result<void> greet(const Greeting& greeting, const net::Deadline& deadline);
   Result<void> time_again(const net::Deadline& deadline);
   Result<void> check_role(const net::Deadline& deadline);
-  bool whole_text(std::size_t largest, Element& element) noexcept;
   Result<std::string_view> line(const net::Deadline& deadline);
   Error broken(const char* why) const;
 

@@ -98,7 +98,7 @@ std::string ServerStore::stored_key(const Key& key) const {
 }
 
 void ServerStore::key_word(Commands& commands, const Key& key) const {
-  commands.word(root(key.space()), layout_.mark(layout_.group_of(key)), key.text());
+  commands.key(root(key.space()), layout_.mark(layout_.group_of(key)), key.text());
 }
 
 std::uint64_t ServerStore::note_generation(std::size_t group, const Element& element) noexcept {
