@@ -1,5 +1,6 @@
 // A whole configuration, checked: each name is there, each key is known, no store is inside itself.
 #include <flux/cache/drivers.hpp>
+#include <flux/cache/format.hpp>
 
 #include <algorithm>
 
@@ -188,6 +189,17 @@ struct Said {
   MemcachedOptions options{};
 };
 
+/// Plain documents want a format that can be read without a frame; of another one nothing could ever be written.
+void check_plain_documents(Reading& reading, const Config& config, std::string_view store) {
+  const StoreRules rules = rules_of(config, store);
+  const Format* const format = rules.frame ? nullptr : formats().find(rules.serializer);
+  if (format == nullptr || format->self_describing()) return;
+  reading.problems.add(join_pointer(join_pointer("/stores", store), "frame"),
+                       config.stores.find(store)->settings().find("frame"),
+                       "plain documents need a serializer that others can read, and " + detail::shown(format->name()) +
+                           " is none; write \"serializer\": \"json\" or \"msgpack\" beside it, or leave \"frame\" out");
+}
+
 /// Completes it.
 void check_all(Config& config) {
   Reading reading;
@@ -206,7 +218,7 @@ void check_all(Config& config) {
         [&](const std::string& driver) { return table.find_connection(driver); }, [](Fields&) {});
   std::vector<Span> spans;
   for (const auto& [name, store] : config.stores) {
-    const std::size_t first = reading.references.size();
+    const std::size_t first = reading.references.size(), mistakes = reading.problems.size();
     check_driver(
         reading, join_pointer("/stores", name), store.settings(), table.names(),
         [&](const std::string& driver) { return table.find(driver); },
@@ -214,6 +226,7 @@ void check_all(Config& config) {
           Nothing nothing;
           fields.common(nothing);
         });
+    if (reading.problems.size() == mistakes) check_plain_documents(reading, config, name);
     spans.push_back({first, reading.references.size()});
   }
   Circles(reading, config, spans).find();

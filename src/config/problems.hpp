@@ -18,6 +18,7 @@ class Problems {
   /// `at`, where not null, gives the line.
   void add(std::string_view pointer, const Settings* at, std::string_view message);
   bool empty() const noexcept { return lines_.empty(); }
+  std::size_t size() const noexcept { return lines_.size(); }
   bool full() const noexcept { return lines_.size() >= kMost; }
   /// Throws ConfigError where there are any: one mistake a line.
   void raise() const;

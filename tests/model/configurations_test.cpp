@@ -101,6 +101,18 @@ std::string json_of(const Row& row, const std::string& path) {
   return text;
 }
 
+/// Plain documents of the format native are refused.
+bool is_possible(const Row& row) {
+  const std::string& own = said(row, kSerializer);
+  const bool native =
+      own.ends_with("\"native\"") || (own.empty() && said(row, kSerialize).find("json") == std::string::npos);
+  return !native || !said(row, kFrame).ends_with("false");
+}
+bool is_possible(const Pair& pair) {
+  return !(pair[0] == kSerializer && axes()[kSerializer].values[pair[1]].ends_with("\"native\"") && pair[2] == kFrame &&
+           axes()[kFrame].values[pair[3]].ends_with("false"));
+}
+
 std::set<Pair> pairs_of(const Row& row) {
   std::set<Pair> all;
   for (std::size_t a = 0; a < row.size(); ++a)
@@ -112,7 +124,8 @@ std::set<Pair> every_pair() {
   for (std::size_t a = 0; a < axes().size(); ++a)
     for (std::size_t b = a + 1; b < axes().size(); ++b)
       for (std::size_t x = 0; x < axes()[a].values.size(); ++x)
-        for (std::size_t y = 0; y < axes()[b].values.size(); ++y) all.insert({a, x, b, y});
+        for (std::size_t y = 0; y < axes()[b].values.size(); ++y)
+          if (const Pair pair{a, x, b, y}; is_possible(pair)) all.insert(pair);
   return all;
 }
 
@@ -127,10 +140,12 @@ std::vector<Row> covering(std::mt19937_64& random) {
       Row row;
       for (const Axis& axis : axes()) row.push_back(random() % axis.values.size());
       row[wanted[0]] = wanted[1], row[wanted[2]] = wanted[3];
+      if (!is_possible(row)) continue;
       std::size_t fresh = 0;
       for (const Pair& pair : pairs_of(row)) fresh += left.contains(pair);
       if (fresh > most) most = fresh, best = row;
     }
+    if (best.empty()) continue;
     for (const Pair& pair : pairs_of(best)) left.erase(pair);
     rows.push_back(best);
   }
@@ -147,7 +162,6 @@ class Walk {
         is_exact_(said(row, kKind).find("max_") == std::string::npos),
         has_ttl_(!said(row, 5).empty() && said(row, kTiered).empty()),
         is_small_(!said(row, 6).empty()),
-        can_keep_(!said(row, kFrame).ends_with("false") || !is_native(row)),
         is_loud_(said(row, kOnError).ends_with("\"throw\"")),
         may_flush_(said(row, 8).empty() || !said(row, kTiered).empty()) {}
 
@@ -159,8 +173,8 @@ class Walk {
       return answer(key, choice);
     } catch (const Exception& error) {
       const Errc code = error.error().code;
-      const bool is_expected = ((is_small_ || !is_exact_) && code == Errc::too_large) ||
-                               (!can_keep_ && code == Errc::unsupported) || (is_loud_ && code == Errc::prohibited);
+      const bool is_expected =
+          ((is_small_ || !is_exact_) && code == Errc::too_large) || (is_loud_ && code == Errc::prohibited);
       tell(key, error.what(), is_expected);
       return is_right_;
     }
@@ -174,11 +188,6 @@ class Walk {
     bool tagged;
   };
 
-  /// Native documents need their frame: without it nothing can be written.
-  static bool is_native(const Row& row) {
-    const std::string& own = said(row, kSerializer);
-    return own.ends_with("\"native\"") || (own.empty() && said(row, kSerialize).find("json") == std::string::npos);
-  }
   Known* known(const std::string& key) {
     const auto at = map_.find(key);
     if (at == map_.end()) return nullptr;
@@ -256,7 +265,7 @@ class Walk {
         const Known* const one = known(key);
         const bool is_loaded = got == value;
         tell(key, "remembered " + got, is_loaded ? one == nullptr || !is_exact_ : one != nullptr && one->text == got);
-        if (is_loaded && can_keep_) map_[key] = {value, until(4s), false};
+        if (is_loaded) map_[key] = {value, until(4s), false};
         break;
       }
       case 13: {
@@ -299,7 +308,7 @@ class Walk {
   std::optional<std::int64_t> count_;
   std::string story_;
   bool is_right_ = true;
-  const bool is_exact_, has_ttl_, is_small_, can_keep_, is_loud_, may_flush_;
+  const bool is_exact_, has_ttl_, is_small_, is_loud_, may_flush_;
 };
 
 std::string last_lines(const std::string& story) {

@@ -130,6 +130,34 @@ TEST(Config, NamesSerializersAndCompressorsThatItDoesNotKnow) {
             "/stores/a/options: the serializer is named twice"));
 }
 
+TEST(Config, RefusesPlainDocumentsOfAFormatThatNeedsItsFrame) {
+  const std::string message =
+      "/stores/a/frame: plain documents need a serializer that others can read, and \"native\" is none; write "
+      "\"serializer\": \"json\" or \"msgpack\" beside it, or leave \"frame\" out";
+  for (const char* driver : {"memory", "file", "database", "redis", "memcached", "null"})
+    EXPECT_EQ(refusal_of_store("\"driver\": \"" + std::string(driver) + "\", \"frame\": false"), message + " (line 1)")
+        << driver;
+  for (const char* name : {"native", "pickle"})
+    EXPECT_EQ(refusal(R"({"stores": {"a": {"driver": "file", "frame": false, "serializer": ")" + std::string(name) +
+                      R"("}}, "serialize": {"serializer": "json"}})"),
+              message + " (line 1)")
+        << name;
+  EXPECT_EQ(refusal_of_store(R"("driver": "memcached", "frame": false, "options": {"serializer": "native"})"),
+            message + " (line 1)");
+  EXPECT_EQ(refusal(Config{.stores = {{"a", RedisConfig{.frame = false}}}}), message);
+  EXPECT_EQ(refusal(Config{.stores = {{"a", MemoryConfig{.serializer = "pickle", .frame = false}}}}), message);
+  EXPECT_EQ(refusal_of_store(R"("driver": "file", "frame": false, "serializer": "yaml")"),
+            refusal_of_store(R"("driver": "file", "serializer": "yaml")"))
+      << "one mistake is told once";
+
+  EXPECT_EQ(refusal_of_store(R"("driver": "redis", "frame": false, "serializer": "msgpack")"), "");
+  EXPECT_EQ(refusal_of_store(R"("driver": "memcached", "frame": false, "options": {"serializer": "json"})"), "");
+  EXPECT_EQ(refusal(R"({"stores": {"a": {"driver": "file", "frame": false}}, "serialize": {"serializer": "json"}})"),
+            "");
+  EXPECT_EQ(refusal(Config{.stores = {{"a", RedisConfig{.serializer = "json", .frame = false}}}}), "");
+  EXPECT_EQ(refusal_of_store(R"("driver": "file", "frame": true, "serializer": "native")"), "");
+}
+
 TEST(Config, ReadsTheOptionsOfASqliteConnection) {
   const auto connection =
       from_settings<SqliteConnection>(Settings::parse(R"({"driver": "sqlite", "database": "x.sqlite",

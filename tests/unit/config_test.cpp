@@ -206,7 +206,7 @@ TEST(StoreRules, ComeFromTheStoreFirstAndThenFromWhatStandsAroundIt) {
   const Config config = checked(Config::from_json(R"({"default": "plain", "prefix": "app",
     "stores": {
       "plain": {"driver": "file"},
-      "own":   {"driver": "file", "prefix": "o:", "serializer": "pickle", "compression": "none", "ttl": 5, "on_error": "throw",
+      "own":   {"driver": "file", "prefix": "o:", "serializer": "msgpack", "compression": "none", "ttl": 5, "on_error": "throw",
                 "prohibit_flush": true, "hash_keys": true, "max_value": 10, "timeout": 1, "frame": false},
       "asked": {"driver": "file", "compression": true},
       "cold":  {"driver": "memcached", "options": {"compression": true, "serializer": "pickle"}},
@@ -226,7 +226,7 @@ TEST(StoreRules, ComeFromTheStoreFirstAndThenFromWhatStandsAroundIt) {
   EXPECT_EQ(plain.repository.on_error, OnError::soft);
 
   const StoreRules own = rules_of(config, "own");
-  EXPECT_EQ(own.serializer, "native");
+  EXPECT_EQ(own.serializer, "msgpack");
   EXPECT_EQ(own.compression, "none");
   EXPECT_EQ(own.prefix, "app:o:");
   EXPECT_EQ(own.repository.ttl->length(), 5s);

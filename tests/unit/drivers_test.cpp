@@ -1,6 +1,7 @@
 // drivers.hpp: the table, and stores of one's own.
 #include <gtest/gtest.h>
 #include <flux/cache/drivers.hpp>
+#include <flux/cache/format.hpp>
 #include <flux/cache/stores/null.hpp>
 
 #include <functional>
@@ -249,6 +250,44 @@ TEST(Drivers, LetOthersAddSerializersAndCompressors) {
                   R"({"stores": {"m": {"driver": "memory", "serializer": "cbor_test", "compression": "lz4_test"}}})"));
             }),
             "");
+}
+
+/// Of somebody else.
+class Runes final : public Format {
+ public:
+  Runes(std::string_view name, Id id, bool is_open) : name_(name), id_(id), is_open_(is_open) {}
+  std::string_view name() const noexcept override { return name_; }
+  Id id() const noexcept override { return id_; }
+  bool self_describing() const noexcept override { return is_open_; }
+  Result<void> encode(const Type&, const void*, std::string&, const EncodeOptions&) const override { return {}; }
+  Result<std::shared_ptr<void>> decode(const Type&, std::string_view, const Limits&) const override {
+    return std::shared_ptr<void>();
+  }
+
+ private:
+  const std::string_view name_;
+  const Id id_;
+  const bool is_open_;
+};
+
+TEST(Drivers, OfOthersWritePlainDocumentsWithFormatsThatCanBeReadWithoutAFrame) {
+  static const Runes secret("secret_runes", 230, false), open("open_runes", 231, true);
+  for (const Runes* const runes : {&secret, &open}) {
+    ASSERT_TRUE(formats().add(*runes));
+    drivers().allow_serializer(std::string(runes->name()));
+  }
+  drivers().extend("loose_runes", [](const DriverContext&) { return make_null(); });
+  const auto refused = [](const std::string& more) {
+    return refusal([&] {
+      validate(Config::from_json(R"({"stores": {"m": {"driver": "loose_runes", "frame": false)" + more + "}}}"));
+    });
+  };
+  EXPECT_EQ(refused(R"(, "serializer": "secret_runes")"),
+            "/stores/m/frame: plain documents need a serializer that others can read, and \"secret_runes\" is none; "
+            "write \"serializer\": \"json\" or \"msgpack\" beside it, or leave \"frame\" out (line 1)");
+  EXPECT_EQ(refused(R"(, "serializer": "open_runes")"), "");
+  EXPECT_NE(refused(""), "");
+  EXPECT_TRUE(drivers().forget("loose_runes"));
 }
 
 TEST(Drivers, FindTheConnectionThatAStoreNames) {
