@@ -15,31 +15,49 @@ Result<void> Core::get_many(const Tags* tags, std::span<const Key> keys, const T
   if (keys.empty()) return {};
   for (const Key& key : keys)
     if (auto wrong = check(key.text(), "many")) return Result<void>(std::move(wrong));
-  enum class Row : std::uint8_t { absent, lacks_tags, wrong_type, hit };
+  enum class Row : std::uint8_t { absent, lacks_tags, wrong_type, unreadable, hit };
   std::vector<Row> rows(keys.size(), Row::absent);
-  auto done = store_->get_many(keys, {.as = as}, [&](std::size_t i, const Entry& entry) {
+  std::vector<std::unique_ptr<Error>> faults;  // of the unreadable
+  const auto receive = [&](std::size_t i, const Entry& entry) {
     if (tags != nullptr && !carries(entry, *tags))
       rows[i] = Row::lacks_tags;
     else
       rows[i] = take(i, entry.value) ? Row::hit : Row::wrong_type;
-  });
+  };
+  const auto note = [&](std::size_t i, std::unique_ptr<Error> fault) {
+    if (faults.empty()) faults.resize(keys.size());
+    rows[i] = Row::unreadable;
+    faults[i] = std::move(fault);
+  };
+  auto done = store_->get_many(keys, {.as = as}, {receive, note});
   std::unique_ptr<Error> why = done.ok() ? nullptr : failed(done.take_error(), "many", {});
   if (!why) answered();
-  const auto count = [&](Row row) { return static_cast<std::uint64_t>(std::count(rows.begin(), rows.end(), row)); };
-  const std::uint64_t hits = count(Row::hit), wrong = count(Row::wrong_type);
+  const auto hits = static_cast<std::uint64_t>(std::count(rows.begin(), rows.end(), Row::hit));
   if (hits > 0) counters_.add(Count::hit, hits);
   if (hits < keys.size()) counters_.add(Count::miss, keys.size() - hits);
-  if (wrong > 0) counters_.add(Count::wrong_type, wrong);
-  for (std::size_t i = 0; i < keys.size() && listening_.load(std::memory_order_relaxed) != 0; ++i) {
-    if (rows[i] == Row::hit)
-      emit(EventKind::hit, keys[i].text(), tags);
-    else
-      emit(EventKind::miss, keys[i].text(), tags,
-           why ? MissCause::store_error
-               : (rows[i] == Row::absent ? MissCause::absent
-                                         : (rows[i] == Row::wrong_type ? MissCause::wrong_type : MissCause::tags)),
-           why.get());
+  const bool is_heard = listening_.load(std::memory_order_relaxed) != 0;
+  if (hits == keys.size() && !is_heard) [[likely]]
+    return why ? Result<void>(std::move(why)) : Result<void>();
+  std::size_t grave = keys.size();  // the first fault for which `get` would throw
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::string_view key = keys[i].text();
+    const Error* error = why.get();
+    MissCause cause = MissCause::none;
+    switch (rows[i]) {
+      case Row::hit: emit(EventKind::hit, key, tags); continue;
+      case Row::absent: cause = error != nullptr ? count_fault(error->code) : MissCause::absent; break;
+      case Row::lacks_tags: cause = MissCause::tags; break;
+      case Row::wrong_type: cause = count_fault(Errc::wrong_type); break;
+      case Row::unreadable:
+        faults[i] = failed(std::move(faults[i]), "many", key);
+        error = faults[i].get();
+        cause = count_fault(error->code);
+        if (!why && grave == keys.size() && is_thrown(error->code)) grave = i;
+        break;
+    }
+    emit(EventKind::miss, key, tags, cause, rows[i] == Row::absent || rows[i] == Row::unreadable ? error : nullptr);
   }
+  if (!why && grave < keys.size()) why = std::move(faults[grave]);
   return why ? Result<void>(std::move(why)) : Result<void>();
 }
 

@@ -96,17 +96,20 @@ std::unique_ptr<Error> Core::failed(std::unique_ptr<Error> error, const char* op
 }
 
 void Core::escalate(const Error& error) const {
-  switch (error.code) {
+  if (is_thrown(error.code)) raise(error);
+}
+
+bool Core::is_thrown(Errc code) const noexcept {
+  switch (code) {
     case Errc::bad_key:
     case Errc::bad_tag:
     case Errc::bad_config:
-    case Errc::unsupported: raise(error);
+    case Errc::unsupported: return true;
     case Errc::wrong_type:
     case Errc::schema:
     case Errc::corrupt:
-    case Errc::prohibited: return;
-    default:
-      if (options_.on_error == OnError::raise) raise(error);
+    case Errc::prohibited: return false;
+    default: return options_.on_error == OnError::raise;
   }
 }
 
@@ -154,16 +157,21 @@ std::string_view kind_of(const ValueView& value, const Type& as) {
 
 }  // namespace
 
+MissCause Core::count_fault(Errc code) {
+  switch (code) {
+    case Errc::corrupt: return counters_.add(Count::corrupt), MissCause::corrupt;
+    case Errc::schema: return counters_.add(Count::schema), MissCause::schema;
+    case Errc::wrong_type: return counters_.add(Count::wrong_type), MissCause::wrong_type;
+    default: return MissCause::store_error;
+  }
+}
+
 Result<bool> Core::found(Result<bool> there, bool fits, bool tagged, const Tags* tags, std::string_view key,
                          const char* operation, const Type* as, std::string_view stored) {
   if (!there.ok()) [[unlikely]] {
     auto why = failed(there.take_error(), operation, key);
     counters_.add(Count::miss);
-    MissCause cause = MissCause::store_error;
-    if (why->code == Errc::corrupt) counters_.add(Count::corrupt), cause = MissCause::corrupt;
-    if (why->code == Errc::schema) counters_.add(Count::schema), cause = MissCause::schema;
-    if (why->code == Errc::wrong_type) counters_.add(Count::wrong_type), cause = MissCause::wrong_type;
-    emit(EventKind::miss, key, tags, cause, why.get());
+    emit(EventKind::miss, key, tags, count_fault(why->code), why.get());
     return Result<bool>(std::move(why));
   }
   answered();

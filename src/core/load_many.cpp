@@ -46,7 +46,7 @@ void Core::load_many(const BatchLoadRequest& request) {
       hits[i] = fits;
       return fits;
     });
-    if (!read.ok()) escalate(read.error());
+    if (!read.ok() && !is_unreadable(read.error().code)) escalate(read.error());
     for (std::size_t i = 0; i < hits.size(); ++i)
       if (!hits[i]) missing.push_back(i);
   }

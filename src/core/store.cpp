@@ -107,7 +107,9 @@ Result<std::int64_t> Store::increment(const Key& key, std::int64_t by, const Ent
 Result<void> Store::get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) {
   for (std::size_t i = 0; i < keys.size(); ++i) {
     auto there = get(keys[i], how, [&](const Entry& entry) { found(i, entry); });
-    if (!there.ok()) return Result<void>(there.take_error());
+    if (there.ok()) continue;
+    if (!is_unreadable(there.error().code)) return Result<void>(there.take_error());
+    found.unreadable(i, there.take_error());
   }
   return {};
 }

@@ -80,14 +80,21 @@ class DeadlineStore final : public Decorator {
         });
   }
   Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override {
-    using Found = std::vector<std::pair<std::size_t, EntryCopy>>;
-    auto copies = std::make_shared<Found>();
-    auto done = within<Result<void>>("many", [own = OwnedKeys(keys), how, copies](Store& store) {
-      return store.get_many(own.keys(), how,
-                            [&](std::size_t i, const Entry& entry) { copies->emplace_back(i, EntryCopy(entry)); });
+    struct Told {
+      std::vector<std::pair<std::size_t, EntryCopy>> copies;
+      std::vector<std::pair<std::size_t, std::unique_ptr<Error>>> unreadable;
+    };
+    auto told = std::make_shared<Told>();
+    auto done = within<Result<void>>("many", [own = OwnedKeys(keys), how, told](Store& store) {
+      const auto copy = [&](std::size_t i, const Entry& entry) { told->copies.emplace_back(i, EntryCopy(entry)); };
+      const auto keep = [&](std::size_t i, std::unique_ptr<Error> why) {
+        told->unreadable.emplace_back(i, std::move(why));
+      };
+      return store.get_many(own.keys(), how, {copy, keep});
     });
-    if (done.ok())
-      for (const auto& [i, copy] : *copies) found(i, copy.view());
+    if (!done.ok()) return done;
+    for (const auto& [i, copy] : told->copies) found(i, copy.view());
+    for (auto& [i, why] : told->unreadable) found.unreadable(i, std::move(why));
     return done;
   }
   Result<BatchWritten> put_many(std::span<const Item> items) override {

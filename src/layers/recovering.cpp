@@ -104,7 +104,9 @@ class RecoveringStore final : public Recovering, private engine::Registered {
 
   Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override {
     if (waits()) return Store::get_many(keys, how, found);
-    return inner().get_many(keys, how, [&](std::size_t i, const Entry& entry) { found(i, without_stamp(entry)); });
+    const auto show = [&](std::size_t i, const Entry& entry) { found(i, without_stamp(entry)); };
+    const auto hand_on = [&](std::size_t i, std::unique_ptr<Error> why) { found.unreadable(i, std::move(why)); };
+    return inner().get_many(keys, how, {show, hand_on});
   }
 
   Result<BatchWritten> put_many(std::span<const Item> items) override {

@@ -69,10 +69,15 @@ class SerializedStore final : public Decorator {
 
   Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override {
     std::vector<std::pair<std::size_t, std::uint64_t>> broken;
-    auto done = inner().get_many(keys, how, [&](std::size_t i, const Entry& entry) {
-      auto decoded = open(entry, how, [&](const Entry& live) { found(i, live); });
-      if (!decoded.ok() && decoded.error().code == Errc::corrupt) broken.emplace_back(i, entry.version);
-    });
+    const auto decode = [&](std::size_t i, const Entry& entry) {
+      auto fault = open(entry, how, [&](const Entry& live) { found(i, live); }).take_error();
+      if (fault == nullptr) return;
+      fault->key = keys[i].text();
+      if (fault->code == Errc::corrupt) broken.emplace_back(i, entry.version);
+      found.unreadable(i, std::move(fault));
+    };
+    const auto hand_on = [&](std::size_t i, std::unique_ptr<Error> why) { found.unreadable(i, std::move(why)); };
+    auto done = inner().get_many(keys, how, {decode, hand_on});
     for (const auto& [i, version] : broken) (void)inner().forget(keys[i], {version});
     return done;
   }

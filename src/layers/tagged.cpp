@@ -63,12 +63,14 @@ class TaggedStore final : public Decorator {
 
   Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override {
     std::vector<std::pair<std::size_t, EntryCopy>> tagged;
-    auto done = inner().get_many(keys, how, [&](std::size_t i, const Entry& entry) {
+    const auto take = [&](std::size_t i, const Entry& entry) {
       if (entry.tags.empty() || known_.spares(entry, clock_.now()))
         found(i, entry);
       else
         tagged.emplace_back(i, EntryCopy(entry));
-    });
+    };
+    const auto hand_on = [&](std::size_t i, std::unique_ptr<Error> why) { found.unreadable(i, std::move(why)); };
+    auto done = inner().get_many(keys, how, {take, hand_on});
     if (!done.ok() || tagged.empty()) return done;
     std::vector<std::string_view> names;
     for (const auto& [i, entry] : tagged)

@@ -383,6 +383,15 @@ TEST_F(MemcachedFault, ForeignBytesUnderAKeyAreCorruptOnceAndThenGone) {
   EXPECT_EQ(code_of(store().get(Key("k"), {}, [](const Entry&) {})), "corrupt");
   EXPECT_EQ(got("k"), kMiss);
   ASSERT_EQ(ask(address_of(*server_), foreign), "HD\r\n");
+  put("other", text("v"));
+  const Key keys[] = {Key("none"), Key("k"), Key("other")};
+  std::vector<std::string> seen(3);
+  const auto found = [&](std::size_t i, const Entry& entry) { seen[i] = entry.value.text; };
+  const auto unreadable = [&](std::size_t i, std::unique_ptr<Error> why) { seen[i] = to_string(why->code); };
+  EXPECT_TRUE(store().get_many(keys, {}, {found, unreadable}).ok());
+  EXPECT_EQ(seen, (std::vector<std::string>{"", "corrupt", "v"})) << "it keeps no other back";
+  EXPECT_EQ(got("k"), kMiss);
+  ASSERT_EQ(ask(address_of(*server_), foreign), "HD\r\n");
   EXPECT_TRUE(put("k", text("v")));
   EXPECT_EQ(got("k"), R"(text "v")");
   ASSERT_EQ(ask(address_of(*server_), foreign), "HD\r\n");

@@ -237,6 +237,12 @@ TEST_F(RedisFaults, ForeignValuesUnderOurKeysAreMissesAndOverwritten) {
   EXPECT_EQ(cache.ask("k"), "v");
   ASSERT_EQ(cache.tell({"SET", key, "plain text of somebody else"}), "OK");
   EXPECT_EQ(cache.ask("k"), "corrupt");
+  const Key keys[] = {Key("other"), Key("k"), Key("none")};
+  std::vector<std::string> seen(3);
+  const auto found = [&](std::size_t i, const Entry& entry) { seen[i] = entry.value.text; };
+  const auto unreadable = [&](std::size_t i, std::unique_ptr<Error> why) { seen[i] = to_string(why->code); };
+  EXPECT_TRUE(cache.redis().get_many(keys, {}, {found, unreadable}).ok());
+  EXPECT_EQ(seen, (std::vector<std::string>{"v", "corrupt", ""})) << "it keeps no other back";
   EXPECT_TRUE(cache.put("k", text("w"), {}, {.when = When::absent}));
   EXPECT_EQ(cache.ask("k"), "w");
 }

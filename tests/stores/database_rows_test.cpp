@@ -180,9 +180,13 @@ TEST_F(DatabaseRows, ABatchReadsPastADamagedEntry) {
   RawDatabase raw(path_);
   raw.run("UPDATE cache SET proof=proof+1 WHERE key=CAST('b' AS BLOB)");
   const Key keys[] = {Key("a"), Key("b"), Key("c")};
-  std::set<std::size_t> found;
-  EXPECT_TRUE(store->get_many(keys, {}, [&](std::size_t i, const Entry&) { found.insert(i); }).ok());
-  EXPECT_EQ(found, (std::set<std::size_t>{0, 2}));
+  std::vector<std::string> seen(3);
+  const auto found = [&](std::size_t i, const Entry& entry) { seen[i] = entry.value.text; };
+  const auto unreadable = [&](std::size_t i, std::unique_ptr<Error> why) {
+    seen[i] = std::string(to_string(why->code)) + " " + why->key;
+  };
+  EXPECT_TRUE(store->get_many(keys, {}, {found, unreadable}).ok());
+  EXPECT_EQ(seen, (std::vector<std::string>{"a", "corrupt b", "c"}));
   EXPECT_EQ(raw.number("SELECT count(*) FROM cache"), 2);
 }
 

@@ -2,6 +2,9 @@
 #include <flux/cache/many.hpp>
 
 #include <gtest/gtest.h>
+#include <flux/cache/layers/serialized.hpp>
+#include <flux/cache/repository.hpp>
+#include <flux/cache/stores/memory.hpp>
 
 #include <map>
 #include <optional>
@@ -65,6 +68,34 @@ TEST(Many, ACopyOutlivesWhatItIsOf) {
     EXPECT_EQ(each->at("name_18"), 18);
     EXPECT_EQ(each->begin()->first, "name_0");
   }
+}
+
+struct Note {
+  std::string words;
+};
+
+TEST(Many, AnAnswerOverTheReadersLimitsIsAMissAloneOrThrowsAsTheConfigurationSays) {
+  const StorePtr memory = make_memory({.max_size = 10});
+  const Repository writer(make_serialized(memory), RepositoryOptions{}, "writer");
+  ASSERT_TRUE(writer.put("short", Note{"a"}) && writer.put("long", Note{std::string(100, 'x')}));
+  const FrameOptions narrow{.limits = {.length = 10}};
+  const Repository soft(make_serialized(memory, narrow), RepositoryOptions{}, "soft");
+  ASSERT_EQ(soft.try_get<Note>("long").error().code, Errc::too_large);
+  soft.reset_stats();
+  const auto answers = soft.many<Note>({"long", "short"});
+  EXPECT_FALSE(answers.has("long"));
+  EXPECT_TRUE(answers.has("short"));
+  EXPECT_EQ(soft.stats().hits, 1u);
+  EXPECT_EQ(soft.stats().misses, 1u);
+
+  const Repository loud(make_serialized(memory, narrow), RepositoryOptions{.on_error = OnError::raise}, "loud");
+  EXPECT_THROW((void)loud.get<Note>("long"), Exception);
+  EXPECT_THROW((void)loud.many<Note>({"long", "short"}), Exception);
+  const auto told = loud.try_many<Note>({"short", "long"});
+  ASSERT_FALSE(told.ok());
+  EXPECT_EQ(told.error().code, Errc::too_large);
+  EXPECT_EQ(told.error().key, "long");
+  EXPECT_TRUE(loud.many<Note>({"short"}).has("short"));
 }
 
 TEST(Many, AKeyIsAStringWhereOneIsWanted) {

@@ -42,6 +42,12 @@ constexpr bool is_transient(Errc code) noexcept {
   return code == Errc::unavailable || code == Errc::timeout || code == Errc::rejected;
 }
 
+/// True where something was found that cannot be read as it is wanted: it is about one entry, not about its store.
+constexpr bool is_unreadable(Errc code) noexcept {
+  return code == Errc::corrupt || code == Errc::schema || code == Errc::wrong_type || code == Errc::too_large ||
+         code == Errc::not_serializable || code == Errc::unsupported;
+}
+
 /// What went wrong, and where. Never carries a value or a secret.
 struct Error {
   Errc code = Errc::unavailable;

@@ -23,6 +23,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace flux::cache {
@@ -79,12 +81,38 @@ struct Item {
 /// Takes what a read found. The entry is valid inside the call alone; do not call the store from there. What it throws
 /// passes through the store, which is as good as before.
 using Receiver = detail::FunctionRef<void(const Entry&)>;
-/// Likewise for a batch, with the index of the key.
-using BatchReceiver = detail::FunctionRef<void(std::size_t index, const Entry&)>;
 /// Takes a value alone, as `Receiver` takes an entry; false: it is of another type than wanted.
 using Take = detail::FunctionRef<bool(const ValueView&)>;
 /// Likewise for a walk over a space. False ends the walk.
 using Visitor = detail::FunctionRef<bool(std::string_view key, const Entry&)>;
+
+/// Takes what a batch's read found, entry by entry with the index of its key, as `Receiver` takes one. Who cares why a
+/// key is missed says also what to do with what was found and cannot be read. A layer that hands the batch on with
+/// receivers of its own passes both on; where it passes on entries alone, the unreadable are misses like others.
+class BatchReceiver {
+ public:
+  using Found = detail::FunctionRef<void(std::size_t index, const Entry&)>;
+  using Unreadable = detail::FunctionRef<void(std::size_t index, std::unique_ptr<Error> why)>;
+
+  template <class F>
+  requires(!std::is_same_v<std::remove_cvref_t<F>, BatchReceiver> && std::is_constructible_v<Found, F>)
+      BatchReceiver(F&& found)
+  noexcept : found_(std::forward<F>(found)), unreadable_(kIgnored) {}
+  BatchReceiver(Found found, Unreadable unreadable) noexcept : found_(found), unreadable_(unreadable) {}
+
+  void operator()(std::size_t index, const Entry& entry) const { found_(index, entry); }
+  /// For a code of which `is_unreadable` is true; what else goes wrong ends the batch.
+  void unreadable(std::size_t index, std::unique_ptr<Error> why) const { unreadable_(index, std::move(why)); }
+
+ private:
+  struct Ignore {
+    void operator()(std::size_t, const std::unique_ptr<Error>&) const noexcept {}
+  };
+  static constexpr Ignore kIgnored{};
+
+  Found found_;
+  Unreadable unreadable_;
+};
 
 /// What `get_value` is asked. Passed on as it is: a layer whose reads change nothing costs one indirect call.
 struct ValueRead {
@@ -139,6 +167,7 @@ class FLUX_CACHE_TYPE Store {
   /// expiry and tags. `Errc::not_a_number` and `Errc::overflow` change nothing.
   virtual Result<std::int64_t> increment(const Key& key, std::int64_t by, const Entry& if_new);
 
+  /// One that cannot be read does not keep the others from being read.
   virtual Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found);
   virtual Result<BatchWritten> put_many(std::span<const Item> items);
   /// Answers how many fresh entries went. A repeated key counts once.

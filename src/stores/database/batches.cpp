@@ -25,7 +25,7 @@ Result<void> DatabaseStore::get_many(std::span<const Key> keys, const Read& how,
   std::size_t next = 0;  // a second run goes on where the first met trouble: nothing is handed over twice
   return perform<void>("get_many", {}, Use::reading, moment, [&](Session& session) -> Answer<void> {
     const Bounds bounds = bounds_of(how, moment);
-    std::vector<std::pair<Place, std::int64_t>> broken_rows;  // misses; removed once nothing is being read any more
+    std::vector<std::pair<Place, std::int64_t>> broken_rows;  // removed once nothing is being read any more
     {
       Transaction transaction(session, Query::begin_read);
       if (!transaction.is_open()) return std::nullopt;
@@ -34,7 +34,10 @@ Result<void> DatabaseStore::get_many(std::span<const Key> keys, const Read& how,
         const auto there =
             read(session, keys[next], bounds, moment, broken, [&](const Entry& entry) { found(next, entry); });
         if (!there) return std::nullopt;
-        if (broken != 0) broken_rows.emplace_back(session.place(keys[next]), broken);
+        if (broken == 0) [[likely]]
+          continue;
+        broken_rows.emplace_back(session.place(keys[next]), broken);
+        found.unreadable(next, std::make_unique<Error>(corrupt("get_many", keys[next].text())));
       }
       if (!transaction.commit()) return std::nullopt;
     }

@@ -47,16 +47,23 @@ class PrimaryStore final : public composite::CompositeStore {
   Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override {
     if (has_other_spaces(keys)) return Store::get_many(keys, how, found);
     std::vector<bool> seen(keys.size());
-    auto done = primary().get_many(keys, how, [&](std::size_t i, const Entry& entry) {
+    const auto take = [&](std::size_t i, const Entry& entry) {
       seen[i] = true;
       found(i, entry);
-    });
+    };
+    const auto hand_on = [&](std::size_t i, std::unique_ptr<Error> why) {
+      seen[i] = true;
+      found.unreadable(i, std::move(why));
+    };
+    auto done = primary().get_many(keys, how, {take, hand_on});
     if (done.ok() || !is_transient(done.error().code) || how.stale) return done;
     bool answered = false;
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (seen[i]) continue;
       auto there = get(keys[i], how, [&](const Entry& entry) { found(i, entry); });
-      answered = answered || there.ok();
+      const bool is_bad = !there.ok() && is_unreadable(there.error().code);
+      if (is_bad) found.unreadable(i, there.take_error());
+      answered = answered || is_bad || there.ok();
     }
     return answered ? Result<void>() : std::move(done);
   }

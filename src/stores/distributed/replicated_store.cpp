@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <unordered_set>
 
@@ -114,21 +115,29 @@ Result<void> ReplicatedStore::get_many(std::span<const Key> keys, const Read& ho
   std::vector<std::size_t> places(keys.size());
   std::iota(places.begin(), places.end(), std::size_t{0});
   std::unique_ptr<Error> error;
+  std::map<std::size_t, std::unique_ptr<Error>> unreadable;  // by place
+  std::vector<bool> missed(keys.size());                     // some replica has none
   bool answered = false;
   bool somebody_missed = false;
   for (std::size_t part = 0; part < parts_.size() && !asked.empty(); ++part) {
-    std::vector<bool> seen(asked.size());
-    auto done = parts_[part]->get_many(asked, how, [&](std::size_t i, const Entry& entry) {
+    std::vector<bool> seen(asked.size()), bad(asked.size());
+    const auto take = [&](std::size_t i, const Entry& entry) {
       seen[i] = true;
       const auto receive = [&](const Entry& shown) { found(places[i], shown); };
       from(part, receive)(entry);
-    });
+    };
+    const auto keep = [&](std::size_t i, std::unique_ptr<Error> why) {
+      bad[i] = true;
+      unreadable.try_emplace(places[i], std::move(why));
+    };
+    auto done = parts_[part]->get_many(asked, how, {take, keep});
     if (!done.ok() && !error) error = done.take_error();
     answered = answered || done.ok();
     std::vector<Key> left;
     std::vector<std::size_t> left_places;
     for (std::size_t i = 0; i < asked.size(); ++i) {
       if (!seen[i]) {
+        if (done.ok() && !bad[i]) missed[places[i]] = true;
         left.push_back(asked[i]);
         left_places.push_back(places[i]);
       } else if (somebody_missed) {
@@ -139,6 +148,9 @@ Result<void> ReplicatedStore::get_many(std::span<const Key> keys, const Read& ho
     asked = std::move(left);
     places = std::move(left_places);
   }
+  for (const std::size_t place : places)
+    if (const auto at = unreadable.find(place); at != unreadable.end() && !missed[place])
+      found.unreadable(place, std::move(at->second));
   return answered || !error ? Result<void>() : Result<void>(std::move(error));
 }
 

@@ -119,10 +119,15 @@ class ShardedStore final : public composite::CompositeStore {
     engine::Lock one_at_a_time;
     return each_shard(batch, [&](Store& shard, std::size_t part) {
       const auto& places = batch.places[part];
-      return shard.get_many(batch.keys[part], how, [&](std::size_t i, const Entry& entry) {
+      const auto take = [&](std::size_t i, const Entry& entry) {
         const engine::Held held(one_at_a_time);
         found(places[i], entry);
-      });
+      };
+      const auto hand_on = [&](std::size_t i, std::unique_ptr<Error> why) {
+        const engine::Held held(one_at_a_time);
+        found.unreadable(places[i], std::move(why));
+      };
+      return shard.get_many(batch.keys[part], how, {take, hand_on});
     });
   }
 

@@ -152,18 +152,6 @@ Result<bool> FileStore::has(const Key& key) {
   return *there;
 }
 
-// A damaged entry does not keep the others of its batch from being read.
-Result<void> FileStore::get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) {
-  std::unique_ptr<Error> damage;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    auto there = get(keys[i], how, [&](const Entry& entry) { found(i, entry); });
-    if (there.ok()) continue;
-    if (there.error().code != Errc::corrupt) return Result<void>(there.take_error());
-    if (!damage) damage = there.take_error();
-  }
-  return damage ? Result<void>(std::move(*damage)) : Result<void>();
-}
-
 Result<bool> FileStore::write(LockedEntry& locked, const Key& key, const Entry& entry, std::string_view operation) {
   std::string meta;
   encode_tags(entry.tags, meta);

@@ -24,7 +24,6 @@ class FileStore final : public Store {
   Result<bool> pull(const Key& key, const Read& how, Receiver found) override;
   Result<bool> touch(const Key& key, const Expiry& expiry) override;
   Result<std::int64_t> increment(const Key& key, std::int64_t by, const Entry& if_new) override;
-  Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override;
   Result<void> scan(Space space, Visitor visit) override;
   Result<std::size_t> prune(std::size_t budget) override;
 

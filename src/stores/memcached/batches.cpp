@@ -185,14 +185,12 @@ void ServersStore::get_slice(std::span<const Key> keys, std::size_t first, const
     part.exchange.reset();
     if (part.error) keep_first(error, std::move(part.error));
   }
-  // A damaged item does not keep the others of its batch from being read.
   for (const std::size_t index : damaged) {
     clear_away(target_of(keys[index]), deadline);
-    keep_first(error, std::make_unique<Error>(Error{Errc::corrupt,
-                                                    "an item is damaged, or another program's; it was removed",
-                                                    {},
-                                                    {},
-                                                    std::string(keys[index].text())}));
+    found.unreadable(first + index, std::make_unique<Error>(placed({Errc::corrupt,
+                                                                    "the item is damaged, or another program's; it was "
+                                                                    "removed"},
+                                                                   "get_many", &keys[index])));
   }
 }
 

@@ -132,10 +132,12 @@ class ChunkedStore final : public MemcachedStore {
 
   Result<void> get_many(std::span<const Key> keys, const Read& how, BatchReceiver found) override {
     std::vector<Listed> listed;
-    auto done = inner_->get_many(keys, how, [&](std::size_t i, const Entry& entry) {
+    const auto take = [&](std::size_t i, const Entry& entry) {
       if (!is_listed(entry)) return found(i, entry);
       listed.push_back({i, std::string(keys[i].text()), EntryCopy(entry)});
-    });
+    };
+    const auto hand_on = [&](std::size_t i, std::unique_ptr<Error> why) { found.unreadable(i, std::move(why)); };
+    auto done = inner_->get_many(keys, how, {take, hand_on});
     for (const Listed& one : listed) {
       auto handed = hand_over(keys[one.index], one.entry.view(), [&](const Entry& entry) { found(one.index, entry); });
       if (!handed.ok() && done.ok()) done = Result<void>(handed.take_error());
@@ -247,7 +249,7 @@ class ChunkedStore final : public MemcachedStore {
       std::vector<std::string> parts(keys.size());
       auto read = inner_->get_many(keys, {.stale = true},
                                    [&](std::size_t i, const Entry& part) { parts[i] = part.value.text; });
-      if (!read.ok() && read.error().code != Errc::corrupt) return Result<bool>(read.take_error());
+      if (!read.ok()) return Result<bool>(read.take_error());
       whole.reserve(static_cast<std::size_t>(list->length));
       for (const std::string& part : parts) {
         if (part.empty()) break;

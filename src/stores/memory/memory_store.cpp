@@ -141,7 +141,7 @@ Result<void> MemoryStore::get_many(std::span<const Key> keys, const Read& how, B
     if (keys[i].space() != Space::values || (how.stale && reservations_.any()) ||
         decodes_.load(std::memory_order_relaxed)) {
       auto there = get(keys[i], how, [&](const Entry& entry) { found(i, entry); });
-      if (!there.ok()) return Result<void>(there.take_error());
+      if (!there.ok()) found.unreadable(i, there.take_error());
       continue;
     }
     probes.push_back({keys[i].text(), keys[i].hash()});

@@ -58,7 +58,6 @@ Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, B
 
   std::vector<std::pair<std::size_t, EntryCopy>> tagged;
   std::size_t handed = 0;  // a second run goes on where the first met trouble: nothing is handed over twice
-  bool is_foreign = false;
   auto done = client_->call({}, *commands, Again::yes, [&](Replies& replies) -> Result<void> {
     Record record;
     std::size_t asked = begun, bytes = 0, hits = 0;
@@ -95,9 +94,12 @@ Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, B
         if (!element.ok()) return Result<void>(element.take_error());
         const Fit seen = fit(*element, keys[i], how.stale, now, generation, record);
         if (seen == Fit::stranger) return Result<void>(replies.unexpected());
-        if (seen == Fit::foreign) is_foreign = true;
-        if (seen != Fit::hit || i < handed || replies.refusal()) continue;
+        if (seen == Fit::miss || i < handed || replies.refusal()) continue;
         handed = i + 1;
+        if (seen == Fit::foreign) {
+          found.unreadable(i, foreign(keys[i], "get_many"));
+          continue;
+        }
         bytes += element->text.size(), ++hits;
         const Entry entry = entry_of(record, now);
         if (entry.tags.empty()) {
@@ -129,7 +131,6 @@ Result<void> ServerStore::get_many(std::span<const Key> keys, const Read& how, B
       if (spared) found(i, entry);
     }
   }
-  if (is_foreign) return placed({Errc::corrupt, "under one of the keys stands no entry of ours"}, "get_many");
   return {};
 }
 

@@ -179,7 +179,6 @@ Result<void> ClusterStore::get_many(std::span<const Key> keys, const Read& how, 
   const ByGroup grouped(layout_, keys.size(), [&](std::size_t i) -> const Key& { return keys[i]; });
   std::vector<bool> handed(keys.size());
   FirstError first;
-  bool is_foreign = false;
   Record record;
   cluster_.call_many({.slots = grouped.slots,
                       .is_read = true,
@@ -208,16 +207,17 @@ Result<void> ClusterStore::get_many(std::span<const Key> keys, const Read& how, 
                           if (!element.ok()) return Result<void>(element.take_error());
                           const Fit seen = fit(*element, keys[i], how.stale, now, generation, record);
                           if (seen == Fit::stranger) return Result<void>(replies.unexpected());
-                          if (seen == Fit::foreign) is_foreign = true;
-                          if (seen != Fit::hit || handed[i]) continue;
+                          if (seen == Fit::miss || handed[i]) continue;
                           handed[i] = true;
-                          found(i, entry_of(record, now));
+                          if (seen == Fit::hit)
+                            found(i, entry_of(record, now));
+                          else
+                            found.unreadable(i, foreign(keys[i], "get_many"));
                         }
                         return {};
                       },
                       .failed = first});
   if (first.why) return placed(std::move(*first.why), "get_many");
-  if (is_foreign) return placed({Errc::corrupt, "under one of the keys stands no entry of ours"}, "get_many");
   return {};
 }
 

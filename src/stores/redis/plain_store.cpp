@@ -275,7 +275,11 @@ class PlainStore final : public Base {
     if (!records.empty()) {
       std::vector<Key> rest;
       for (const std::size_t i : records) rest.push_back(keys[i]);
-      of_records = Base::get_many(rest, how, [&](std::size_t i, const Entry& entry) { found(records[i], entry); });
+      const auto take = [&](std::size_t i, const Entry& entry) { found(records[i], entry); };
+      const auto tell = [&](std::size_t i, std::unique_ptr<Error> why) {
+        found.unreadable(records[i], std::move(why));
+      };
+      of_records = Base::get_many(rest, how, {take, tell});
     }
     if (!done.ok()) return this->placed(std::move(done.error()), "get_many");
     return of_records;

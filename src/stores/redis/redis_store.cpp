@@ -65,6 +65,10 @@ Traits ServerStore::traits() const noexcept {
           .max_value_bytes = max_value_};
 }
 
+std::unique_ptr<Error> ServerStore::foreign(const Key& key, const char* operation) const {
+  return std::make_unique<Error>(placed({Errc::corrupt, "what stands there is no entry of ours"}, operation, &key));
+}
+
 Error ServerStore::placed(Error error, const char* operation, const Key* key) const {
   error.store = "redis";
   error.operation = operation;
@@ -236,7 +240,7 @@ Result<bool> ServerStore::get(const Key& key, const Read& how, Receiver found) {
     return {};
   });
   if (!done.ok()) return placed(std::move(done.error()), "get", &key);
-  if (seen == Fit::foreign) return placed({Errc::corrupt, "what stands there is no entry of ours"}, "get", &key);
+  if (seen == Fit::foreign) return Result<bool>(foreign(key, "get"));
   if (seen != Fit::hit) return false;
   if (later.view().version == 0) return true;
   auto spared = are_spared(later.view().tags);

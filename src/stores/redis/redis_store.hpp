@@ -62,6 +62,8 @@ class ServerStore : public RedisStore, public std::enable_shared_from_this<Serve
   using TagRecords = std::vector<std::pair<std::string_view, TagRecord>>;
 
   Error placed(Error error, const char* operation, const Key* key = nullptr) const;
+  /// Of what stands under a key and is no record.
+  std::unique_ptr<Error> foreign(const Key& key, const char* operation) const;
   std::unique_ptr<Error> refuse(const Key& key, const Entry& entry) const;
   std::uint32_t check_of(const Key& key) const noexcept;
   const std::string& root(Space space) const noexcept { return roots_[static_cast<std::size_t>(space)]; }

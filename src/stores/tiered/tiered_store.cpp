@@ -240,12 +240,17 @@ Result<void> TieredStore::get_many(std::span<const Key> keys, const Read& how, B
     if (tier != last() && parts_[tier].is_private() && !is_informed()) continue;
     std::vector<std::pair<std::size_t, EntryCopy>> worth;
     std::vector<bool> seen(asked.size());
-    auto done = parts_[tier]->get_many(asked, how, [&](std::size_t i, const Entry& entry) {
+    const auto take = [&](std::size_t i, const Entry& entry) {
       seen[i] = true;
       if (tier != 0 && is_worth(entry)) worth.emplace_back(i, EntryCopy(with_own_life(entry, tier)));
       const auto receive = [&](const Entry& shown) { found(places[i], shown); };
       show(entry, tier == last() ? entry.version : marked(entry.version, kNearMark + tier), is_capped(tier), receive);
-    });
+    };
+    // What a nearer tier cannot read the next is asked for.
+    const auto tell = [&](std::size_t i, std::unique_ptr<Error> why) {
+      if (tier == last()) found.unreadable(places[i], std::move(why));
+    };
+    auto done = parts_[tier]->get_many(asked, how, {take, tell});
     for (const auto& [i, copy] : worth) promote(asked[i], how, copy.view(), tier, tickets[places[i]]);
     if (!done.ok() && tier == last()) return done;
     std::vector<Key> left;

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "anchors.hpp"
 
@@ -130,12 +132,72 @@ TEST_P(RepositoryContract, BytesThatDoNotCheckOutAreAMissThatIsCountedAndAreRemo
   }
 }
 
+TEST_P(RepositoryContract, ManyTellsOfEachKeyWhatItCannotReadAndAnswersTheOthers) {
+  if (keeps_objects(cache())) GTEST_SKIP() << "a live object is not decoded";
+  const bool is_tiered = cache().store()->traits().kind == "tiered";  // which may have asked a nearer one, see above
+  const contract::after::Ticket good{7, "Ada", 9.5};
+  ASSERT_TRUE(cache().put("old", contract::before::Ticket{7, "Ada"}, 1h));
+  ASSERT_TRUE(cache().put("words", "and nothing else", 1h));
+  ASSERT_TRUE(cache().put("good", good, 1h) && cache().put("good too", good, 1h));
+  ASSERT_TRUE(is_tiered || put_bytes(cache(), "broken", "\xc1\x01\x01"));
+  std::vector<std::string> heard;
+  const Listening listening = cache().listen([&](const Event& event) {
+    heard.push_back(std::string(to_string(event.kind)) + " " + std::string(event.key));
+    if (event.cause != MissCause::none) heard.back().append(": ").append(to_string(event.cause));
+    if (event.error != nullptr)
+      heard.back().append(" of ").append(event.error->key).append(" by ").append(event.error->operation);
+  });
+  const std::vector<std::string> keys{"good", "old", "words", "broken", "absent", "good too"};
+  const std::vector<std::string> story{"hit good",
+                                       "miss old: schema of old by many",
+                                       "miss words: wrong_type of words by many",
+                                       is_tiered ? "miss broken: absent" : "miss broken: corrupt of broken by many",
+                                       "miss absent: absent",
+                                       "hit good too"};
+
+  cache().reset_stats();
+  const auto answers = cache().many<contract::after::Ticket>(keys);
+  EXPECT_EQ(heard, story);
+  EXPECT_EQ(answers.at("good"), good);
+  EXPECT_EQ(answers.at("good too"), good);
+  for (const char* key : {"old", "words", "broken", "absent"}) EXPECT_FALSE(answers.has(key)) << key;
+  const Stats stats = cache().stats();
+  EXPECT_EQ(stats.hits, 2u);
+  EXPECT_EQ(stats.misses, 4u);
+  EXPECT_EQ(stats.schema, 1u);
+  EXPECT_EQ(stats.wrong_type, 1u);
+  EXPECT_EQ(stats.corrupt, is_tiered ? 0u : 1u);
+  EXPECT_EQ(stats.store_errors, 0u);
+
+  const auto again = cache().try_many<contract::after::Ticket>(keys);
+  ASSERT_TRUE(again.ok()) << again.error().to_string();
+  EXPECT_TRUE(again->has("good"));
+  EXPECT_EQ(cache().stats().schema, 2u) << "an older program may still read it";
+  EXPECT_EQ(cache().stats().corrupt, is_tiered ? 0u : 1u) << "once, for then it was gone";
+
+  heard.clear();
+  (void)cache().tags({"red"}).many<contract::after::Ticket>({"good", "old"});
+  EXPECT_EQ(heard, (std::vector<std::string>{"miss good: tags", story[1]}));
+
+  const auto healed =
+      cache().remember_many<contract::after::Ticket>(keys, 1h, [&](const std::vector<std::string>& missing) {
+        std::vector<std::pair<std::string, contract::after::Ticket>> made;
+        for (const std::string& key : missing) made.emplace_back(key, good);
+        return made;
+      });
+  for (const std::string& key : keys) EXPECT_EQ(healed.at(key), good) << key;
+  heard.clear();
+  (void)cache().many<contract::after::Ticket>(keys);
+  for (const std::string& line : heard) EXPECT_EQ(line.substr(0, 4), "hit ") << line;
+}
+
 TEST_P(RepositoryContract, ACodecThatThrowsMakesAMissAndTheEntryStays) {
   if (keeps_objects(cache())) GTEST_SKIP() << "a live object is not decoded";
   ASSERT_TRUE(cache().put("k", contract::Moody{7}, 1h));
   contract::is_refusing = true;
   EXPECT_EQ(cache().get<contract::Moody>("k"), std::nullopt);
   EXPECT_FALSE(cache().many<contract::Moody>({"k"}).at("k"));
+  EXPECT_EQ(cache().stats().schema, 2u);
   const auto answer = cache().try_get<contract::Moody>("k");
   contract::is_refusing = false;
   ASSERT_FALSE(answer.ok());

@@ -153,6 +153,9 @@ class FLUX_CACHE_API Core : public std::enable_shared_from_this<Core> {
   bool may_tell_outage() noexcept;
   Result<bool> found(Result<bool> there, bool fits, bool tagged, const Tags* tags, std::string_view key,
                      const char* operation, const Type* as, std::string_view stored = "another type");
+  bool is_thrown(Errc code) const noexcept;
+  /// Counts why a value could not be read, and answers how a miss tells it.
+  MissCause count_fault(Errc code);
   /// What every hit does, without an event to build where nobody listens.
   void count_hit(std::string_view key, const Tags* tags);
   std::optional<Expiry> expiry_of(const Lifetime& life) const;
