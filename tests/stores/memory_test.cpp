@@ -152,6 +152,21 @@ TEST(MemoryStore, ItsListenerHearsEachRemovalOnceWithItsCause) {
   for (const Row& row : heard) EXPECT_EQ(row.second, RemovalCause::flushed) << row.first;
 }
 
+TEST(MemoryStore, ItsListenerHearsOfAnExpiredEntryThatMadeRoomThatItHadExpired) {
+  FakeClock clock;
+  std::vector<std::pair<std::string, RemovalCause>> heard;
+  const StorePtr store = make_memory(
+      {.max_size = 2, .policy = "lru", .clock = &clock, .on_removal = [&](std::string_view key, RemovalCause cause) {
+         heard.emplace_back(key, cause);
+       }});
+  const Repository cache(store, {.clock = &clock});
+  cache.put("dead", 1, 5ms), cache.put("alive", 1, 1h);
+  clock.travel(5ms);
+  cache.put("b", 1), cache.put("c", 1);
+  using Row = std::pair<std::string, RemovalCause>;
+  EXPECT_EQ(heard, (std::vector<Row>{{"dead", RemovalCause::expired}, {"alive", RemovalCause::size}}));
+}
+
 TEST(MemoryStore, AListenerThatThrowsOrUsesTheCacheHarmsNobody) {
   const Repository* here = nullptr;
   int heard = 0;

@@ -57,6 +57,27 @@ TEST_F(EngineBounds, TheListenerHearsEachRemovalOnceWithItsCause) {
   EXPECT_EQ(heard.removals, expected);
 }
 
+TEST_F(EngineBounds, WhatHadExpiredBeforeItMadeRoomIsToldAsExpired) {
+  for (const auto policy : {engine::Policy::fifo, engine::Policy::lru, engine::Policy::adaptive}) {
+    Heard heard;
+    Engine& engine = make({.max_items = 3, .policy = policy, .listener = heard.listener()});
+    for (const char* key : {"a", "b", "c"}) engine.put(key, hash(key), Draft::of("1").until(clock_.now() + 10ms));
+    clock_.advance(10ms);  // within one tick: no sweep comes by
+    std::size_t expired = 0;
+    for (int i = 0; i < 10; ++i) {
+      engine.put(std::to_string(i), hash(std::to_string(i)), Draft::of("1").until(clock_.now() + 1h));
+      ASSERT_EQ(heard.removals.size(), static_cast<std::size_t>(i) + 1);
+      const auto& [key, cause] = heard.removals.back();
+      const bool is_old = key == "a" || key == "b" || key == "c";
+      EXPECT_EQ(cause, is_old ? Cause::expired : Cause::size) << key;
+      expired += is_old;
+    }
+    EXPECT_GT(expired, 0U);
+    EXPECT_EQ(engine.figures().expired, expired);
+    EXPECT_EQ(engine.figures().evicted, 10 - expired);
+  }
+}
+
 TEST_F(EngineBounds, AListenerThatThrowsHarmsNothing) {
   Engine& engine = make({.listener = {[](void*, const engine::Removal&) { throw std::runtime_error("no"); }, nullptr}});
   put(engine, "k", "1");

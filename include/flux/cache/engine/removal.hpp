@@ -19,7 +19,7 @@ namespace engine {
 /// Why an entry left.
 enum class Cause : std::uint8_t {
   replaced,   ///< overwritten
-  expired,    ///< its time was up
+  expired,    ///< its time was up, whether a sweep found it or room was needed
   size,       ///< room was needed
   forgotten,  ///< somebody asked
   flushed,    ///< all were asked to go

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <new>
 #include <string>
 #include <utility>
@@ -214,6 +215,7 @@ class alignas(64) Shard {
   bool tidy(std::uint32_t budget, Micros now, Aftermath& aftermath) {
     bool done = true;
     if (flushed_ > 0) done = sweep_flushed(budget, aftermath);
+    seen_now_ = now;
     const Tick tick = now <= setup_.origin ? 0 : static_cast<Tick>((now - setup_.origin) >> kTickShift);
     if (budget > 0 && (tick != swept_)) {
       const auto expire = [&](Slot slot) { drop_slot(slot, Cause::expired, aftermath); };
@@ -393,24 +395,29 @@ class alignas(64) Shard {
     Entry& entry = at(slot);
     const Table::Place place = table().find_slot(entry.hash, slot);
     const Plan::Taken taken = Plan::taken_by(entry);
-    unlink(place, entry.hash, entry, taken, Cause::size, aftermath);
+    unlink(place, entry.hash, entry, taken, cause_of_eviction(entry), aftermath);
     retire(slot, entry, taken, aftermath);
     return true;
+  }
+  /// What has run out does not make room for others: it is gone already, and only the sweep was not there yet. Every
+  /// writer of a shard with deadlines has told the time before it evicts.
+  Cause cause_of_eviction(const Entry& entry) const noexcept {
+    return entry.has_deadline() && entry.keep() <= seen_now_ ? Cause::expired : Cause::size;
   }
   /// For hashes that crowd one place of a table that is nearly empty otherwise: one of the crowd leaves.
   void evict_neighbour(std::uint32_t place, Aftermath& aftermath) {
     const std::uint32_t index = table().home(place);
     const std::uint32_t way = static_cast<std::uint32_t>(version_ % Bucket::kWays);
     const Slot slot = table().bucket(index).slots[way].load(std::memory_order_relaxed);
-    drop({index, way, slot}, at(slot).hash, Cause::size, aftermath);
+    drop({index, way, slot}, at(slot).hash, cause_of_eviction(at(slot)), aftermath);
   }
   void drop_slot(Slot slot, Cause cause, Aftermath& aftermath) {
     const Entry& entry = at(slot);
     drop(table().find_slot(entry.hash, slot), entry.hash, cause, aftermath);
   }
 
-  void unlink(const Table::Place& place, std::uint32_t hash, const Entry& entry, const Plan::Taken& taken, Cause cause,
-              Aftermath& aftermath) {
+  [[gnu::always_inline]] void unlink(const Table::Place& place, std::uint32_t hash, const Entry& entry,
+                                     const Plan::Taken& taken, Cause cause, Aftermath& aftermath) {
     tables_.writable().erase(hash, place);
     --count_;
     bytes_ -= taken.charge();
@@ -496,11 +503,12 @@ class alignas(64) Shard {
     }
   }
 
+  std::uint32_t cursor_ = 0;  ///< where the search for flushed members goes on
   std::uint64_t count_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t version_ = 0;
-  std::uint64_t flushed_ = 0;  ///< members that a flush has passed
-  std::uint32_t cursor_ = 0;   ///< where the search for them goes on
+  std::uint64_t flushed_ = 0;                             ///< members that a flush has passed
+  Micros seen_now_ = std::numeric_limits<Micros>::min();  ///< the time as the last writer told it
   Tick swept_ = 0;
   std::uint32_t grow_at_ = 0;
   std::uint32_t choice_ = ~0u;

@@ -16,7 +16,7 @@ class Fields;
 /// Why an entry left a memory store.
 enum class RemovalCause : std::uint8_t {
   replaced,   ///< overwritten
-  expired,    ///< its time was up
+  expired,    ///< its time was up, whether a sweep found it or room was needed
   size,       ///< room was needed
   forgotten,  ///< somebody asked
   flushed,    ///< all were asked to go
