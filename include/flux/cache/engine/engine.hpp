@@ -45,6 +45,7 @@
 #include <flux/cache/engine/setup.hpp>
 #include <flux/cache/engine/shadow.hpp>
 #include <flux/cache/engine/shard_check.hpp>
+#include <flux/cache/engine/shard_room.hpp>
 #include <flux/cache/engine/tally.hpp>
 
 #include <cstdint>

@@ -2,6 +2,7 @@
 //
 // Everything here but `find_live` runs under `lock`. What must not run under a lock (destructors of users' objects,
 // listeners, the kernel's barrier) is collected in an `Aftermath` and done by the caller when the lock is free again.
+// How room is made is in shard_room.hpp.
 #pragma once
 #include <flux/cache/engine/plan.hpp>
 #include <flux/cache/engine/removal.hpp>
@@ -212,35 +213,13 @@ class alignas(64) Shard {
 
   /// Frees what the last readers have left, looks for what ran out or was flushed: at most `budget` entries. True where
   /// nothing is left to do.
-  bool tidy(std::uint32_t budget, Micros now, Aftermath& aftermath) {
-    bool done = true;
-    if (flushed_ > 0) done = sweep_flushed(budget, aftermath);
-    seen_now_ = now;
-    const Tick tick = now <= setup_.origin ? 0 : static_cast<Tick>((now - setup_.origin) >> kTickShift);
-    if (budget > 0 && (tick != swept_)) {
-      const auto expire = [&](Slot slot) { drop_slot(slot, Cause::expired, aftermath); };
-      const bool all = order_.sweep(tick, budget, expire);
-      if (all) swept_ = tick;
-      done = done && all;
-    }
-    return done;
-  }
+  bool tidy(std::uint32_t budget, Micros now, Aftermath& aftermath);
   bool has_flushed() const noexcept { return flushed_ > 0; }
 
   /// Slots whose readers have gone are free again; at most `most`.
-  void reclaim(std::uint32_t most, Aftermath& aftermath) {
-    const std::uint64_t wanted = retired_.reclaim(most, [&](Slot slot) { strip(slot, aftermath); });
-    if (wanted != 0) {
-      aftermath.advance = wanted;
-      tables_.free_old();
-    }
-  }
+  void reclaim(std::uint32_t most, Aftermath& aftermath);
   /// Brings back whatever waits, however little; for maintenance. True where something still waits.
-  bool hurry(std::uint32_t most, Aftermath& aftermath) {
-    const bool waits = retired_.hurry(most, [&](Slot slot) { strip(slot, aftermath); });
-    tables_.free_old();
-    return waits;
-  }
+  bool hurry(std::uint32_t most, Aftermath& aftermath);
 
   void used(const Entry& entry) noexcept {
     if (entry.position < Entry::kRetired) order_.used(entry.position);
@@ -364,18 +343,8 @@ class alignas(64) Shard {
       }
     }
   }
-  void grow_if_needed() {
-    if (grow_at_ == 0) {
-      grow_at_ = static_cast<std::uint32_t>(tables_.ways() * 90 / 100);
-      if (count_ < grow_at_) return;
-    }
-    const std::uint64_t doubled = (count_ + 1) * 2;
-    rebuild(Tables::buckets_for(doubled < setup_.max_items ? doubled : setup_.max_items + 1));
-  }
-  void rebuild(std::uint32_t buckets) {
-    tables_.rebuild(buckets, [this](Slot slot) -> const Entry& { return at(slot); });
-    grow_at_ = static_cast<std::uint32_t>(tables_.ways() * 90 / 100);
-  }
+  void grow_if_needed();
+  void rebuild(std::uint32_t buckets);
   /// How many entries the frame may count on: the bound, or what fits into the bytes as it looks now.
   std::uint32_t capacity() const noexcept {
     const std::uint64_t most = setup_.max_items < kUnbounded ? setup_.max_items : count_ + 1;
@@ -383,38 +352,15 @@ class alignas(64) Shard {
   }
 
   /// Room for one more. False where nothing is left to evict.
-  bool evict(Aftermath& aftermath) {
-    if (flushed_ > 0) {
-      std::uint32_t budget = 1;
-      sweep_flushed(budget, aftermath);
-      if (budget == 0) return true;
-    }
-    Host host{*this};
-    const Slot slot = order_.victim(host, capacity());
-    if (slot == 0) return false;
-    Entry& entry = at(slot);
-    const Table::Place place = table().find_slot(entry.hash, slot);
-    const Plan::Taken taken = Plan::taken_by(entry);
-    unlink(place, entry.hash, entry, taken, cause_of_eviction(entry), aftermath);
-    retire(slot, entry, taken, aftermath);
-    return true;
-  }
+  bool evict(Aftermath& aftermath);
   /// What has run out does not make room for others: it is gone already, and only the sweep was not there yet. Every
   /// writer of a shard with deadlines has told the time before it evicts.
   Cause cause_of_eviction(const Entry& entry) const noexcept {
     return entry.has_deadline() && entry.keep() <= seen_now_ ? Cause::expired : Cause::size;
   }
   /// For hashes that crowd one place of a table that is nearly empty otherwise: one of the crowd leaves.
-  void evict_neighbour(std::uint32_t place, Aftermath& aftermath) {
-    const std::uint32_t index = table().home(place);
-    const std::uint32_t way = static_cast<std::uint32_t>(version_ % Bucket::kWays);
-    const Slot slot = table().bucket(index).slots[way].load(std::memory_order_relaxed);
-    drop({index, way, slot}, at(slot).hash, cause_of_eviction(at(slot)), aftermath);
-  }
-  void drop_slot(Slot slot, Cause cause, Aftermath& aftermath) {
-    const Entry& entry = at(slot);
-    drop(table().find_slot(entry.hash, slot), entry.hash, cause, aftermath);
-  }
+  void evict_neighbour(std::uint32_t place, Aftermath& aftermath);
+  void drop_slot(Slot slot, Cause cause, Aftermath& aftermath);
 
   [[gnu::always_inline]] void unlink(const Table::Place& place, std::uint32_t hash, const Entry& entry,
                                      const Plan::Taken& taken, Cause cause, Aftermath& aftermath) {
@@ -476,32 +422,10 @@ class alignas(64) Shard {
     return written;
   }
 
-  bool sweep_flushed(std::uint32_t& budget, Aftermath& aftermath) {
-    const std::uint32_t places = order_.places();
-    for (std::uint32_t steps = 0; steps < 1024 && flushed_ > 0 && budget > 0; ++steps, ++cursor_) {
-      if (cursor_ >= places) cursor_ = 0;
-      const Slot slot = order_.at_place(cursor_);
-      if (slot == 0 || !is_flushed(at(slot))) continue;
-      drop_slot(slot, Cause::flushed, aftermath);
-      --budget;
-    }
-    return flushed_ == 0;
-  }
+  bool sweep_flushed(std::uint32_t& budget, Aftermath& aftermath);
 
-  void retire(Slot slot, Entry& entry, const Plan::Taken& taken, Aftermath& aftermath) {
-    if (setup_.policy == Policy::lru) entry.position = Entry::kRetired;  // a reader may still come to tell of its use
-    retired_.add({slot, static_cast<std::uint16_t>(taken.size_class), static_cast<std::uint16_t>(taken.rich)},
-                 taken.outside);
-    reclaim(3, aftermath);
-  }
-  void strip(Slot slot, Aftermath& aftermath) {
-    Entry& entry = at(slot);
-    if ((entry.shape & Entry::kOutside) != 0) aftermath.free_later(outside(entry));
-    if (entry.kind() == Kind::object) {
-      aftermath.drop_later(std::move(entry.object().object));
-      entry.object().~HeldObject();
-    }
-  }
+  void retire(Slot slot, Entry& entry, const Plan::Taken& taken, Aftermath& aftermath);
+  void strip(Slot slot, Aftermath& aftermath);
 
   std::uint32_t cursor_ = 0;  ///< where the search for flushed members goes on
   std::uint64_t count_ = 0;
