@@ -9,6 +9,7 @@
 #include "core/random.hpp"
 #include "core/tag_record.hpp"
 #include "tag_cache.hpp"
+#include "tags_seen.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -47,6 +48,7 @@ class TaggedStore final : public Decorator {
     std::optional<EntryCopy> tagged;
     std::uint64_t clock = 0;
     auto there = inner().get(key, how, [&](const Entry& entry) {
+      if (how.stale) seen_.note(key, entry);  // as who means to swap reads
       if (entry.tags.empty() || known_.spares(entry, clock_.now())) return found(entry);
       tagged.emplace(entry);
       clock = entry.tag_clock;
@@ -97,8 +99,9 @@ class TaggedStore final : public Decorator {
     const bool may_be_blocked = how.when == When::absent || (how.when == When::unchanged && how.version == 0);
     if (may_be_blocked) return put_unless_alive(key, stamped, how);
     if (how.when == When::present) return put_over_alive(key, stamped);
-    if (how.when == When::unchanged && has_new_stamp(entry)) {
-      // The entry of this version may be flushed already: then the new one must not live on with younger stamps.
+    if (how.when == When::unchanged && !ends_with_the_old(key, how.version, stamped)) {
+      // The entry of this version may be flushed already: then the new one must not live on, without its tags or with
+      // younger stamps.
       EntryCopy old;
       auto there = find(key, {.stale = true}, old);
       if (!there.ok() || !*there) return there;
@@ -290,8 +293,10 @@ class TaggedStore final : public Decorator {
     return {Errc::unavailable, "too many writers on one key", {}, operation, std::string(key.text())};
   }
 
-  static bool has_new_stamp(const Entry& entry) {
-    return std::any_of(entry.tags.begin(), entry.tags.end(), [](const TagStamp& tag) { return tag.epoch == 0; });
+  /// Surely no flush of tags has ended the old entry without ending the new one: the old one had no tags, or the same
+  /// stamps.
+  bool ends_with_the_old(const Key& key, std::uint64_t version, const Entry& stamped) const noexcept {
+    return seen_.knows(key, version, {}) || seen_.knows(key, version, stamped.tags);
   }
 
   /// What is under the key and alive. An entry that a flush has ended is removed.
@@ -419,6 +424,7 @@ class TaggedStore final : public Decorator {
   const std::size_t max_rules_;
   const Clock& clock_;
   detail::TagCache known_;
+  detail::TagsSeen seen_;
 };
 
 }  // namespace

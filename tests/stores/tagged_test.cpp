@@ -5,6 +5,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "support/file_cache.hpp"
 
 namespace flux::cache::testing {
@@ -33,6 +37,26 @@ TEST(Tagged, ManyUnderTagsIsTwoCallsHoweverManyKeysAndTags) {
   EXPECT_EQ(layered.beneath->story(), "get_many get_many");
   EXPECT_EQ(found.at("k99"), 99);
   EXPECT_FALSE(found.at("k100"));
+}
+
+/// What it writes over was read for it; only where that had other tags a flush may have ended it in between.
+TEST(Tagged, ALoadLooksOnceMoreOnlyAtWhatHadOtherTags) {
+  Layered layered;
+  const auto calls_of_a_load = [&](const auto& cache, const char* key) {
+    layered.beneath->clear();
+    cache.remember(key, 1h, [] { return 2; });
+    const auto calls = layered.beneath->calls();
+    return std::count_if(calls.begin(), calls.end(),
+                         [](const Recorded& call) { return call.operation == "get" && call.space == Space::values; });
+  };
+  EXPECT_EQ(calls_of_a_load(layered.cache, "plain"), 3);
+  EXPECT_EQ(calls_of_a_load(layered.cache.tags({"red"}), "tagged"), 3);
+  const Options kept{.ttl = 1s, .fail_safe = 1h};
+  layered.cache.put("was plain", 1, kept), layered.cache.tags({"red"}).put("was tagged", 1, kept);
+  layered.file.clock().travel(2s);
+  const auto over_plain = calls_of_a_load(layered.cache, "was plain");
+  EXPECT_EQ(calls_of_a_load(layered.cache, "was tagged"), over_plain + 1);
+  EXPECT_EQ(layered.cache.get<int>("was tagged"), 2);
 }
 
 TEST(Tagged, AReadWithoutTagsIsOneCallAndOneWithThemTwo) {

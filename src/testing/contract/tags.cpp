@@ -264,6 +264,30 @@ TEST_P(StoreContract, ATagLivesAsLongAsWhatCarriesIt) {
   EXPECT_EQ(got("endless"), kMiss);
 }
 
+TEST_P(StoreContract, WhatAFlushOfItsTagHasEndedIsNotSwapped) {
+  FLUX_CACHE_NEEDS_TAGS();
+  const Labels red{"red"}, blue{"blue"}, both{"blue", "red"}, stamped({"blue"}, epochs({"blue"}));
+  for (const Entry& late : {Entry{.value = text("plain")}, red.of(text("red")), blue.of(text("blue")),
+                            both.of(text("both")), stamped.of(text("stamped"))}) {
+    put("k", red.of(text("old")));
+    const std::uint64_t old = version("k");
+    flush_tags({"red"});
+    EXPECT_FALSE(put("k", late, {When::unchanged, old})) << late.value.text;
+    EXPECT_EQ(stale("k"), kMiss) << late.value.text;
+  }
+  put("kept", red.of(text("old"), in(1s, 3600s)));
+  advance(1s);
+  const std::uint64_t kept = version("kept");
+  flush_tags({"red"});
+  EXPECT_FALSE(put("kept", text("late"), {}, {When::unchanged, kept}));
+  EXPECT_EQ(stale("kept"), kMiss);
+
+  put("alive", red.of(text("old")));
+  EXPECT_TRUE(put("alive", text("new"), {}, {When::unchanged, version("alive")}));
+  flush_tags({"red"});
+  EXPECT_EQ(got("alive"), R"(text "new")") << "it had no tags any more";
+}
+
 TEST_P(StoreContract, AFlushOfATagIsSeenByAnotherInstance) {
   FLUX_CACHE_NEEDS_TAGS();
   const StoreProbe second(again());
