@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/memcached.hpp"
+#include "support/outcome.hpp"
 #include "support/scripted_server.hpp"
 
 namespace flux::cache::testing {
@@ -17,12 +18,6 @@ using Clock_ = std::chrono::steady_clock;
 
 /// What a call may take beyond its deadline on a busy machine.
 constexpr auto kSlack = 1s;
-
-template <class T>
-std::string code_of(const Result<T>& answer) {
-  return answer.ok() ? "ok" : std::string(to_string(answer.error().code));
-}
-Entry text_entry(std::string_view value) { return {.value = text(value)}; }
 
 class MemcachedLiar : public ::testing::TestWithParam<std::pair<const char*, std::string>> {};
 

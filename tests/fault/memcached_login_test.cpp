@@ -11,15 +11,12 @@
 #include <string>
 
 #include "support/memcached.hpp"
+#include "support/outcome.hpp"
 
 namespace flux::cache::testing {
 namespace {
 
 constexpr const char* kCanary = "s3cret-canary";
-
-std::string code_of(const Result<bool>& answer) {
-  return answer.ok() ? "ok" : std::string(to_string(answer.error().code));
-}
 
 /// What a put answers to whoever logs in so.
 Result<bool> put_as(const Server& server, const std::string& username, const std::string& password,

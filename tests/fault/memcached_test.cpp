@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "support/memcached.hpp"
+#include "support/outcome.hpp"
 #include "support/scripted_server.hpp"
 #include "testing/contract/sanitized.hpp"
 
@@ -22,12 +23,6 @@ using namespace std::chrono_literals;
 using Clock_ = std::chrono::steady_clock;
 
 constexpr auto kSlack = 1s;
-
-template <class T>
-std::string code_of(const Result<T>& answer) {
-  return answer.ok() ? "ok" : std::string(to_string(answer.error().code));
-}
-Entry text_entry(std::string_view value) { return {.value = text(value)}; }
 
 /// Asks until the store answers again. False: it did not within five seconds.
 bool comes_back(Store& store) {

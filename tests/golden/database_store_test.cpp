@@ -3,13 +3,13 @@
 // It is never rewritten. FLUX_GOLDEN_WRITE=1 writes it where it is missing.
 #include <flux/cache/drivers.hpp>
 #include <flux/cache/testing/fake_clock.hpp>
-#include <flux/cache/testing/store_probe.hpp>
 
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <filesystem>
 
+#include "golden/entries.hpp"
 #include "support/scratch_directory.hpp"
 
 namespace flux::cache::testing {
@@ -19,8 +19,6 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 const fs::path kGolden = fs::path(FLUX_CACHE_SOURCE_DIR) / "tests/golden/database_v1.sqlite";
-
-const TagStamp kTags[] = {{"users", 0x0123456789abcdef}, {"team 3", 7}};
 
 /// The bare store over the file.
 StorePtr open(const std::string& file, const Clock& clock) {
@@ -33,14 +31,7 @@ StorePtr open(const std::string& file, const Clock& clock) {
 Expiry in(const Clock& clock, Duration life) { return Expiry::at(after(clock.now(), life)); }
 
 void fill(const StoreProbe& store, const Clock& clock) {
-  store.put("integer", integer(-7));
-  store.put("unsigned", unsigned_integer(UINT64_MAX));
-  store.put("placeholder", ValueView{});
-  store.put("text", text(std::string("any\0bytes\xff", 10)), in(clock, 1h));
-  store.put("overwritten", text("the older value"));
-  store.put("overwritten", {.value = bytes("the newer value"), .tags = kTags, .notes = "some notes"});
-  store.put({"lock", Space::locks}, text("owner"));
-  store.put(std::string(5000, 'k'), text(std::string(5000, 'v')));
+  golden::put_entries(store, in(clock, 1h));
   store.put("forgotten", integer(1)), store.forget("forgotten");
 }
 
@@ -55,20 +46,8 @@ TEST(DatabaseGolden, AFileOfSchemaOneIsReadByThisRelease) {
   fs::copy_file(kGolden, directory / "cache.sqlite");
   fs::permissions(directory / "cache.sqlite", fs::perms(0600));
   const StoreProbe store(open(directory / "cache.sqlite", clock));
-  EXPECT_EQ(store.got("integer"), show(integer(-7)));
-  EXPECT_EQ(store.got("unsigned"), show(unsigned_integer(UINT64_MAX)));
-  EXPECT_EQ(store.stale("placeholder"), show(ValueView{}));
-  EXPECT_EQ(store.got("text"), show(text(std::string("any\0bytes\xff", 10))));
-  EXPECT_EQ(store.got({"lock", Space::locks}), show(text("owner")));
-  EXPECT_EQ(store.got(std::string(5000, 'k')), show(text(std::string(5000, 'v'))));
   EXPECT_EQ(store.got("forgotten"), kMiss);
-  const Entry wanted{.value = bytes("the newer value"), .tags = kTags, .notes = "some notes"};
-  const auto seen = store.entry("overwritten");
-  ASSERT_TRUE(seen.has_value());
-  EXPECT_EQ(show(seen->view()), show(wanted));
-  EXPECT_EQ(store.increment("integer"), -6);
-  EXPECT_TRUE(store.put("overwritten", text("again")));
-  EXPECT_EQ(store.got("overwritten"), show(text("again")));
+  golden::expect_entries(store);
   clock.travel(1h);
   EXPECT_EQ(store.got("text"), kMiss) << "deadlines are kept by the wall";
 }

@@ -4,6 +4,7 @@
 // It is never rewritten. FLUX_GOLDEN_WRITE=1 writes it where it is missing.
 #include <cstdlib>
 
+#include "golden/entries.hpp"
 #include "stores/file/record.hpp"
 #include "support/file_cache.hpp"
 
@@ -14,40 +15,15 @@ namespace fs = std::filesystem;
 
 const fs::path kGolden = fs::path(FLUX_CACHE_SOURCE_DIR) / "tests/golden/file_v1";
 
-const TagStamp kTags[] = {{"users", 0x0123456789abcdef}, {"team 3", 7}};
-
-void fill(const StoreProbe& store) {
-  store.put("integer", integer(-7));
-  store.put("unsigned", unsigned_integer(UINT64_MAX));
-  store.put("placeholder", ValueView{});
-  store.put("text", text(std::string("any\0bytes\xff", 10)));
-  store.put("overwritten", text("the older value"));
-  store.put("overwritten", {.value = bytes("the newer value"), .tags = kTags, .notes = "some notes"});
-  store.put({"lock", Space::locks}, text("owner"));
-  store.put(std::string(5000, 'k'), text(std::string(5000, 'v')));
-}
-
 TEST(FileGolden, ADirectoryOfFormatOneIsReadByThisRelease) {
   if (!fs::exists(kGolden) && std::getenv("FLUX_GOLDEN_WRITE") != nullptr)
-    fill(StoreProbe(make_file({.path = kGolden.string(), .prefix = "Golden:"})));
+    golden::put_entries(StoreProbe(make_file({.path = kGolden.string(), .prefix = "Golden:"})));
   ASSERT_TRUE(fs::exists(kGolden));
   const FileCache cache;
   fs::copy(kGolden, cache.path(), fs::copy_options::recursive);
   fs::permissions(cache.path(), fs::perms(0700));
   const StoreProbe store(cache.open({.prefix = "Golden:"}));
-  EXPECT_EQ(store.got("integer"), show(integer(-7)));
-  EXPECT_EQ(store.got("unsigned"), show(unsigned_integer(UINT64_MAX)));
-  EXPECT_EQ(store.got("placeholder"), show(ValueView{}));
-  EXPECT_EQ(store.got("text"), show(text(std::string("any\0bytes\xff", 10))));
-  EXPECT_EQ(store.got({"lock", Space::locks}), show(text("owner")));
-  EXPECT_EQ(store.got(std::string(5000, 'k')), show(text(std::string(5000, 'v'))));
-  const Entry wanted{.value = bytes("the newer value"), .tags = kTags, .notes = "some notes"};
-  const auto seen = store.entry("overwritten");
-  ASSERT_TRUE(seen.has_value());
-  EXPECT_EQ(show(seen->view()), show(wanted));
-  EXPECT_EQ(store.increment("integer"), -6);
-  EXPECT_TRUE(store.put("overwritten", text("again")));
-  EXPECT_EQ(store.got("overwritten"), show(text("again")));
+  golden::expect_entries(store);
 }
 
 TEST(FileGolden, AHeadIsWrittenAsTheFormatSays) {

@@ -13,9 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-#define FLUX_NEEDS(server) \
-  if ((server) == nullptr) GTEST_SKIP() << "no redis: " << Server::why_not()
-
 TEST(RedisAccess, NothingThatDisturbsOthersIsEverSent) {
   const auto server = Server::redis();
   FLUX_NEEDS(server);

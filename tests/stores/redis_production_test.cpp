@@ -23,9 +23,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-#define FLUX_NEEDS(server) \
-  if ((server) == nullptr) GTEST_SKIP() << "no redis: " << Server::why_not()
-
 using Words = std::vector<std::string>;
 
 /// The page's lines that begin with ACL SETUSER, in their order.

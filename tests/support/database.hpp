@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "support/outcome.hpp"
 #include "support/scratch_directory.hpp"
 
 namespace flux::cache::testing {
@@ -50,12 +51,6 @@ class RawDatabase {
   sqlite3* database_ = nullptr;
 };
 
-inline Entry text_entry(std::string_view text, const Expiry& expiry = {}) {
-  Entry entry;
-  entry.value = {.kind = Kind::text, .text = text};
-  entry.expiry = expiry;
-  return entry;
-}
 inline Entry number_entry(std::int64_t number, const Expiry& expiry = {}) {
   Entry entry;
   entry.value = {.kind = Kind::integer, .number = number};

@@ -25,10 +25,4 @@ class DatabaseFault : public ::testing::Test {
   FakeClock clock_;
 };
 
-/// The name of the error's code; "none" where there is none.
-template <class T>
-std::string code_of(const Result<T>& answer) {
-  return answer.ok() ? "none" : std::string(to_string(answer.error().code));
-}
-
 }  // namespace flux::cache::testing

@@ -1,5 +1,6 @@
 // A redis store under a prefix of its own, with the probe's verbs.
 #pragma once
+#include <gtest/gtest.h>
 #include <flux/cache/stores/redis.hpp>
 #include <flux/cache/testing/store_probe.hpp>
 
@@ -8,6 +9,9 @@
 #include <vector>
 
 #include "support/server.hpp"
+
+#define FLUX_NEEDS(server) \
+  if ((server) == nullptr) GTEST_SKIP() << "no redis: " << Server::why_not()
 
 namespace flux::cache::testing {
 
