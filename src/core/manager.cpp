@@ -69,11 +69,12 @@ struct StoreManager::State : std::enable_shared_from_this<StoreManager::State> {
     return store;
   }
 
-  /// Without a word in the configuration, what is remote has a breaker that lets it come back within a second.
+  /// Without a word in the configuration, what is remote has a breaker that lets it come back soon; what is
+  /// spread over several servers looks after each of them itself.
   StorePtr guarded(StorePtr store, const StoreRules& rules) const {
-    if (!rules.circuit_breaker && !store->traits().remote) return store;
-    BreakerOptions options = rules.circuit_breaker.value_or(
-        BreakerOptions{.timeout = std::chrono::milliseconds(500), .max_timeout = std::chrono::seconds(1)});
+    constexpr Duration kPause = std::chrono::milliseconds(500);
+    if (!rules.circuit_breaker && (!store->traits().remote || store->traits().spread)) return store;
+    BreakerOptions options = rules.circuit_breaker.value_or(BreakerOptions{.timeout = kPause, .max_timeout = kPause});
     if (options.failure_threshold == 0) return store;
     options.clock = clock;
     return make_breaker(std::move(store), options);

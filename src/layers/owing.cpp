@@ -24,6 +24,9 @@ constexpr std::size_t kMostScopes = 64;
 constexpr std::size_t kSlice = 1024;
 /// A payment that fails sooner leaves a call enough of its time to be made all the same.
 constexpr auto kSoon = std::chrono::milliseconds(5);
+/// Of servers that may be away one by one, where a payment took long in vain: until the next one, or as long as it
+/// took.
+constexpr auto kRespite = std::chrono::milliseconds(100);
 /// Between two looks whether somebody has paid.
 constexpr auto kPause = std::chrono::microseconds(200);
 
@@ -51,9 +54,13 @@ struct Debts {
 };
 
 class OwingStore final : public Decorator, private detail::ForkGuard {
+  using Steady = std::chrono::steady_clock;
+
  public:
   OwingStore(StorePtr inner, const OwingOptions& options)
-      : Decorator(std::move(inner)), max_keys_(std::max<std::size_t>(options.max_keys, 1)) {
+      : Decorator(std::move(inner)),
+        max_keys_(std::max<std::size_t>(options.max_keys, 1)),
+        is_spread_(this->inner().traits().spread) {
     enlist();
   }
   ~OwingStore() override { delist(); }
@@ -110,20 +117,25 @@ class OwingStore final : public Decorator, private detail::ForkGuard {
     return done;
   }
   Result<BatchWritten> put_many(std::span<const Item> items) override {
-    std::vector<Key> failed;
-    auto why = owes_.load(std::memory_order_acquire) ? settle_all("put_many") : nullptr;
-    if (!why) {
-      auto done = inner().put_many(items);
-      if (!done.ok() && is_transient(done.error().code))
-        for (const Item& item : items) failed.push_back(item.key);
-      if (done.ok() && done->error && is_transient(done->error->code))
-        for (const std::size_t i : done->failed) failed.push_back(items[i].key);
-      owe(failed);
-      return done;
+    std::vector<Key> keys;
+    const auto all = [&] {
+      for (const Item& item : items) keys.push_back(item.key);
+      return std::span<const Key>(keys);
+    };
+    if (owes_.load(std::memory_order_acquire)) {
+      if (auto why = settle(all(), "put_many")) {
+        owe(keys);
+        return Result<BatchWritten>(std::move(why));
+      }
+      keys.clear();
     }
-    for (const Item& item : items) failed.push_back(item.key);
-    owe(failed);
-    return Result<BatchWritten>(std::move(why));
+    auto done = inner().put_many(items);
+    if (!done.ok() && is_transient(done.error().code)) owe(all());
+    if (done.ok() && done->error && is_transient(done->error->code)) {
+      for (const std::size_t i : done->failed) keys.push_back(items[i].key);
+      owe(keys);
+    }
+    return done;
   }
   Result<std::size_t> forget_many(std::span<const Key> keys) override {
     auto done = [&]() -> Result<std::size_t> {
@@ -142,6 +154,7 @@ class OwingStore final : public Decorator, private detail::ForkGuard {
     } else {
       debts_.scopes.emplace(scope.any, std::vector<std::string>(scope.tags.begin(), scope.tags.end()));
     }
+    ++owings_;
     owes_.store(true, std::memory_order_release);
     return done;
   }
@@ -158,10 +171,19 @@ class OwingStore final : public Decorator, private detail::ForkGuard {
       return std::any_of(keys.begin(), keys.end(),
                          [&](const Key& key) { return is_value(key) && debts.concerns(key.text()); });
     };
-    const auto begun = std::chrono::steady_clock::now();
-    auto why = pay(is_concerned);
+    const auto begun = Steady::now();
+    auto why = [&] {
+      if (is_spread_) {
+        std::unique_lock lock(mutex_);
+        if (begun < next_payment_ && !is_paying_) {
+          if (!is_concerned(debts_)) return std::unique_ptr<Error>();
+          if (!debts_.all && debts_.scopes.empty()) return pay_own(keys, std::move(lock));
+        }
+      }
+      return pay(is_concerned);
+    }();
     if (!why) return nullptr;
-    if (std::chrono::steady_clock::now() - begun < kSoon) {
+    if (Steady::now() - begun < kSoon) {
       const std::scoped_lock lock(mutex_);
       if (!is_concerned(debts_) && !is_concerned(due_)) return nullptr;
     }
@@ -173,6 +195,27 @@ class OwingStore final : public Decorator, private detail::ForkGuard {
     auto why = owes_.load(std::memory_order_acquire) ? pay([](const Debts&) { return true; }) : nullptr;
     if (why) why->operation = operation;
     return why;
+  }
+
+  /// Of several servers one is away, and what is owed to it cannot be paid: so these keys alone are paid for.
+  std::unique_ptr<Error> pay_own(std::span<const Key> keys, std::unique_lock<std::mutex> lock) {
+    std::vector<Key> own;
+    for (const Key& key : keys)
+      if (is_value(key) && debts_.keys.contains(key.text())) own.push_back(key);
+    const std::uint64_t owings = owings_;
+    lock.unlock();
+    if (own.size() == 1) {
+      auto done = inner().forget(own.front(), {});
+      if (has_failed(done)) return done.take_error();
+    } else {
+      auto done = inner().forget_many(own);
+      if (has_failed(done)) return done.take_error();
+    }
+    lock.lock();
+    if (owings != owings_ || is_paying_) return nullptr;  // it may be owed anew: then it is paid for once more
+    for (const Key& key : own) debts_.keys.erase(debts_.keys.find(key.text()));
+    owes_.store(!debts_.empty(), std::memory_order_release);
+    return nullptr;
   }
 
   /// One pays. Of the others those go on whom it does not concern; the rest wait, and have the same answer.
@@ -193,14 +236,16 @@ class OwingStore final : public Decorator, private detail::ForkGuard {
     lock.unlock();
     struct Ended {
       OwingStore& store;
+      const Steady::time_point begun = Steady::now();
       std::unique_ptr<Error> why = std::make_unique<Error>(Error{Errc::unavailable, "a payment was given up"});
-      ~Ended() { store.paid(why.get()); }
+      ~Ended() { store.paid(why.get(), Steady::now() - begun); }
     } ended{*this};
     ended.why = carry_out(due_);
     return ended.why ? std::make_unique<Error>(*ended.why) : nullptr;
   }
-  void paid(const Error* why) {
+  void paid(const Error* why, Steady::duration took) {
     const std::scoped_lock lock(mutex_);
+    if (why != nullptr && took >= kSoon) next_payment_ = Steady::now() + std::max<Steady::duration>(took, kRespite);
     if (why != nullptr) {
       debts_.merge(due_);
     } else {
@@ -212,29 +257,31 @@ class OwingStore final : public Decorator, private detail::ForkGuard {
     owes_.store(!debts_.empty(), std::memory_order_release);
   }
 
+  /// What the store does not do at all it will not do later either.
+  template <class Done>
+  static bool has_failed(const Done& done) {
+    return !done.ok() && done.error().code != Errc::unsupported && done.error().code != Errc::prohibited;
+  }
+
   std::unique_ptr<Error> carry_out(const Debts& due) {
-    // What the store does not do at all it will not do later either.
-    const auto failed = [](auto& done) {
-      return !done.ok() && done.error().code != Errc::unsupported && done.error().code != Errc::prohibited;
-    };
     if (due.all) {
       auto done = inner().flush({});
-      if (done.ok() || failed(done)) return done.take_error();
+      if (done.ok() || has_failed(done)) return done.take_error();
     }
     if (!due.keys.empty()) {
       // One alone at first: while the store is away, that costs the same however much is owed.
       auto first = inner().forget(Key(*due.keys.begin()), {});
-      if (failed(first)) return first.take_error();
+      if (has_failed(first)) return first.take_error();
       const std::vector<Key> rest(std::next(due.keys.begin()), due.keys.end());
       for (std::size_t at = 0; at < rest.size(); at += kSlice) {
         auto done = inner().forget_many(std::span(rest).subspan(at, std::min(kSlice, rest.size() - at)));
-        if (failed(done)) return done.take_error();
+        if (has_failed(done)) return done.take_error();
       }
     }
     for (const auto& [any, tags] : due.scopes) {
       const std::vector<std::string_view> names(tags.begin(), tags.end());
       auto done = inner().flush({names, any});
-      if (failed(done)) return done.take_error();
+      if (has_failed(done)) return done.take_error();
     }
     return nullptr;
   }
@@ -250,6 +297,7 @@ class OwingStore final : public Decorator, private detail::ForkGuard {
         debts_.all = true;
       }
     }
+    ++owings_;
     owes_.store(true, std::memory_order_release);
   }
 
@@ -260,12 +308,15 @@ class OwingStore final : public Decorator, private detail::ForkGuard {
   }
 
   const std::size_t max_keys_;
+  const bool is_spread_;
   std::atomic<bool> owes_{false};
   std::mutex mutex_;  // of what follows
   Debts debts_;
   Debts due_;  // being paid, by one thread that reads it without the mutex: nobody changes it meanwhile
   bool is_paying_ = false;
   std::uint64_t turns_ = 0;
+  std::uint64_t owings_ = 0;  // times that something was owed
+  Steady::time_point next_payment_{};
   std::unique_ptr<Error> why_;  // the last payment failed
 };
 

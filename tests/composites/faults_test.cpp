@@ -112,6 +112,76 @@ TEST(Replicate, LocksAndCountersAreTheAuthoritysAlone) {
   EXPECT_FALSE(cache.lock("job", 10s).try_lock());
 }
 
+/// A part that other processes see, and that something happens in just before it is flushed.
+class SlowToFlush final : public Decorator {
+ public:
+  using Decorator::Decorator;
+  Traits traits() const noexcept override {
+    Traits traits = inner().traits();
+    traits.shared = true;
+    return traits;
+  }
+  Result<void> flush(const Scope& scope) override {
+    if (auto meanwhile = std::exchange(meanwhile_, nullptr)) meanwhile();
+    return inner().flush(scope);
+  }
+  void before_the_next(std::function<void()> meanwhile) { meanwhile_ = std::move(meanwhile); }
+
+ private:
+  std::function<void()> meanwhile_;
+};
+
+// Longer than what a flush tells other processes of itself is kept: one of them copies back what is flushed already.
+TEST(Replicate, AFlushHoldsHoweverLongItTakes) {
+  Fleet fleet(3);
+  std::vector<std::shared_ptr<SlowToFlush>> parts;
+  for (const StorePtr& memory : fleet.memories) parts.push_back(std::make_shared<SlowToFlush>(memory));
+  const std::vector<StorePtr> stores(parts.begin(), parts.end());
+  const auto mine = fleet.over(make_replicated(stores, WritePolicy::any, soon(fleet.clock)));
+  const auto other = fleet.over(make_replicated(stores, WritePolicy::any, soon(fleet.clock)));
+  for (const Duration length : {Duration(59s), Duration(61s)}) {
+    ASSERT_TRUE(mine.put("n", 5, 600s));
+    parts[1]->before_the_next([&] {
+      fleet.clock.travel(length);
+      EXPECT_EQ(other.get<int>("n"), 5) << "this replica is not flushed yet";
+      if (length > 60s) {
+        EXPECT_TRUE(in_time([&] { return fleet.part(0).has("n"); })) << "or nothing is proved";
+      }
+      other.increment("n");
+    });
+    EXPECT_TRUE(mine.flush());
+    EXPECT_EQ(other.get<int>("n"), std::nullopt) << length / 1s;
+    EXPECT_EQ(mine.get<int>("n"), std::nullopt);
+    ASSERT_TRUE(other.put("n", 7, 600s));
+    EXPECT_TRUE(in_time([&] { return mine.get<int>("n") == 7; }));
+    fleet.part(0).forget("n");
+    EXPECT_EQ(other.get<int>("n"), 7);
+    EXPECT_TRUE(in_time([&] { return fleet.part(0).has("n"); })) << "no flush is under way any more";
+  }
+}
+
+TEST(Replicate, FlushesThatOverlapGuardEachOther) {
+  Fleet fleet(3);
+  std::vector<std::shared_ptr<SlowToFlush>> parts;
+  for (const StorePtr& memory : fleet.memories) parts.push_back(std::make_shared<SlowToFlush>(memory));
+  const std::vector<StorePtr> stores(parts.begin(), parts.end());
+  const auto mine = fleet.over(make_replicated(stores, WritePolicy::any, soon(fleet.clock)));
+  const auto other = fleet.over(make_replicated(stores, WritePolicy::any, soon(fleet.clock)));
+  ASSERT_TRUE(mine.put("n", 5, 600s));
+  int flushes = 0;
+  parts[1]->before_the_next([&] {
+    EXPECT_TRUE(other.flush());
+    parts[1]->before_the_next([&] { ++flushes; });
+  });
+  EXPECT_TRUE(mine.flush());
+  EXPECT_EQ(flushes, 0) << "the other one ended within this one, which need not begin again";
+  EXPECT_EQ(mine.get<int>("n"), std::nullopt);
+  ASSERT_TRUE(mine.put("n", 7, 600s));
+  fleet.part(0).forget("n");
+  EXPECT_EQ(other.get<int>("n"), 7);
+  EXPECT_TRUE(in_time([&] { return fleet.part(0).has("n"); })) << "no flush is under way any more";
+}
+
 // --- sharding
 
 ShardingOptions shards(std::initializer_list<const char*> names, const char* name = "sharded") {

@@ -1,7 +1,6 @@
 // A server that comes and goes every 100 ms, for as long as FLUX_TEST_FLAPPING_SECONDS says: the program never sees an
 // exception or another key's value, and is left with no more descriptors, memory or words than one outage costs.
 #include <gtest/gtest.h>
-#include <malloc.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -12,13 +11,12 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
-#include <iterator>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "far_stores.hpp"
+#include "flapping.hpp"
 #include "testing/contract/sanitized.hpp"
 
 namespace flux::cache::testing {
@@ -28,12 +26,6 @@ using namespace std::chrono_literals;
 using std::chrono::steady_clock;
 
 constexpr int kThreads = 4;
-constexpr int kKeys = 64;
-
-int seconds() {
-  const char* const asked = std::getenv("FLUX_TEST_FLAPPING_SECONDS");
-  return asked != nullptr ? std::clamp(std::atoi(asked), 1, 86'400) : 3;
-}
 
 /// A relay in front of a server, in a process of its own, so that its descriptors are not counted with ours.
 class Flapper {
@@ -83,20 +75,6 @@ class Flapper {
   std::uint16_t port_ = 0;
 };
 
-long descriptors() {
-  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
-}
-long memory() { return static_cast<long>(::mallinfo2().uordblks); }
-
-template <class Done>
-bool comes_true(Done done) {
-  for (const auto end = steady_clock::now() + 20s; steady_clock::now() < end;) {
-    if (done()) return true;
-    std::this_thread::sleep_for(10ms);
-  }
-  return done();
-}
-
 struct Flaps {
   FarStore store;
   const char* how;
@@ -104,33 +82,12 @@ struct Flaps {
 };
 void PrintTo(const Flaps& flaps, std::ostream* out) { *out << flaps.store.name << flaps.how; }
 
-/// What the threads of a program that goes on have seen.
-struct Seen {
-  std::atomic<long> exceptions{0}, wrong{0}, done{0}, refused{0};
-};
-
-void go_on(const Repository& cache, Seen& seen, const std::atomic<Duration>& pause, const std::stop_token& stop) {
-  for (int i = 0; !stop.stop_requested(); ++i, std::this_thread::sleep_for(pause.load())) {
-    const std::string key = "k" + std::to_string(i % kKeys), value = "of " + key;
-    try {
-      (cache.tags({"t"}).put(key, value, 60s) ? seen.done : seen.refused)++;
-      const auto read = cache.get<std::string>(key);
-      seen.wrong += read && *read != value;
-      seen.wrong += cache.remember("r" + key, 60s, [&] { return value; }) != value;
-      if (i % 16 == 0) (void)cache.forget(key);
-      if (i % 64 == 0) (void)cache.tags({"t"}).flush();
-    } catch (...) {
-      ++seen.exceptions;
-    }
-  }
-}
-
 class Flapping : public ::testing::TestWithParam<Flaps> {};
 
 TEST_P(Flapping, CostsNoExceptionNoDescriptorsNoMemoryAndFewWords) {
   const auto server = GetParam().store.start();
   if (server == nullptr) GTEST_SKIP() << "no server: " << Server::why_not();
-  const long before = descriptors();
+  const long before = open_descriptors();
   {
     Flapper flapper(*server);
     const StoreManager manager(GetParam().store.over(flapper.port(), 500ms));
@@ -140,7 +97,7 @@ TEST_P(Flapping, CostsNoExceptionNoDescriptorsNoMemoryAndFewWords) {
       outages += event.kind == EventKind::outage;
       recoveries += event.kind == EventKind::recovered;
     });
-    ASSERT_TRUE(comes_true([&] { return cache.put("k", "v"); }));
+    ASSERT_TRUE(comes_true_soon([&] { return cache.put("k", "v"); }));
 
     Seen seen;
     std::atomic<Duration> pause{1ms};
@@ -151,21 +108,21 @@ TEST_P(Flapping, CostsNoExceptionNoDescriptorsNoMemoryAndFewWords) {
     long most = 0, in_use = 0;
     for (const auto settled = steady_clock::now() + 500ms; steady_clock::now() < settled;) {
       std::this_thread::sleep_for(10ms);
-      in_use = std::max(in_use, descriptors());
+      in_use = std::max(in_use, open_descriptors());
     }
     pause = GetParam().pause;
     flapper.begin();
     const auto begun = steady_clock::now();
-    const auto end = begun + std::chrono::seconds(seconds());
+    const auto end = begun + std::chrono::seconds(flapping_seconds());
     long memory_before = 0;
     while (steady_clock::now() < end) {
       std::this_thread::sleep_for(30ms);
-      most = std::max(most, descriptors());
-      if (memory_before == 0 && steady_clock::now() > begun + (end - begun) / 3) memory_before = memory();
+      most = std::max(most, open_descriptors());
+      if (memory_before == 0 && steady_clock::now() > begun + (end - begun) / 3) memory_before = bytes_allocated();
     }
-    const long memory_after = memory();
+    const long memory_after = bytes_allocated();
     flapper.stay();
-    EXPECT_TRUE(comes_true([&] { return cache.put("k", "v") && cache.get<std::string>("k") == "v"; }));
+    EXPECT_TRUE(comes_true_soon([&] { return cache.put("k", "v") && cache.get<std::string>("k") == "v"; }));
     threads.clear();
 
     RecordProperty("outages", std::to_string(outages));
@@ -179,14 +136,15 @@ TEST_P(Flapping, CostsNoExceptionNoDescriptorsNoMemoryAndFewWords) {
     EXPECT_EQ(seen.wrong, 0);
     EXPECT_GT(seen.done, 0);
     EXPECT_GT(outages, 0) << "or nothing was proved";
-    EXPECT_LE(most, in_use + 2);
-    // In a minute less than 200, as long as nobody asks for less than that in a shorter time.
-    EXPECT_LE(outages + recoveries, 2 * (16 + seconds() + 2));
+    // Not all threads need have been at it at once, where the machine has something else to do.
+    EXPECT_LE(most, std::max(in_use, before + 2 * kThreads) + 2);
+    EXPECT_LE(outages + recoveries, most_told(steady_clock::now() - begun));
     if (!kSanitized) {
       EXPECT_LT(memory_after - memory_before, 256 * 1024);
     }
   }
-  EXPECT_TRUE(comes_true([&] { return std::abs(descriptors() - before) <= 2; })) << descriptors() << " of " << before;
+  EXPECT_TRUE(comes_true_soon([&] { return std::abs(open_descriptors() - before) <= 2; }))
+      << open_descriptors() << " of " << before;
 }
 
 constexpr FarStore kRedis{"Redis", a_redis, over_redis}, kSharedRedis{"SharedRedis", a_redis, over_shared_redis},

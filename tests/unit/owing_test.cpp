@@ -14,6 +14,7 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace flux::cache::testing {
@@ -198,6 +199,93 @@ TEST_F(Owing, WhatIsNotOwedIsReadWhereAStoreTakesNoWrites) {
   below->refuses = false;
   EXPECT_EQ(got("other"), kV);
   EXPECT_EQ(below_.got("k"), kMiss);
+}
+
+/// Two servers: one has the keys that begin with "away", and can be silent.
+class TwoServers final : public Decorator {
+ public:
+  using Decorator::Decorator;
+  Traits traits() const noexcept override {
+    Traits traits = inner().traits();
+    traits.spread = true;
+    return traits;
+  }
+  Result<bool> get(const Key& key, const Read& how, Receiver found) override {
+    return answers(key) ? inner().get(key, how, found) : Result<bool>(silence());
+  }
+  Result<bool> put(const Key& key, const Entry& entry, const Write& how) override {
+    return answers(key) ? inner().put(key, entry, how) : Result<bool>(silence());
+  }
+  Result<bool> forget(const Key& key, const Forget& how) override {
+    ++removals;
+    return answers(key) ? inner().forget(key, how) : Result<bool>(silence());
+  }
+  Result<std::size_t> forget_many(std::span<const Key> keys) override {
+    ++removals;
+    auto all = Result<std::size_t>(std::size_t{0});
+    for (const Key& key : keys)
+      if (!answers(key)) {
+        all = silence();
+      } else if (all.ok()) {
+        all = *all + *inner().forget(key, {});
+      } else {
+        (void)inner().forget(key, {});
+      }
+    return all;
+  }
+  std::atomic<bool> is_silent{false};
+  std::atomic<int> removals{0};
+
+ private:
+  bool answers(const Key& key) const { return !is_silent || !key.text().starts_with("away"); }
+  static Error silence() {
+    std::this_thread::sleep_for(20ms);  // as long as a deadline: longer than what a payment may cost others
+    return {Errc::timeout, "it says nothing"};
+  }
+};
+
+TEST_F(Owing, OneOfSeveralServersThatIsAwayDoesNotTakeTheOthersAlong) {
+  const auto below = std::make_shared<TwoServers>(base_);
+  watch(over(below));
+  for (const char* const key : {"away1", "away2", "here1", "here2"}) put(key, text("v"));
+  below->is_silent = true;
+  EXPECT_FALSE(forgets("away1"));
+  int served = 0;
+  for (int i = 0; i < 50; ++i) {
+    const int before = below->removals;
+    const auto there = store().get(Key("here1"), {}, [](const Entry&) {});
+    served += there.ok();
+    if (below->removals == before) {
+      EXPECT_TRUE(there.ok()) << "who did not try to pay has nothing to wait for";
+    }
+  }
+  EXPECT_GT(served, 25);
+  EXPECT_FALSE(store().get(Key("away1"), {}, [](const Entry&) {}).ok());
+  below->is_silent = false;
+  EXPECT_EQ(got("away1"), kMiss);
+  EXPECT_EQ(got("away2"), kV);
+}
+
+TEST_F(Owing, OfSeveralServersAKeyThatCanBeReachedIsPaidForAlone) {
+  const auto below = std::make_shared<TwoServers>(base_);
+  watch(over(below));
+  for (const char* const key : {"away", "here1", "here2"}) put(key, text("v"));
+  below->is_silent = true;
+  // What was said to both servers at once is owed as a whole.
+  const Key all[] = {Key("away"), Key("here1"), Key("here2")};
+  EXPECT_FALSE(store().forget_many(all).ok());
+  for (int i = 0; i < 20; ++i) {
+    // Whoever meets the moment of another payment fails with it; then a call on its own is possible again.
+    bool is_put = false;
+    for (int attempt = 0; attempt < 10 && !is_put; ++attempt) is_put = puts("here1", "w");
+    ASSERT_TRUE(is_put);
+    bool is_old = false;
+    (void)store().get(Key("here2"), {}, [&](const Entry& entry) { is_old = entry.value.text == "v"; });
+    EXPECT_FALSE(is_old);
+  }
+  below->is_silent = false;
+  EXPECT_EQ(got("away"), kMiss);
+  EXPECT_EQ(got("here2"), kMiss);
 }
 
 TEST_F(Owing, ABreakerThatAsksNobodyIsNoExcuse) {

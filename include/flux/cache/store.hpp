@@ -38,6 +38,7 @@ struct Traits {
   bool remote = false;          ///< behind a network, so it may be out of reach while the program runs
   bool persistent = false;      ///< entries outlive the process
   bool atomic_batches = false;  ///< `put_many` writes all or nothing
+  bool spread = false;          ///< over servers that may be away one by one: it stops asking those by itself
   bool tags = false;            ///< understands tags itself; otherwise a layer does it with records in `Space::tags`
   Duration grain{1};            ///< lifetimes are kept to this exactness
   std::uint64_t max_value_bytes = std::numeric_limits<std::uint64_t>::max();

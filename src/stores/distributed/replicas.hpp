@@ -43,8 +43,10 @@ class ReplicatedStore final : public composite::CompositeStore {
   Result<bool> put_if(const Key& key, const Entry& entry, const Write& how);
   /// Copies what the deciding replica was given to the others, of which the first `away` did not answer.
   void copy_from(std::size_t part, std::size_t away, const Key& key, const Entry& entry);
-  /// Tells other processes of a flush that begins (1) or is over (-1).
-  void count_flush(int by);
+  /// Tells other processes of a flush that begins: what it is known by, or kUnsaid where the first replica is away.
+  std::int64_t announce_flush();
+  /// And that it is over. False: somebody may have copied something meanwhile.
+  bool conclude_flush(std::int64_t announced);
   /// Is one under way, here or elsewhere?
   bool is_flushing();
   void forget_elsewhere(std::size_t part, const Key& key);
@@ -54,6 +56,8 @@ class ReplicatedStore final : public composite::CompositeStore {
   /// Asks the replicas in order until one answers; which one, in `decided`.
   template <class T, class Ask>
   Result<T> decide(std::size_t& decided, Ask&& ask);
+
+  static constexpr std::int64_t kUnsaid = -1;
 
   const WritePolicy writes_;
   const bool recovers_;

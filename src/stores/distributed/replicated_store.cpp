@@ -3,6 +3,7 @@
 #include <numeric>
 #include <unordered_set>
 
+#include "core/random.hpp"
 #include "replicas.hpp"
 
 namespace flux::cache {
@@ -171,24 +172,48 @@ Result<std::vector<std::uint64_t>> ReplicatedStore::epochs(std::span<const std::
 
 namespace {
 
-/// How many flushes are under way, of all processes: on the first replica, and gone after a while if one of them died.
+/// The flushes under way, of all processes: on the first replica, and gone after a while if one of them died. Upper
+/// bits: which ones; lower bits: how many.
 Key under_way() { return Key("\x01/flushes", Space::limits); }
 constexpr std::chrono::minutes kFlushLease{1};
+constexpr int kCountBits = 16;
+constexpr int kMostFlushes = 8;  // of one call
+
+std::int64_t begun_now() { return (static_cast<std::int64_t>(detail::random_bits() >> 17) << kCountBits) + 1; }
 
 }  // namespace
 
 // A flush empties one replica after the other. What another process copied meanwhile from one that is not yet empty to
 // one that is would outlive it, however often it came round. So nothing is copied while it lasts. Who looks before it
 // begins has a ticket that it ends, and who looks when it is over finds nothing to copy.
-void ReplicatedStore::count_flush(int by) {
+std::int64_t ReplicatedStore::announce_flush() {
   Store& first = *parts_.front();
-  auto count = first.increment(under_way(), by, {.expiry = Expiry::at(after(clock().now(), kFlushLease))});
-  if (!count.ok() || *count != 0) return;
-  std::uint64_t version = 0;
-  (void)first.get(under_way(), {}, [&](const Entry& entry) {
-    if (entry.value.number == 0) version = entry.version;
-  });
-  if (version != 0) (void)first.forget(under_way(), {version});
+  const std::int64_t mine = begun_now();
+  const Expiry lease = Expiry::at(after(clock().now(), kFlushLease));
+  auto alone =
+      first.put(under_way(), {.value = {.kind = Kind::integer, .number = mine}, .expiry = lease}, {When::absent});
+  if (!alone.ok()) return kUnsaid;
+  if (*alone) return mine >> kCountBits;
+  auto together = first.increment(under_way(), 1, {.expiry = lease});
+  return together.ok() ? *together >> kCountBits : kUnsaid;
+}
+
+// One that took longer than what it said of itself was kept for, or whose replica lost that, was unguarded for a while.
+bool ReplicatedStore::conclude_flush(std::int64_t announced) {
+  Store& first = *parts_.front();
+  while (announced != kUnsaid) {
+    EntryCopy copy;
+    auto there = first.get(under_way(), {}, [&](const Entry& entry) { copy = EntryCopy(entry); });
+    if (!there.ok()) break;
+    Entry stands = *there ? copy.view() : Entry{};
+    if (announced == 0 || !*there || stands.value.number >> kCountBits != announced) return false;
+    --stands.value.number;
+    const std::int64_t others = stands.value.number & ((1 << kCountBits) - 1);
+    auto ended = others == 0 ? first.forget(under_way(), {stands.version})
+                             : first.put(under_way(), stands, {When::unchanged, stands.version});
+    if (!ended.ok() || *ended) break;
+  }
+  return true;
 }
 
 bool ReplicatedStore::is_flushing() {
@@ -440,11 +465,17 @@ Result<void> ReplicatedStore::flush(const Scope& scope) {
     if (!done.ok() && !error) error = done.take_error();
   };
   const bool by_others = any_shared() && parts_.size() > 1;
-  if (by_others) count_flush(1);
-  if (by_others) ask(0);
-  for (std::size_t part = parts_.size(); part > 0; --part) ask(part - 1);
-  if (by_others) count_flush(-1);
+  bool was_guarded = false;
+  for (int i = 0; i < kMostFlushes && !was_guarded; ++i) {
+    error = nullptr;
+    answered = false;
+    const std::int64_t announced = by_others ? announce_flush() : kUnsaid;
+    if (by_others) ask(0);
+    for (std::size_t part = parts_.size(); part > 0; --part) ask(part - 1);
+    was_guarded = conclude_flush(announced);
+  }
   flushes_.fetch_add(1, std::memory_order_acq_rel);
+  if (!was_guarded) return Error{Errc::unavailable, "each flush of the replicas took longer than it can be guarded"};
   // A replica that is away is flushed before it answers again.
   return error && !(recovers_ && answered && is_transient(error->code)) ? Result<void>(std::move(error))
                                                                         : Result<void>();

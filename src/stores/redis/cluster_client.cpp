@@ -1,8 +1,10 @@
 #include "cluster_client.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 
+#include "cluster_node.hpp"
 #include "core/random.hpp"
 #include "redirect.hpp"
 
@@ -16,11 +18,16 @@ constexpr int kMostHops = 5;
 constexpr Duration kLeastAge = std::chrono::milliseconds(100);  // of what is known of the slots, to be learnt anew
 constexpr Duration kGlance = std::chrono::milliseconds(1);
 
-bool was_refused(const Error& error) noexcept { return error.message.starts_with(kServerSays); }
-
 /// Until the deadline it was passed on, or asked to wait.
 Error gave_up(const Error& why) {
   return {Errc::unavailable, "the cluster could not carry it out in time; at last " + why.message};
+}
+
+/// Where an attempt is merely cut off by the deadline, what the cluster said before it tells more. What was sent and
+/// may have been carried out is in doubt, which only the timeout says.
+std::unique_ptr<Error> cut_off(std::unique_ptr<Error> why, const Error* put_off, bool is_in_doubt) {
+  if (put_off == nullptr || why->code != Errc::timeout || is_in_doubt) return why;
+  return std::make_unique<Error>(gave_up(*put_off));
 }
 
 RedisConnection at(RedisConnection connection, const std::string& host, std::uint16_t port) {
@@ -30,15 +37,6 @@ RedisConnection at(RedisConnection connection, const std::string& host, std::uin
 }
 
 }  // namespace
-
-struct ClusterClient::Node {
-  Node(const RedisConnection& connection, Duration timeout, ServerClient::Role role)
-      : client(connection, timeout, role), role(role) {}
-
-  ServerClient client;
-  const ServerClient::Role role;
-  std::atomic<bool> has_slots{false};
-};
 
 ClusterClient::ClusterClient(const RedisConnection& connection, Duration timeout)
     : Client(timeout), connection_(connection) {
@@ -53,7 +51,10 @@ ClusterClient::ClusterClient(const RedisConnection& connection, Duration timeout
 ClusterClient::~ClusterClient() { delist(); }
 
 void ClusterClient::after_fork(bool in_child) noexcept {
-  if (in_child) is_refreshing_ = false;  // whoever was at it is gone
+  if (in_child) {  // whoever was at it is gone
+    is_refreshing_ = false;
+    for (const auto& node : nodes_) node->breaker.reset();
+  }
   mutex_.unlock();
 }
 
@@ -90,7 +91,7 @@ void ClusterClient::trim() {
 
 Result<int> ClusterClient::next_primary(int first) {
   if (is_stale_.load(std::memory_order_relaxed)) {
-    auto learnt = refresh(net::Deadline::in(timeout_));
+    auto learnt = refresh(net::Deadline::in(timeout_), true);
     if (!learnt.ok()) return Result<int>(learnt.take_error());
   }
   const auto all = nodes();
@@ -104,7 +105,7 @@ Result<void> ClusterClient::call_node(int node, Commands& commands, Reading read
   return static_cast<Client&>(all[static_cast<std::size_t>(node)]->client).call({}, commands, Again::yes, read);
 }
 
-Result<ClusterClient::Node*> ClusterClient::owner(Where where, const net::Deadline& deadline) {
+Result<ClusterClient::Node*> ClusterClient::owner(Where where, const net::Deadline& deadline, const Node* silent) {
   const auto find = [&] {
     Node* const reader = where.is_read ? readers_[where.slot].load(std::memory_order_acquire) : nullptr;
     return reader != nullptr ? reader : primaries_[where.slot].load(std::memory_order_acquire);
@@ -112,7 +113,7 @@ Result<ClusterClient::Node*> ClusterClient::owner(Where where, const net::Deadli
   Node* node = find();
   if (node != nullptr && !is_stale_.load(std::memory_order_relaxed)) [[likely]]
     return node;
-  auto learnt = refresh(deadline);
+  auto learnt = refresh(deadline, node == nullptr || node == silent);
   if (Node* const now = find()) return now;
   is_stale_.store(true, std::memory_order_relaxed);
   if (!learnt.ok()) return Result<Node*>(learnt.take_error());
@@ -124,7 +125,7 @@ ClusterClient::Turn ClusterClient::judge(const Error& error, const ServerClient:
   if (const auto redirect = redirect_of(error)) {
     if (++course.hops > kMostHops) {
       // They send us to and fro: while a slot changes hands they may not agree for a moment.
-      course = {.node = nullptr, .is_asking = false, .is_whole = course.is_whole, .hops = 0};
+      course.begin_again();
       return Turn::later;
     }
     const std::string& host = redirect->host.empty() ? course.node->client.endpoint().host : redirect->host;
@@ -143,7 +144,7 @@ ClusterClient::Turn ClusterClient::judge(const Error& error, const ServerClient:
       is_stale_.store(true, std::memory_order_relaxed);
     if (!is_demoted && !is_passing(error)) return Turn::fail;
     const bool is_replica = course.node->role == ServerClient::Role::replica;
-    course = {.node = nullptr, .is_asking = false, .is_whole = course.is_whole, .hops = 0};
+    course.begin_again();
     if (!is_replica) return Turn::later;
     // It loads, is busy, or hears nothing of its primary, which answers instead until the slots are learnt anew.
     readers_[where.slot].store(nullptr, std::memory_order_release);
@@ -167,38 +168,59 @@ ClusterClient::Turn ClusterClient::judge(const Error& error, const ServerClient:
     return Turn::now;
   }
   // Only if another node has taken over.
-  auto next = owner(where, deadline);
-  if (!next.ok() || *next == silent) return Turn::fail;
-  course.node = *next;
-  return Turn::now;
+  auto next = owner(where, deadline, silent);
+  return next.ok() && *next != silent ? Turn::now : Turn::fail;
 }
 
 Result<void> ClusterClient::call(Where where, Commands& commands, Again again, Reading read,
                                  const net::Deadline& deadline) {
   Course course;
+  std::unique_ptr<Error> put_off;  // what it was asked to wait for
+  std::optional<Trial> trial;
+  struct AtTheEnd {
+    std::optional<Trial>& trial;
+    ~AtTheEnd() {
+      if (trial) trial->end();
+    }
+  } at_the_end{trial};
   for (Pauses pauses;;) {
     if (course.node == nullptr) {
       auto node = owner(where, deadline);
-      if (!node.ok()) return Result<void>(node.take_error());
+      if (!node.ok()) return Result<void>(cut_off(node.take_error(), put_off.get(), false));
       course.node = *node;
     }
-    commands.ask_first(course.is_asking);
+    if (!trial || trial->node != course.node) {
+      if (trial) trial->end();
+      trial.emplace(*course.node);
+    }
     ServerClient::Trouble trouble;
-    auto done = course.node->client.attempt(
-        commands,
-        [&](Replies& replies) -> Result<void> {
-          if (course.is_asking) {
-            auto asked = replies.next();
-            if (!asked.ok()) return Result<void>(asked.take_error());
-          }
-          return read(replies);
-        },
-        deadline, trouble);
-    if (done.ok()) [[likely]]
-      return done;
+    Result<void> done;
+    if (trial->pass) [[likely]] {
+      commands.ask_first(course.is_asking);
+      done = course.node->client.attempt(
+          commands,
+          [&](Replies& replies) -> Result<void> {
+            if (course.is_asking) {
+              auto asked = replies.next();
+              if (!asked.ok()) return Result<void>(asked.take_error());
+            }
+            return read(replies);
+          },
+          deadline, trouble);
+      trial->note(done.ok() ? nullptr : &done.error());
+      if (done.ok()) [[likely]]
+        return done;
+    } else {
+      done = trial->refusal();
+    }
     const Turn turn = judge(done.error(), trouble, where, again, course, deadline);
-    if (turn == Turn::fail) return done;
-    if (turn == Turn::later && !pauses.wait(deadline)) return gave_up(done.error());
+    if (turn == Turn::fail)
+      return Result<void>(cut_off(done.take_error(), put_off.get(), again == Again::no && trouble.was_sent));
+    if (turn == Turn::now) continue;
+    put_off = done.take_error();
+    if (pauses.wait(deadline)) continue;
+    trial->has_failed = true;
+    return gave_up(*put_off);
   }
 }
 
@@ -217,20 +239,41 @@ void ClusterClient::call_many(const Units& units) {
   for (std::size_t i = 0; i < units.slots.size(); ++i) round.push_back({i, {}});
   std::vector<Group> groups;
   std::vector<Commands> commands;
+  std::vector<Trial> trials;  // of the nodes that were asked so far
+  struct AtTheEnd {
+    std::vector<Trial>& trials;
+    ~AtTheEnd() {
+      for (Trial& trial : trials) trial.end();
+    }
+  } at_the_end{trials};
+  const auto trial_of = [&](Node& node) -> Trial& {
+    for (Trial& trial : trials)
+      if (trial.node == &node) return trial;
+    return trials.emplace_back(node);
+  };
   Pauses pauses;
   bool is_later = false;
-  Error last;
+  std::unique_ptr<Error> put_off;  // what some were asked to wait for
   const auto where = [&](const Pending& one) { return Where{units.slots[one.unit], units.is_read}; };
   const auto trouble_with = [&](Pending& one, const Error& error, const ServerClient::Trouble& trouble) {
     Turn turn = Turn::now;
+    Node& asked = *one.course.node;
     if (is_missing_script(error) && !one.course.is_whole) {
       one.course.is_whole = true;
     } else {
       turn = judge(error, trouble, where(one), units.again, one.course, deadline);
     }
-    if (turn == Turn::fail) return units.failed(one.unit, error);
-    is_later = is_later || turn == Turn::later;
-    if (turn == Turn::later) last = error;
+    if (turn == Turn::fail) {
+      const bool is_in_doubt = units.again == Again::no && trouble.was_sent;
+      const Error* const waited_for = one.course.was_put_off ? put_off.get() : nullptr;
+      return units.failed(one.unit, std::move(*cut_off(std::make_unique<Error>(error), waited_for, is_in_doubt)));
+    }
+    if (turn == Turn::later) {
+      is_later = true;
+      one.course.was_put_off = true;
+      trial_of(asked).was_put_off = true;
+      put_off = std::make_unique<Error>(error);
+    }
     again.push_back(one);
   };
   while (!round.empty()) {
@@ -241,7 +284,8 @@ void ClusterClient::call_many(const Units& units) {
         one.course.node = *node;
         return false;
       }
-      units.failed(one.unit, std::move(node.error()));
+      const Error* const waited_for = one.course.was_put_off ? put_off.get() : nullptr;
+      units.failed(one.unit, std::move(*cut_off(node.take_error(), waited_for, false)));
       return true;
     });
     // By node, and always in the same order: callers that hold connections to some do not wait for each other's.
@@ -258,6 +302,12 @@ void ClusterClient::call_many(const Units& units) {
     if (commands.size() < groups.size()) commands.resize(groups.size());
     for (std::size_t g = 0; g < groups.size(); ++g) {
       Group& group = groups[g];
+      Trial& trial = trial_of(*round[group.begin].course.node);
+      if (!trial.pass) {
+        const Error refusal = trial.refusal();
+        for (std::size_t i = group.begin; i < group.end; ++i) trouble_with(round[i], refusal, {});
+        continue;
+      }
       commands[g].clear();
       for (std::size_t i = group.begin; i < group.end; ++i) {
         if (round[i].course.is_asking) commands[g].begin(1).word("ASKING");
@@ -269,11 +319,13 @@ void ClusterClient::call_many(const Units& units) {
         group.flight = std::make_unique<ServerClient::Flight>(std::move(*flight));
         continue;
       }
+      trial.note(&flight.error());
       for (std::size_t i = group.begin; i < group.end; ++i) trouble_with(round[i], flight.error(), trouble);
     }
     for (Group& group : groups) {
       if (!group.flight) continue;
-      ServerClient& client = round[group.begin].course.node->client;
+      Node& node = *round[group.begin].course.node;
+      ServerClient& client = node.client;
       ServerClient::Trouble trouble{.was_sent = true};
       std::size_t at = group.begin;
       for (; at < group.end; ++at) {
@@ -283,17 +335,21 @@ void ClusterClient::call_many(const Units& units) {
         if (done.ok()) done = units.read(round[at].unit, replies);
         if (!done.ok()) {
           client.broke(*group.flight, done.error(), trouble);
+          trial_of(node).note(&done.error());
           group.flight.reset();
           for (; at < group.end; ++at) trouble_with(round[at], done.error(), trouble);
           break;
         }
         if (replies.refusal()) trouble_with(round[at], *replies.refusal(), {});
       }
-      if (group.flight) client.end(*group.flight, nullptr, deadline, trouble);
+      if (!group.flight) continue;
+      client.end(*group.flight, nullptr, deadline, trouble);
+      trial_of(node).note(nullptr);
       group.flight.reset();
     }
     if (std::exchange(is_later, false) && !pauses.wait(deadline)) {
-      for (const Pending& one : again) units.failed(one.unit, gave_up(last));
+      for (Trial& trial : trials) trial.has_failed = trial.has_failed || trial.was_put_off;
+      for (const Pending& one : again) units.failed(one.unit, gave_up(*put_off));
       return;
     }
     round.swap(again);
@@ -301,12 +357,13 @@ void ClusterClient::call_many(const Units& units) {
   }
 }
 
-Result<void> ClusterClient::refresh(const net::Deadline& deadline) {
+Result<void> ClusterClient::refresh(const net::Deadline& deadline, bool is_wanted) {
   std::uint64_t seen = 0;
   {
     std::unique_lock lock(mutex_);
     seen = refreshes_;
     while (is_refreshing_) {
+      if (!is_wanted) return {};
       lock.unlock();
       if (deadline.is_past()) return Error{Errc::timeout, "nobody told in time which node has which slot"};
       std::this_thread::sleep_for(kGlance);
@@ -316,12 +373,14 @@ Result<void> ClusterClient::refresh(const net::Deadline& deadline) {
     if (refreshes_ > 0 && net::Deadline::Clock::now() - refreshed_ < kLeastAge) return {};
     is_refreshing_ = true;
   }
-  // Whoever answers first: those that are known to have slots, then the others.
+  // Whoever answers first: those that are known to have slots, then the others, and at last who was silent.
   std::vector<Node*> all = nodes();
   std::erase_if(all, [](const Node* node) { return node->role == ServerClient::Role::replica; });
   if (!all.empty())
     std::rotate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(random_below(all.size())), all.end());
-  std::stable_partition(all.begin(), all.end(), [](const Node* node) { return node->has_slots.load(); });
+  const auto second = std::stable_partition(
+      all.begin(), all.end(), [](const Node* node) { return !node->is_silent.load(std::memory_order_relaxed); });
+  std::stable_partition(all.begin(), second, [](const Node* node) { return node->has_slots.load(); });
   is_stale_.store(false, std::memory_order_relaxed);
   std::unique_ptr<Error> why;
   bool is_learnt = false;
@@ -359,6 +418,7 @@ Result<void> ClusterClient::ask(Node& node, const net::Deadline& deadline) {
   };
   auto told = once();
   if (!told.ok() && trouble.may_retry) told = once();
+  node.is_silent.store(!told.ok() && !was_refused(told.error()), std::memory_order_relaxed);
   return told.ok() ? learn(reply, node) : std::move(told);
 }
 

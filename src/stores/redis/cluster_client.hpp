@@ -39,23 +39,33 @@ class ClusterClient final : public Client, ForkGuard {
 
  private:
   struct Node;
+  struct Trial;
   /// Where a call is to go, and how often it was sent on.
   struct Course {
     Node* node = nullptr;  // null: to who has the slot
     bool is_asking = false;
     bool is_whole = false;
+    bool was_put_off = false;
     int hops = 0;
+
+    void begin_again() noexcept {
+      node = nullptr;
+      is_asking = false;
+      hops = 0;
+    }
   };
   enum class Turn : std::uint8_t { fail, now, later };
 
   Result<void> call(Where where, Commands& commands, Again again, Reading read, const net::Deadline& deadline) override;
-  Result<Node*> owner(Where where, const net::Deadline& deadline);
+  /// `silent`: one that did not answer; whoever asks for another one waits until it is known whether there is one.
+  Result<Node*> owner(Where where, const net::Deadline& deadline, const Node* silent = nullptr);
   Turn judge(const Error& error, const ServerClient::Trouble& trouble, Where where, Again again, Course& course,
              const net::Deadline& deadline);
   Node* node_at(const std::string& host, std::uint16_t port, ServerClient::Role role);
   std::vector<Node*> nodes() const;
-  /// Learns anew who has what, unless somebody just did. Of many threads one asks, and the others wait for it.
-  Result<void> refresh(const net::Deadline& deadline);
+  /// Learns anew who has what, unless somebody just did. Of many threads one asks; the others wait for it where that is
+  /// wanted.
+  Result<void> refresh(const net::Deadline& deadline, bool is_wanted);
   Result<void> ask(Node& node, const net::Deadline& deadline);
   Result<void> learn(const RedisReply& reply, const Node& from);
   bool try_before_fork() noexcept override { return mutex_.try_lock(); }

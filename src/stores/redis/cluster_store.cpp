@@ -69,6 +69,7 @@ ClusterStore::ClusterStore(const RedisConfig& config, std::unique_ptr<ClusterCli
 
 Traits ClusterStore::traits() const noexcept {
   Traits traits = ServerStore::traits();
+  traits.spread = true;
   traits.atomic_batches = false;
   traits.tags = false;
   return traits;

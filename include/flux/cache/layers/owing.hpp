@@ -3,8 +3,9 @@
 // Place: outermost, over a store that may be out of reach. A forget, a put or a flush that the store did not take, or
 // may not have taken, answers its error as ever, and is remembered: of a put, that the older value has to go. The next
 // call does what is owed before anything else, whatever its key; as long as the store is away, that call is the one
-// that fails. Where the store answers and takes no writes, what is not owed is read all the same. So nothing is served
-// after an outage that was ended during it, by this process: others may see it until then.
+// that fails. Where the store answers and takes no writes, or one of its servers is away (`Traits::spread`), what is
+// not owed is read all the same. So nothing is served after an outage that was ended during it, by this process: others
+// may see it until then.
 //
 // Values alone: locks, limits and the records of tags are not touched, for somebody else may have them by now. What is
 // owed is forgotten with the process. A value that somebody else puts between the outage and the payment goes with the
