@@ -2,14 +2,19 @@
 
 #include <atomic>
 
+#include "core/fork_guard.hpp"
+
 namespace flux::cache {
 inline namespace v1 {
 
 namespace {
 
-class BreakerStore final : public Decorator {
+class BreakerStore final : public Decorator, private detail::ForkGuard {
  public:
-  BreakerStore(StorePtr inner, const BreakerOptions& options) : Decorator(std::move(inner)), breaker_(options) {}
+  BreakerStore(StorePtr inner, const BreakerOptions& options) : Decorator(std::move(inner)), breaker_(options) {
+    enlist();
+  }
+  ~BreakerStore() override { delist(); }
 
   Traits traits() const noexcept override { return inner().traits(); }
   Result<bool> get(const Key& key, const Read& how, Receiver found) override {
@@ -70,6 +75,11 @@ class BreakerStore final : public Decorator {
     refusal_.store(is_away ? Errc::unavailable : Errc::rejected, std::memory_order_relaxed);
     ended.is_failure = true;
     return answer;
+  }
+
+  bool try_before_fork() noexcept override { return true; }
+  void after_fork(bool in_child) noexcept override {
+    if (in_child) breaker_.reset();  // whose probe was under way is not here, and nobody else would be let in
   }
 
   CircuitBreaker breaker_;

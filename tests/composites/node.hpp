@@ -31,7 +31,7 @@ struct Meeting {
   Meeting(const Server& holder, const Server& carrier) : far(to(holder)), backplane(to(carrier)) {}
 
   static RedisConnection to(const Server& server) {
-    return {.host = server.host(), .port = server.port(), .timeout = std::chrono::milliseconds(200)};
+    return {.host = server.host(), .port = server.port(), .timeout = std::chrono::milliseconds(500)};
   }
   StorePtr far_store() const { return make_serialized(make_redis({.prefix = prefix}, far)); }
   std::shared_ptr<Backplane> carrier() const {

@@ -89,7 +89,7 @@ TEST_P(Outage, ThreeNodesThatEachSetAnotherValueAgreeOnTheNewest) {
     }
     all_back();
     const std::string newest = "of" + std::to_string(order.back());
-    EXPECT_TRUE(in_time([&] { return all_say(key, newest); }, meeting->recovery_delay + 1s)) << round;
+    EXPECT_TRUE(in_time([&] { return all_say(key, newest); })) << round;
     for (int i = 0; i < 20; ++i) {
       ASSERT_TRUE(all_say(key, newest)) << "and it stays";
       std::this_thread::sleep_for(20ms);
@@ -108,7 +108,7 @@ TEST_P(Outage, AForgetIsNotUndoneByAnEarlierPutOfAnotherNode) {
     (void)nodes[1].tell("forget " + key);
     EXPECT_EQ(nodes[1].get(key), "miss");
     all_back();
-    EXPECT_TRUE(in_time([&] { return all_say(key, "miss"); }, 5s)) << all(key) << " in round " << round;
+    EXPECT_TRUE(in_time([&] { return all_say(key, "miss"); })) << all(key) << " in round " << round;
     std::this_thread::sleep_for(1s);
     EXPECT_TRUE(all_say(key, "miss")) << all(key) << " later, in round " << round;
     settle();
@@ -125,7 +125,7 @@ TEST_P(Outage, AFlushIsNotUndoneByAnEarlierPutOfAnotherNode) {
     EXPECT_EQ(nodes[0].tell("label k earlier"), "1");
     EXPECT_EQ(nodes[1].tell(flush), "1");
     all_back();
-    EXPECT_TRUE(in_time([&] { return all_say("k", "miss"); }, 5s)) << all("k");
+    EXPECT_TRUE(in_time([&] { return all_say("k", "miss"); })) << all("k");
     std::this_thread::sleep_for(1s);
     EXPECT_TRUE(all_say("k", "miss")) << all("k") << " later";
     settle();
@@ -142,7 +142,7 @@ TEST_P(Outage, ANodeKilledMeanwhileLeavesTheOthersRight) {
   nodes.emplace_back(*meeting);  // begins while nobody answers
   EXPECT_EQ(nodes[2].get("k"), "miss");
   all_back();
-  EXPECT_TRUE(in_time([&] { return all_say("k", "newest"); }, 5s));
+  EXPECT_TRUE(in_time([&] { return all_say("k", "newest"); }));
 }
 
 /// What the writers have been told is done, for all processes to see.
@@ -173,7 +173,7 @@ void hammer(const Repository& cache, Board& board, int node, int nodes) {
     }
   };
   std::thread one(write, 2 * node), two(write, 2 * node + 1);
-  constexpr std::int64_t kMost = 100'000;  // a message is on its way for less than this
+  constexpr std::int64_t kMost = 300'000;  // a message is on its way for less than this, on a busy machine too
   struct Seen {
     std::int64_t number, when;
   };
@@ -182,12 +182,12 @@ void hammer(const Repository& cache, Board& board, int node, int nodes) {
     for (int key = 0; key < Board::kKeys; ++key) {
       Seen& known = before[static_cast<std::size_t>(key)];
       const std::int64_t number = known.number, since = known.when;
+      const std::int64_t now = moment();  // before it asks: however long that takes, it may not see what was older then
       const auto value = cache.get<std::int64_t>(key_of(key));  // text that is a number
       ++board.reads;
-      const std::int64_t now = moment();
       if (value && *value < number && now - since > kMost && now > board.disturbed_until) ++board.stale;
       const std::int64_t latest = board.acknowledged[static_cast<std::size_t>(key)];
-      if (latest != number && now - since > kMost) known = {latest, now};
+      if (latest != number && now - since > kMost) known = {latest, moment()};
     }
   }
   one.join(), two.join();

@@ -197,12 +197,12 @@ TEST(Deadline, TheCallerGoesAtTheLimitWhateverTheStoreDoes) {
   const StoreProbe probe(store);
   probe.put("k", value("v"));
   EXPECT_EQ(probe.got("k"), R"(text "v")");
-  slow->set({.delay_rate = 1, .delay = 1s});
+  slow->set({.delay_rate = 1, .delay = 4s});
   const auto begun = std::chrono::steady_clock::now();
   const auto answer = store->get(Key("k"), {}, [](const Entry&) {});
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code, Errc::timeout);
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, 800ms);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 3s) << "a busy machine";
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ class Absence : public ::testing::TestWithParam<FarStore> {
       manager.emplace(GetParam().over(port, timeout));
       cache.emplace(manager->store());
     });
-    EXPECT_LT(construction, 50ms * 10);
+    EXPECT_LT(construction, kSlack);
     Heard heard;
     const Listening listening = heard.to(*cache);
     for (int i = 0; i < 3; ++i) {
@@ -204,13 +204,15 @@ TEST_P(Absence, AServerKilledInMidRunIsNoExceptionCostsNextToNothingAndIsBackSoo
     (void)program.times();
     std::this_thread::sleep_for(1'200ms);
     const std::vector<Duration> away = program.times();
-    EXPECT_GT(away.size(), 100u);
+    EXPECT_GT(away.size(), 20u) << "or nothing is proved";
     const Duration worst = of_hundred(away, 99);
     std::printf("99 of 100 gets within %lld us, %lld us while the server is away\n",
                 static_cast<long long>(usual / 1us), static_cast<long long>(worst / 1us));
     EXPECT_LT(worst, usual + 1ms * (kSanitized ? 100 : 10));
     EXPECT_GE(heard.outages, round);
-    EXPECT_LE(heard.outages, 4 * round) << "once; a few times where answers under way overtake the first failure";
+    // Once; and once more for each other thread whose answer, under way, overtakes the first failure or the first
+    // success.
+    EXPECT_LE(heard.outages, (1 + 3 + 3) * round);
 
     ASSERT_TRUE(server_->restart());
     const Duration back = time_of([&] {

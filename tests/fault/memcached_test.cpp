@@ -22,11 +22,11 @@ namespace {
 using namespace std::chrono_literals;
 using Clock_ = std::chrono::steady_clock;
 
-constexpr auto kSlack = 1s;
+constexpr auto kSlack = 2s;
 
-/// Asks until the store answers again. False: it did not within five seconds.
+/// Asks until the store answers again. False: it did not for long.
 bool comes_back(Store& store) {
-  for (const auto end = Clock_::now() + 5s; Clock_::now() < end;) {
+  for (const auto end = Clock_::now() + 20s; Clock_::now() < end;) {
     if (store.has(Key("are you there")).ok()) return true;
     std::this_thread::sleep_for(5ms);
   }
@@ -193,7 +193,7 @@ TEST_F(MemcachedFault, TenThousandRoundsOfRandomTimeoutsGiveNoWrongValue) {
   constexpr int kKeys = 200;
   for (int i = 0; i < kKeys; ++i) put("k" + std::to_string(i), text("value of k" + std::to_string(i)));
   std::vector<StorePtr> stores;
-  for (const auto timeout : {200us, 400us, 1'000us, 3'000us})
+  for (const auto timeout : {200us, 400us, 1'000us, 3'000us, 50'000us})  // the last one for slow machines
     stores.push_back(open({.timeout = timeout, .failure_limit = 1'000}));
   std::atomic<bool> is_over{false};
   std::thread pauser([&] {

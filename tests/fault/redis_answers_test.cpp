@@ -109,19 +109,37 @@ TEST_P(RedisPassing, AreAskedAgainUntilTheDeadline) {
 // What is cut off by the deadline after such a word: nobody can say that a write was not carried out, a read just
 // failed.
 TEST_P(RedisPassing, AreToldWhereThenSilenceFollowed) {
-  const auto cut_off = [&](const std::function<std::string()>& call) {
+  const RedisCache patient({.host = "127.0.0.1", .port = proxy_->port(), .timeout = 2s});
+  const RedisCache looker({.host = server_->host(), .port = server_->port(), .timeout = 10s});
+  const auto carried_out = [&](const std::string& command) {
+    const std::string all = looker.tell({"INFO", "commandstats"}), begin = "cmdstat_" + command + ":calls=";
+    const std::size_t at = all.find(begin);
+    return at == all.npos ? 0 : std::stoi(all.substr(at + begin.size()));
+  };
+  const auto cut_off = [&](const std::string& command, const std::function<bool()>& is_well, auto call) {
+    EXPECT_TRUE(comes_true(is_well));
+    const int before = carried_out(command);
     proxy_->set(ProxyFault::wrong_reply);
     std::thread silencer([&] {
-      std::this_thread::sleep_for(100ms);
+      // The second time it was asked again, so it had been told to wait.
+      EXPECT_TRUE(comes_true([&] { return carried_out(command) >= before + 2; }));
       proxy_->set(ProxyFault::black_hole);
     });
     std::string outcome = call();
     silencer.join();
-    be_well();
+    proxy_->set(ProxyFault::none);
     return outcome;
   };
-  EXPECT_EQ(cut_off([&] { return cache_->ask("k"); }), "unavailable");
-  EXPECT_EQ(cut_off([&] { return incremented(); }), "timeout");
+  const auto counted = [&] {
+    const auto number = patient.redis().increment(Key("n"), 1, {});
+    return number.ok() ? "ok" : std::string(to_string(number.error().code));
+  };
+  EXPECT_EQ(cut_off(
+                "mget", [&] { return patient.ask("k") == "miss"; }, [&] { return patient.ask("k"); }),
+            "unavailable");
+  EXPECT_EQ(cut_off(
+                "evalsha", [&] { return counted() == "ok"; }, counted),
+            "timeout");
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -94,12 +94,12 @@ TEST_F(MemcachedChunks, KeepTagsNotesAndLifetimes) {
   ASSERT_EQ(entry->view().tags.size(), 1u);
   EXPECT_EQ(entry->view().tags[0].epoch, 7u);
   EXPECT_NE(entry->view().version, 0u);
-  EXPECT_TRUE(cache_.put("short", text(value), Expiry::at(after(system_clock().now(), 300ms))));
+  EXPECT_TRUE(cache_.put("short", text(value), Expiry::at(after(system_clock().now(), 1s))));
   EXPECT_TRUE(cache_.touch("short", Expiry::at(after(system_clock().now(), 1h))));
-  std::this_thread::sleep_for(400ms);
+  std::this_thread::sleep_for(1'100ms);
   EXPECT_EQ(cache_.got("short"), show(text(value)));
-  EXPECT_TRUE(cache_.touch("short", Expiry::at(after(system_clock().now(), 10ms))));
-  std::this_thread::sleep_for(30ms);
+  EXPECT_TRUE(cache_.touch("short", Expiry::at(after(system_clock().now(), 300ms))));
+  std::this_thread::sleep_for(400ms);
   EXPECT_EQ(cache_.got("short"), kMiss);
 }
 

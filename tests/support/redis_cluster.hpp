@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -171,6 +172,15 @@ class RedisCluster {
 
   explicit RedisCluster(std::string host) : host_(std::move(host)) {}
 
+  /// Nodes whose names and ways a node knows.
+  int known_to(int node) const {
+    std::istringstream lines(tell(node, {"CLUSTER", "NODES"}).text);
+    int count = 0;
+    for (std::string line; std::getline(lines, line);)
+      count += line.find("handshake") == std::string::npos && line.find("noaddr") == std::string::npos;
+    return count;
+  }
+
   bool form() {
     const auto bus = [&](int i) { return std::to_string(server(i).second_port()); };
     for (int i = 0; i < 2 * kPrimaries; ++i) {
@@ -179,8 +189,22 @@ class RedisCluster {
       if (i < kPrimaries)
         (void)tell(i, {"CLUSTER", "ADDSLOTSRANGE", std::to_string(i * kSlots / kPrimaries),
                        std::to_string((i + 1) * kSlots / kPrimaries - 1)});
-      if (i > 0) (void)tell(i, {"CLUSTER", "MEET", host_, std::to_string(server(0).port()), bus(0)});
     }
+    // Who does not answer in time, as on a busy machine, is given up, and has to be met again.
+    auto next = std::chrono::steady_clock::now();
+    const bool have_met = comes_true(
+        [&] {
+          bool is_met = true;
+          for (int i = 0; i < 2 * kPrimaries; ++i) is_met = is_met && known_to(i) == 2 * kPrimaries;
+          if (is_met || std::chrono::steady_clock::now() < next) return is_met;
+          next = std::chrono::steady_clock::now() + std::chrono::seconds(3);
+          for (int i = 1; i < 2 * kPrimaries; ++i)
+            if (known_to(i) < 2 * kPrimaries)
+              (void)tell(i, {"CLUSTER", "MEET", host_, std::to_string(server(0).port()), bus(0)});
+          return false;
+        },
+        std::chrono::seconds(60));
+    if (!have_met) return false;
     for (int i = kPrimaries; i < 2 * kPrimaries; ++i)
       if (!comes_true([&] {
             return tell(i, {"CLUSTER", "REPLICATE", id(i - kPrimaries)}).kind != RedisReply::Kind::error;

@@ -251,6 +251,29 @@ TEST(BreakerLayer, WhatAReceiverThrowsIsNoFailureAndEndsAProbe) {
   EXPECT_TRUE(get().ok());
 }
 
+// The thread that probes is not in the child, and nobody else would be let in for it.
+TEST(BreakerLayer, AChildOfForkThatBeginsDuringAProbeIsLetIn) {
+  FakeClock clock;
+  const auto chaos = make_chaos(make_reference({.clock = &clock}));
+  const StorePtr store = make_breaker(chaos, {.failure_threshold = 2, .timeout = 10s, .clock = &clock});
+  const auto get = [&] { return store->get(Key("k"), {}, [](const Entry&) {}); };
+  ASSERT_TRUE(store->put(Key("k"), {.value = {.kind = Kind::integer, .number = 1}}, {}).ok());
+  chaos->set({.fail_rate = 1});
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(get().ok());
+  chaos->set({});
+  clock.travel(10s);
+  long refused = -1;
+  EXPECT_TRUE(store
+                  ->get(Key("k"), {},
+                        [&](const Entry&) {
+                          EXPECT_FALSE(get().ok()) << "one probe at a time";
+                          refused = run_in_processes(2, [&] { return get().ok() ? 0 : 1; });
+                        })
+                  .ok());
+  EXPECT_EQ(refused, 0);
+  EXPECT_TRUE(get().ok());
+}
+
 TEST(BreakerLayer, AMissIsNoFailure) {
   const StorePtr store = make_breaker(make_reference({}), {.failure_threshold = 1});
   for (int i = 0; i < 3; ++i) {
