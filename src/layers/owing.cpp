@@ -213,7 +213,8 @@ class OwingStore final : public Decorator, private detail::ForkGuard {
     }
     lock.lock();
     if (owings != owings_ || is_paying_) return nullptr;  // it may be owed anew: then it is paid for once more
-    for (const Key& key : own) debts_.keys.erase(debts_.keys.find(key.text()));
+    for (const Key& key : own)
+      if (const auto at = debts_.keys.find(key.text()); at != debts_.keys.end()) debts_.keys.erase(at);
     owes_.store(!debts_.empty(), std::memory_order_release);
     return nullptr;
   }

@@ -288,6 +288,27 @@ TEST_F(Owing, OfSeveralServersAKeyThatCanBeReachedIsPaidForAlone) {
   EXPECT_EQ(got("here2"), kMiss);
 }
 
+TEST_F(Owing, OfSeveralServersManyMayPayForTheSameKeyAtOnce) {
+  const auto below = std::make_shared<TwoServers>(base_);
+  watch(over(below));
+  for (int round = 0; round < 10; ++round) {
+    for (const char* const key : {"away", "here1", "here2"}) put(key, text("v"));
+    below->is_silent = true;
+    const Key all[] = {Key("away"), Key("here1"), Key("here2")};
+    EXPECT_FALSE(store().forget_many(all).ok());
+    EXPECT_FALSE(store().has(Key("away")).ok()) << "so that others pay for their own keys alone";
+    const long seen = run_on_threads(8, [&](int thread) {
+      long seen = 0;
+      for (int i = 0; i < 20; ++i)
+        (void)store().get(Key(thread % 2 == 0 ? "here1" : "here2"), {}, [&](const Entry&) { ++seen; });
+      return seen;
+    });
+    EXPECT_EQ(seen, 0);
+    below->is_silent = false;
+    EXPECT_EQ(got("away"), kMiss);
+  }
+}
+
 TEST_F(Owing, ABreakerThatAsksNobodyIsNoExcuse) {
   watch(over(make_breaker(chaos_, {.failure_threshold = 2, .timeout = 10s, .clock = &clock_})));
   put("early", text("v")), put("late", text("v")), put("other", text("v"));

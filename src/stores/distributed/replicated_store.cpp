@@ -177,7 +177,8 @@ namespace {
 Key under_way() { return Key("\x01/flushes", Space::limits); }
 constexpr std::chrono::minutes kFlushLease{1};
 constexpr int kCountBits = 16;
-constexpr int kMostFlushes = 8;  // of one call
+constexpr int kMostFlushes = 8;       // of one call
+constexpr int kMostAttempts = 1'000;  // where others change it at the same moment
 
 std::int64_t begun_now() { return (static_cast<std::int64_t>(detail::random_bits() >> 17) << kCountBits) + 1; }
 
@@ -188,25 +189,34 @@ std::int64_t begun_now() { return (static_cast<std::int64_t>(detail::random_bits
 // begins has a ticket that it ends, and who looks when it is over finds nothing to copy.
 std::int64_t ReplicatedStore::announce_flush() {
   Store& first = *parts_.front();
-  const std::int64_t mine = begun_now();
-  const Expiry lease = Expiry::at(after(clock().now(), kFlushLease));
-  auto alone =
-      first.put(under_way(), {.value = {.kind = Kind::integer, .number = mine}, .expiry = lease}, {When::absent});
-  if (!alone.ok()) return kUnsaid;
-  if (*alone) return mine >> kCountBits;
-  auto together = first.increment(under_way(), 1, {.expiry = lease});
-  return together.ok() ? *together >> kCountBits : kUnsaid;
+  const Entry alone{.value = {.kind = Kind::integer, .number = begun_now()},
+                    .expiry = Expiry::at(after(clock().now(), kFlushLease))};
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    auto begun = first.put(under_way(), alone, {When::absent});
+    if (!begun.ok()) return kUnsaid;
+    if (*begun) return alone.value.number >> kCountBits;
+    EntryCopy copy;
+    auto there = first.get(under_way(), {}, [&](const Entry& entry) { copy = EntryCopy(entry); });
+    if (!there.ok()) return kUnsaid;
+    if (!*there) continue;
+    Entry stands = copy.view();
+    ++stands.value.number;
+    auto joined = first.put(under_way(), stands, {When::unchanged, stands.version});
+    if (!joined.ok()) return kUnsaid;
+    if (*joined) return stands.value.number >> kCountBits;
+  }
+  return kUnsaid;  // a store that keeps nothing
 }
 
 // One that took longer than what it said of itself was kept for, or whose replica lost that, was unguarded for a while.
 bool ReplicatedStore::conclude_flush(std::int64_t announced) {
   Store& first = *parts_.front();
-  while (announced != kUnsaid) {
+  for (int attempt = 0; announced != kUnsaid && attempt < kMostAttempts; ++attempt) {
     EntryCopy copy;
     auto there = first.get(under_way(), {}, [&](const Entry& entry) { copy = EntryCopy(entry); });
     if (!there.ok()) break;
     Entry stands = *there ? copy.view() : Entry{};
-    if (announced == 0 || !*there || stands.value.number >> kCountBits != announced) return false;
+    if (!*there || stands.value.number >> kCountBits != announced) return false;
     --stands.value.number;
     const std::int64_t others = stands.value.number & ((1 << kCountBits) - 1);
     auto ended = others == 0 ? first.forget(under_way(), {stands.version})
