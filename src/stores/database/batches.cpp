@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <vector>
 
@@ -16,6 +17,8 @@ constexpr std::int64_t kScanChunk = 256;
 constexpr std::size_t kSweepChunk = 1024;
 /// Rows written before the looks they owe are paid for, all at once.
 constexpr std::size_t kTidyAfter = 64;
+/// Rows that one statement of a batch reads or writes: more would not stay in the processor's nearest cache.
+constexpr std::size_t kFedAtOnce = 128;
 
 }  // namespace
 
@@ -25,25 +28,71 @@ Result<void> DatabaseStore::get_many(std::span<const Key> keys, const Read& how,
   std::size_t next = 0;  // a second run goes on where the first met trouble: nothing is handed over twice
   return perform<void>("get_many", {}, Use::reading, moment, [&](Session& session) -> Answer<void> {
     const Bounds bounds = bounds_of(how, moment);
-    std::vector<std::pair<Place, std::int64_t>> broken_rows;  // removed once nothing is being read any more
+    std::vector<BrokenRow> broken_rows;  // removed once nothing is being read any more
     {
       Transaction transaction(session, Query::begin_read);
       if (!transaction.is_open()) return std::nullopt;
+      const auto there = read_fed(session, keys, bounds, moment, next, broken_rows, found);
+      if (!there) return std::nullopt;
       for (; next < keys.size(); ++next) {
         std::int64_t broken = 0;
-        const auto there =
-            read(session, keys[next], bounds, moment, broken, [&](const Entry& entry) { found(next, entry); });
-        if (!there) return std::nullopt;
+        if (!read(session, keys[next], bounds, moment, broken, [&](const Entry& entry) { found(next, entry); }))
+          return std::nullopt;
         if (broken == 0) [[likely]]
           continue;
-        broken_rows.emplace_back(session.place(keys[next]), broken);
+        broken_rows.push_back({session.place(keys[next]), broken});
         found.unreadable(next, std::make_unique<Error>(corrupt("get_many", keys[next].text())));
       }
       if (!transaction.commit()) return std::nullopt;
     }
-    for (const auto& [place, version] : broken_rows) forget_broken(session, place, version);
+    for (const BrokenRow& row : broken_rows) forget_broken(session, row.place, row.version);
     return Result<void>();
   });
+}
+
+std::optional<bool> DatabaseStore::read_fed(Session& session, std::span<const Key> keys, const Bounds& bounds,
+                                            const Moment& moment, std::size_t& next, std::vector<BrokenRow>& broken,
+                                            BatchReceiver found) {
+  std::vector<Place> places;
+  std::vector<Cell> cells;
+  std::array<std::optional<std::int64_t>, kSpaces> homes;
+  for (bool first = true; next < keys.size(); first = false) {
+    const std::span<const Key> part = keys.subspan(next, std::min(kFedAtOnce, keys.size() - next));
+    places.clear();
+    cells.clear();
+    for (const Key& key : part) places.push_back(session.place(key)), cells.emplace_back(places.back().id);
+    session.connection().feed(cells, 1);
+    Run run(session, Query::get_fed);
+    Step step = run.step();
+    if (first && step != Step::failed) {
+      // From here on the transaction sees one state of the database.
+      if (session.schema_moved()) return std::nullopt;
+      for (const Key& key : keys) {
+        auto& home = homes[session.index(key.space())];
+        if (!home) home = session.present_home(key.space());
+        if (!home) return std::nullopt;
+        if (has_rows_beside(*home)) return false;
+      }
+    }
+    const std::size_t start = next;
+    for (; step == Step::row; step = run.step()) {
+      const auto at = static_cast<std::size_t>(run->integer(row_column::fed));
+      const Key& key = part[at];
+      next = start + at + 1;
+      if (run->integer(row_column::home) != *homes[session.index(key.space())] ||
+          run->bytes(row_column::key) != key.text())
+        continue;
+      std::int64_t version = 0;
+      take(session, run, places[at], bounds, moment, version, [&](const Entry& entry) { found(start + at, entry); });
+      if (version == 0) [[likely]]
+        continue;
+      broken.push_back({places[at], version});
+      found.unreadable(start + at, std::make_unique<Error>(corrupt("get_many", key.text())));
+    }
+    if (step == Step::failed) return std::nullopt;
+    next = start + part.size();
+  }
+  return true;
 }
 
 Result<BatchWritten> DatabaseStore::put_many(std::span<const Item> items) {
@@ -67,21 +116,51 @@ Result<BatchWritten> DatabaseStore::put_many(std::span<const Item> items) {
     std::sort(order.begin(), order.end());
     Transaction transaction(session, Query::begin_write);
     if (!transaction.is_open()) return std::nullopt;
-    for (const auto& [id, i] : order) {
-      const Row row(items[i].entry, session.place(items[i].key), moment);
-      auto written = write(session, items[i].key, row, Moment::kForEver, moment, false);
+    session.begin_writing();
+    std::vector<Row> rows;
+    std::vector<Cell> cells;
+    for (std::size_t next = 0; next < order.size(); next += rows.size()) {
+      const Space space = items[order[next].second].key.space();
+      rows.clear();
+      cells.clear();
+      for (std::size_t at = next; at < order.size() && rows.size() < kFedAtOnce; ++at) {
+        const Item& item = items[order[at].second];
+        if (item.key.space() != space) break;
+        rows.emplace_back(item.entry, session.place(item.key), moment);
+      }
+      const auto part = std::span(order).subspan(next, rows.size());
+      for (std::size_t at = 0; at < rows.size(); ++at)
+        rows[at].feed(cells, session.place(items[part[at].second].key), items[part[at].second].key.text());
+      const auto written = write_fed(session, space, cells, rows.size(), moment);
       if (!written) return std::nullopt;
-      if (!written->ok()) return Result<void>(written->take_error());
+      for (std::size_t at = 0; at < rows.size() && !*written; ++at) {
+        auto one = write(session, items[part[at].second].key, rows[at], Moment::kForEver, moment, false);
+        if (!one) return std::nullopt;
+        if (!one->ok()) return Result<void>(one->take_error());
+      }
     }
     const bool tags =
         std::any_of(items.begin(), items.end(), [](const Item& item) { return item.key.space() == Space::tags; });
     if (tags && !session.move_tag_clock()) return std::nullopt;
     if (!transaction.commit()) return std::nullopt;
+    session.end_writing();
     tidy(session, items.size(), moment);
     return Result<void>();
   });
   if (!done.ok()) fail_all(done.take_error());
   return outcome;
+}
+
+std::optional<bool> DatabaseStore::write_fed(Session& session, Space space, std::span<const Cell> cells,
+                                             std::size_t rows, const Moment& moment) {
+  const auto home = session.present_home(space);
+  if (!home) return std::nullopt;
+  if (has_rows_beside(*home)) return false;
+  session.connection().feed(cells, kFedColumns);
+  Run run(session, Query::put_fed);
+  const std::int64_t written = run.bind(2, *home).bind(12, moment.in_rows()).bind(14, Moment::kForEver).write();
+  if (written < 0) return std::nullopt;
+  return static_cast<std::size_t>(written) == rows;
 }
 
 Result<std::size_t> DatabaseStore::forget_many(std::span<const Key> keys) {
@@ -93,7 +172,7 @@ Result<std::size_t> DatabaseStore::forget_many(std::span<const Key> keys) {
     if (!transaction.is_open()) return std::nullopt;
     for (const Key& key : keys) {
       Run run(session, Query::forget);
-      run.bind(1, session.place(key).id).bind(2, session.home(key.space())).bind(3, key.text());
+      run.bind(1, session.place(key).id).bind(2, session.index(key.space())).bind(3, key.text());
       Step step = run.bind(4, 0).step();
       if (step == Step::row) ++removed, gone += run->integer(0) > moment.in_rows(), step = run.step();
       if (step == Step::failed) return std::nullopt;
@@ -111,7 +190,7 @@ Result<void> DatabaseStore::scan(Space space, Visitor visit) {
   return perform<void>("scan", {}, Use::reading, moment, [&](Session& session) -> Answer<void> {
     for (;;) {
       Run run(session, Query::scan);
-      run.bind(1, after).bind(2, session.home(space)).bind(3, moment.in_rows()).bind(4, kScanChunk);
+      run.bind(1, after).bind(2, session.home_row(space)).bind(3, moment.in_rows()).bind(4, kScanChunk);
       std::int64_t rows = 0;
       for (;; ++rows) {
         const Step step = run.step();

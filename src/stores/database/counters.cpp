@@ -7,13 +7,6 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::database {
 
-namespace {
-
-/// After a counter that somebody else wrote at the same moment, so many calls do not try `recount`.
-constexpr int kContended = 16;
-
-}  // namespace
-
 Result<std::int64_t> DatabaseStore::increment(const Key& key, std::int64_t by, const Entry& if_new) {
   using Number = Result<std::int64_t>;
   using Limits = std::numeric_limits<std::int64_t>;
@@ -21,15 +14,11 @@ Result<std::int64_t> DatabaseStore::increment(const Key& key, std::int64_t by, c
   const Moment moment = now();
   return perform<std::int64_t>("increment", key.text(), Use::writing, moment,
                                [&](Session& session) -> Answer<std::int64_t> {
-                                 if (contended_.load(std::memory_order_relaxed) <= 0) {
-                                   const auto counted = recount(session, key, by, moment);
-                                   if (!counted) return std::nullopt;
-                                   if (*counted) {
-                                     tidy(session, 1, moment);
-                                     return Number(**counted);
-                                   }
-                                 } else {
-                                   contended_.fetch_sub(1, std::memory_order_relaxed);
+                                 const auto standing = count(session, key, by, moment);
+                                 if (!standing) return std::nullopt;
+                                 if (*standing) {
+                                   tidy(session, 1, moment);
+                                   return Number(**standing);
                                  }
                                  const Place place = session.place(key);
                                  Entry first = if_new;
@@ -41,7 +30,7 @@ Result<std::int64_t> DatabaseStore::increment(const Key& key, std::int64_t by, c
                                  bool counted = false;
                                  {
                                    Run run(session, Query::increment);
-                                   row.bind(run, place, session.home(key.space()), key.text());
+                                   row.bind(run, place, session.index(key.space()), key.text());
                                    run.bind(12, moment.in_rows()).bind(13, by);
                                    step = run.bind(14, by < 0 ? Limits::min() - by : Limits::min())
                                               .bind(15, by > 0 ? Limits::max() - by : Limits::max())
@@ -67,37 +56,19 @@ Result<std::int64_t> DatabaseStore::increment(const Key& key, std::int64_t by, c
                                });
 }
 
-// One statement can decide and tell all of it, as `increment` does where this ends without an answer; but what a
-// statement tells of the rows it wrote goes through a table of its own, which costs more than reading first.
-std::optional<std::optional<std::int64_t>> DatabaseStore::recount(Session& session, const Key& key, std::int64_t by,
-                                                                  const Moment& moment) {
-  const Place place = session.place(key);
-  std::int64_t version = 0, number = 0, proof = 0, sum = 0;
-  {
-    Run run(session, Query::get);
-    run.bind(1, place.id).bind(2, key.text());
-    const auto there = find(session, run, key.space(), bounds_of({}, moment), row_column::home);
-    if (!there) return std::nullopt;
-    if (!*there) return std::optional<std::int64_t>();
-    Entry entry;
-    Labels labels;
-    if (!read_row(*run.statement(), place, moment, entry, labels) || entry.value.kind != Kind::integer ||
-        __builtin_add_overflow(entry.value.number, by, &sum))
-      return std::optional<std::int64_t>();
-    version = static_cast<std::int64_t>(entry.version);
-    number = entry.value.number;
-    proof = run->integer(row_column::proof);
-  }
-  Run update(session, Query::recount);
-  update.bind(1, place.id).bind(2, session.home(key.space())).bind(3, key.text());
-  update.bind(4, static_cast<std::int64_t>(random_bits())).bind(5, sum).bind(6, proof ^ number ^ sum).bind(7, version);
-  const std::int64_t written = update.write();
+// The statement shows what it found and is told whether and what to write: what it answers by RETURNING would go
+// through a table of its own, which costs half as much again.
+std::optional<std::optional<std::int64_t>> DatabaseStore::count(Session& session, const Key& key, std::int64_t by,
+                                                                const Moment& moment) {
+  session.counting = {.place = session.place(key), .now = moment.in_rows(), .by = by};
+  session.begin_writing();
+  Run run(session, Query::count);
+  run.bind(1, session.counting.place.id).bind(2, session.index(key.space())).bind(3, key.text());
+  const std::int64_t written = run.bind(4, static_cast<std::int64_t>(random_bits())).bind(5, by).write();
   if (written < 0) return std::nullopt;
-  if (written == 0) {
-    contended_.store(kContended, std::memory_order_relaxed);
-    return std::optional<std::int64_t>();
-  }
-  return std::optional<std::int64_t>(sum);
+  if (written == 0) return std::optional<std::int64_t>();
+  session.end_writing();
+  return std::optional<std::int64_t>(session.counting.number);
 }
 
 /// All that one statement does not decide: text, what is no number, the limits, an expired row, a foreign key in the

@@ -30,6 +30,15 @@ void Row::bind(Run& run, const Place& place, std::int64_t home, std::string_view
   bytes ? run.bind(row_parameter::value, value.text) : run.bind_null(row_parameter::value);
 }
 
+void Row::feed(std::vector<Cell>& cells, const Place& place, std::string_view key) const {
+  const bool number = value.kind == Kind::integer || value.kind == Kind::unsigned_integer;
+  const bool bytes = value.kind == Kind::text || value.kind == Kind::bytes;
+  cells.insert(cells.end(),
+               {place.id, key, version, fresh_until, keep_until, static_cast<std::int64_t>(value.kind),
+                number ? Cell(value.number) : Cell(), proof, labels.empty() ? Cell() : Cell(std::string_view(labels)),
+                bytes ? Cell(value.text) : Cell()});
+}
+
 bool read_row(Statement& row, const Place& place, const Moment& moment, Entry& entry, Labels& labels) {
   const std::int64_t fresh_until = row.integer(row_column::fresh_until);
   const std::int64_t keep_until = row.integer(row_column::keep_until);
@@ -122,10 +131,32 @@ std::optional<Error> DatabaseStore::refuse(const Key& key, const Entry& entry, c
 std::optional<bool> DatabaseStore::read(Session& session, const Key& key, const Bounds& bounds, const Moment& moment,
                                         std::int64_t& broken, Receiver found) {
   const Place place = session.place(key);
+  {
+    Run run(session, Query::get_first);
+    const Step step = run.bind(1, place.id).step();
+    if (step == Step::failed || (step == Step::done && session.schema_moved())) return std::nullopt;
+    // Where there is no row, the home may be a later one than the look at the row; then the flush came between, and
+    // nothing was there after it.
+    const auto home = session.present_home(key.space());
+    if (!home) return std::nullopt;
+    if (step == Step::row && run->integer(row_column::home) == *home && run->bytes(row_column::key) == key.text())
+        [[likely]]
+      return take(session, run, place, bounds, moment, broken, found);
+    if (!has_rows_beside(*home)) [[likely]]
+      return false;
+  }
   Run run(session, Query::get);
   run.bind(1, place.id).bind(2, key.text());
   const auto there = find(session, run, key.space(), bounds, row_column::home);
   if (!there || !*there) return there;
+  return take(session, run, place, bounds, moment, broken, found);
+}
+
+bool DatabaseStore::take(Session& session, Run& run, const Place& place, const Bounds& bounds, const Moment& moment,
+                         std::int64_t& broken, Receiver found) {
+  if (run->integer(row_column::fresh_until) <= bounds.fresh_after ||
+      run->integer(row_column::keep_until) <= bounds.kept_after)
+    return false;
   Entry entry;
   Labels labels;
   if (!read_row(*run.statement(), place, moment, entry, labels)) [[unlikely]] {
@@ -189,26 +220,26 @@ Result<bool> DatabaseStore::has(const Key& key) {
 
 // --- writing
 
-std::int64_t DatabaseStore::insert(Session& session, const Key& key, const Row& row, std::int64_t slot,
-                                   std::int64_t overwrite, const Moment& moment, bool alone) {
-  std::int64_t home = session.home(key.space());
-  if (!alone) {
-    // What a transaction has read cannot change under it.
-    const auto present = session.present_home(key.space());
-    if (!present) return -1;
-    home = *present;
-  }
-  Run run(session, alone ? Query::put : Query::put_inside);
-  row.bind(run, session.place(key), home, key.text());
-  return run.bind(12, moment.in_rows()).bind(13, slot).bind(14, overwrite).write();
+std::int64_t DatabaseStore::insert(Session& session, const Key& key, const Row& row, std::int64_t overwrite,
+                                   const Moment& moment, bool alone) {
+  if (session.had_rows_beside(key.space())) [[unlikely]]
+    return 0;
+  session.begin_writing();
+  Run run(session, Query::put);
+  row.bind(run, session.place(key), session.index(key.space()), key.text());
+  const std::int64_t written = run.bind(12, moment.in_rows()).bind(14, overwrite).write();
+  if (written < 0) return session.had_rows_beside(key.space()) ? (session.clear_fault(), 0) : -1;
+  if (alone) session.end_writing();
+  return written;
 }
 
 Answer<bool> DatabaseStore::write(Session& session, const Key& key, const Row& row, std::int64_t overwrite,
                                   const Moment& moment, bool alone) {
-  const std::int64_t written = insert(session, key, row, session.place(key).id, overwrite, moment, alone);
+  const std::int64_t written = insert(session, key, row, overwrite, moment, alone);
   if (written < 0) return std::nullopt;
   if (written > 0) return Result<bool>(true);
-  // Something stands there: the same key, too fresh to be overwritten, or another key of the same bucket.
+  // Something stands there, the same key, too fresh to be overwritten, or another key of the same bucket; or the key
+  // may stand elsewhere.
   if (!alone) return write_beside(session, key, row, overwrite, moment);
   Transaction transaction(session, Query::begin_write);
   if (!transaction.is_open()) return std::nullopt;
@@ -245,7 +276,12 @@ Answer<bool> DatabaseStore::write_beside(Session& session, const Key& key, const
   if (slot == first + kBucket)
     return Result<bool>(
         Error{Errc::unavailable, "eight other keys have the same hash", "database", "put", std::string(key.text())});
-  const std::int64_t written = insert(session, key, row, slot, overwrite, moment, false);
+  if (slot != first && !session.let_stand_beside(key.space())) return std::nullopt;
+  const auto home = session.present_home(key.space());
+  if (!home) return std::nullopt;
+  Run run(session, Query::put_beside);
+  row.bind(run, session.place(key), *home, key.text());
+  const std::int64_t written = run.bind(12, moment.in_rows()).bind(13, slot).bind(14, overwrite).write();
   if (written < 0) return std::nullopt;
   return Result<bool>(written > 0);
 }
@@ -253,7 +289,7 @@ Answer<bool> DatabaseStore::write_beside(Session& session, const Key& key, const
 Answer<bool> DatabaseStore::rewrite(Session& session, const Key& key, const Row& row, const Bounds& bounds,
                                     std::uint64_t version) {
   Run run(session, Query::update);
-  row.bind(run, session.place(key), session.home(key.space()), key.text());
+  row.bind(run, session.place(key), session.index(key.space()), key.text());
   const std::int64_t written =
       run.bind(12, bounds.fresh_after).bind(13, bounds.kept_after).bind(14, static_cast<std::int64_t>(version)).write();
   if (written < 0 || (written == 0 && session.schema_moved())) return std::nullopt;
@@ -322,7 +358,7 @@ Result<bool> DatabaseStore::forget(const Key& key, const Forget& how) {
     bool fresh = false, removed = false;
     {
       Run run(session, Query::forget);
-      run.bind(1, session.place(key).id).bind(2, session.home(key.space())).bind(3, key.text());
+      run.bind(1, session.place(key).id).bind(2, session.index(key.space())).bind(3, key.text());
       Step step = run.bind(4, static_cast<std::int64_t>(how.version)).step();
       removed = step == Step::row;
       if (removed) fresh = run->integer(0) > moment.in_rows(), step = run.step();
@@ -339,7 +375,7 @@ Result<bool> DatabaseStore::pull(const Key& key, const Read&, Receiver found) {
   auto pulled = perform<bool>("pull", key.text(), Use::writing, moment, [&](Session& session) -> Answer<bool> {
     const Place place = session.place(key);
     Run run(session, Query::pull);
-    Step step = run.bind(1, place.id).bind(2, session.home(key.space())).bind(3, key.text()).step();
+    Step step = run.bind(1, place.id).bind(2, session.index(key.space())).bind(3, key.text()).step();
     const bool there = step == Step::row;
     bool whole = true, fresh = false;
     if (there) {
@@ -365,7 +401,7 @@ Result<bool> DatabaseStore::touch(const Key& key, const Expiry& expiry) {
     const std::int64_t fresh_until = moment.to_row(expiry.fresh_until);
     const std::int64_t keep_until = moment.to_row(expiry.keep_until);
     Run run(session, Query::touch);
-    run.bind(1, session.place(key).id).bind(2, session.home(key.space())).bind(3, key.text());
+    run.bind(1, session.place(key).id).bind(2, session.index(key.space())).bind(3, key.text());
     run.bind(4, static_cast<std::int64_t>(random_bits())).bind(5, fresh_until).bind(6, keep_until);
     run.bind(7, static_cast<std::int64_t>(proof_of_deadlines(fresh_until, keep_until))).bind(8, moment.in_rows());
     const std::int64_t written = run.write();
@@ -379,7 +415,7 @@ Result<void> DatabaseStore::flush(const Scope& scope) {
   const Moment moment = now();
   return perform<void>("flush", {}, Use::writing, moment, [&](Session& session) -> Answer<void> {
     Run run(session, Query::flush);
-    const std::int64_t written = run.bind(1, session.home(Space::values)).bind(2, new_home()).write();
+    const std::int64_t written = run.bind(1, session.home_row(Space::values)).bind(2, new_home()).write();
     if (written == 0) session.set_fault(Trouble::missing, "the prefix is not known");
     if (written <= 0) return std::nullopt;
     return Result<void>();

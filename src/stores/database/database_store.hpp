@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "pool.hpp"
 
@@ -61,6 +62,8 @@ inline Bounds bounds_of(const Read& how, const Moment& moment) noexcept {
 /// An entry as it is written.
 struct Row {
   Row(const Entry& entry, const Place& place, const Moment& moment);
+  /// The same, for `Query::put_fed`.
+  void feed(std::vector<Cell>& cells, const Place& place, std::string_view key) const;
   /// Binds columns and place to any query that writes a row.
   void bind(Run& run, const Place& place, std::int64_t home, std::string_view key) const;
 
@@ -70,6 +73,12 @@ struct Row {
   std::int64_t keep_until;
   std::int64_t version;
   std::int64_t proof;
+};
+
+/// A row that does not check out.
+struct BrokenRow {
+  Place place;
+  std::int64_t version;
 };
 
 /// What a body answers: the result, or nothing where the database met trouble, which the session has noted.
@@ -116,10 +125,13 @@ class DatabaseStore final : public Store {
   std::optional<bool> read(Session& session, const Key& key, const Bounds& bounds, const Moment& moment,
                            std::int64_t& broken, Receiver found);
   std::optional<bool> find(Session& session, Run& run, Space space, const Bounds& bounds, int home_column);
+  /// Hands a live row of the right key over, if it checks out.
+  bool take(Session& session, Run& run, const Place& place, const Bounds& bounds, const Moment& moment,
+            std::int64_t& broken, Receiver found);
   std::optional<bool> is_there(Session& session, const Key& key, const Bounds& bounds);
-  /// One upsert; `slot` is where a key without a row goes. Answers the rows written; -1: trouble.
-  std::int64_t insert(Session& session, const Key& key, const Row& row, std::int64_t slot, std::int64_t overwrite,
-                      const Moment& moment, bool alone);
+  /// One upsert, at the first number of the bucket. Answers the rows written; -1: trouble.
+  std::int64_t insert(Session& session, const Key& key, const Row& row, std::int64_t overwrite, const Moment& moment,
+                      bool alone);
   /// Writes where nothing fresher than `overwrite` stands. `alone`: outside a transaction.
   Answer<bool> write(Session& session, const Key& key, const Row& row, std::int64_t overwrite, const Moment& moment,
                      bool alone);
@@ -128,11 +140,17 @@ class DatabaseStore final : public Store {
   Answer<bool> write_beside(Session& session, const Key& key, const Row& row, std::int64_t overwrite,
                             const Moment& moment);
   Answer<bool> rewrite(Session& session, const Key& key, const Row& row, const Bounds& bounds, std::uint64_t version);
+  /// Reads a batch by a statement for many rows at a time; `next`: keys before it are done. False: keys may stand
+  /// beside their places, and the rest has to be read one by one.
+  std::optional<bool> read_fed(Session& session, std::span<const Key> keys, const Bounds& bounds, const Moment& moment,
+                               std::size_t& next, std::vector<BrokenRow>& broken, BatchReceiver found);
+  /// Writes rows of one space by one statement. False: some or all were not written, and have to be one by one.
+  std::optional<bool> write_fed(Session& session, Space space, std::span<const Cell> cells, std::size_t rows,
+                                const Moment& moment);
   Answer<bool> put_tag(Session& session, const Key& key, const Entry& entry, const Write& how, const Moment& moment);
-  /// Counts up what stands and is an integer, unless somebody writes it meanwhile: nothing inside, and nothing written,
-  /// where it is anything else.
-  std::optional<std::optional<std::int64_t>> recount(Session& session, const Key& key, std::int64_t by,
-                                                     const Moment& moment);
+  /// Counts up what stands and is an integer: nothing inside, and nothing written, where it is anything else.
+  std::optional<std::optional<std::int64_t>> count(Session& session, const Key& key, std::int64_t by,
+                                                   const Moment& moment);
   Answer<std::int64_t> increment_slowly(Session& session, const Key& key, std::int64_t by, const Entry& if_new,
                                         const Moment& moment);
   void forget_broken(Session& session, const Place& place, std::int64_t version);
@@ -153,7 +171,6 @@ class DatabaseStore final : public Store {
   const std::unique_ptr<Error> unusable_;  // the configuration's error
   std::atomic<std::int64_t> cursor_{std::numeric_limits<std::int64_t>::min()};
   std::atomic<std::size_t> owed_{0};
-  std::atomic<int> contended_{0};  // see increment
   Pool pool_;
 };
 

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -42,6 +44,42 @@ struct Dialect {
   std::string bytes;    ///< the type of byte strings
 };
 
+/// A value of a row that is fed to a statement. Bytes are borrowed.
+struct Cell {
+  enum class Type : std::uint8_t { null, number, bytes };
+
+  Cell() = default;
+  Cell(std::int64_t value) noexcept : type(Type::number), number(value) {}
+  Cell(std::string_view value) noexcept : type(Type::bytes), bytes(value) {}
+
+  Type type = Type::null;
+  std::int64_t number = 0;
+  std::string_view bytes{};
+};
+/// Columns of the table `flux_cache_fed_rows`, which holds what `Connection::feed` was given: c0, c1...
+inline constexpr std::size_t kFedColumns = 10;
+
+/// A counter as it stands, in the eyes of the statement that is about to change it.
+struct Counter {
+  std::int64_t fresh_until, keep_until, kind, number, proof;
+  std::string_view labels;
+};
+
+/// Answers what statements ask while they run, inside their transaction, by functions of these names.
+class Respondent {
+ public:
+  /// `flux_home(space)`: the number that its rows have to carry; null: see the session. `flux_sole_home(space)`: null
+  /// as well where a key's row may stand elsewhere than at the first number of its bucket.
+  virtual std::optional<std::int64_t> home(std::int64_t space, bool sole) noexcept = 0;
+  /// `flux_may_count(fresh_until, keep_until, kind, number, proof, labels)`
+  virtual bool may_count(const Counter& counter) noexcept = 0;
+  /// `flux_counted_proof()`, after `may_count` agreed
+  virtual std::int64_t counted_proof() noexcept = 0;
+
+ protected:
+  ~Respondent() = default;
+};
+
 enum class Step : std::uint8_t { row, done, failed };
 
 /// A prepared statement, used again and again by one thread at a time. What is bound is borrowed until `reset`.
@@ -73,8 +111,15 @@ class Connection {
   /// Rows written by the last statement.
   virtual std::int64_t changes() const noexcept = 0;
   virtual bool in_transaction() const noexcept = 0;
-  /// Asked while a read goes on: another number whenever anything was written, by anyone, since a read that was told
-  /// this one. Never 0; an engine that cannot tell answers a new number each time.
+  /// Who answers the statements of this connection; for as long as it lives.
+  virtual void ask(Respondent& respondent) noexcept = 0;
+  /// The rows that statements read from `flux_cache_fed_rows`, from now on: `columns` cells each. Borrowed while they
+  /// run.
+  virtual void feed(std::span<const Cell> cells, std::size_t columns) noexcept = 0;
+  /// As of the transaction that goes on, or of the last one: another number whenever anything was written, by anyone,
+  /// since a read that was told this one. A transaction of this connection that wrote raises it by 1 as it ends, one
+  /// of somebody else's by 1 as it is first seen; so where it is higher by 1 alone after a transaction of one's own,
+  /// there was no other. Never 0; an engine that cannot tell answers a number higher by 2 each time.
   virtual std::uint64_t data_version() noexcept = 0;
   /// True once after the schema changed under the prepared statements.
   virtual bool schema_moved() noexcept = 0;

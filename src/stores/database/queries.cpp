@@ -34,7 +34,7 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
       "CREATE TABLE " + meta + " (id " + dialect.row_key + ", name " + bytes + " NOT NULL, number BIGINT NOT NULL)"};
   drop = {"DROP TABLE IF EXISTS " + rows, "DROP TABLE IF EXISTS " + meta};
 
-  const std::string home = "(SELECT number FROM " + meta + " WHERE id=?2)";
+  const std::string home = "flux_home(?2)";
   const std::string bucket = "id BETWEEN ?1 AND ?1+7";
   const std::string mine = bucket + " AND key=?3 AND home=" + home;
   const std::string flushed = "home NOT IN (SELECT number FROM " + meta + ")";
@@ -43,10 +43,14 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
   const auto find = [&](const std::string& wanted) {
     return "SELECT " + wanted + " FROM " + rows + " WHERE " + bucket + " AND key=?2";
   };
-  const auto insert = [&](const std::string& slot, const std::string& in) {
-    return "INSERT INTO " + rows + " (id,home,key," + columns + ") VALUES (coalesce((SELECT id FROM " + rows +
-           " WHERE " + bucket + " AND key=?3 AND home=" + in + ")," + slot + ")," + in +
-           ",?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT (id) DO UPDATE SET ";
+  const std::string insert = "INSERT INTO " + rows + " (id,home,key," + columns + ") ";
+  const std::string upsert = " ON CONFLICT (id) DO UPDATE SET ";
+  const auto values = [&](const std::string& id, const std::string& in) {
+    return "VALUES (" + id + "," + in + ",?3,?4,?5,?6,?7,?8,?9,?10,?11)" + upsert;
+  };
+  const auto present_id = [&](const std::string& in, const std::string& otherwise) {
+    return "coalesce((SELECT id FROM " + rows + " WHERE " + bucket + " AND key=?3 AND home=" + in + ")," + otherwise +
+           ")";
   };
   const std::string same = standing + "key=excluded.key AND " + standing + "home=excluded.home";
   const std::string sum = "(" + standing + "number+?13)";
@@ -56,6 +60,9 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
   set(Query::begin_write, "BEGIN IMMEDIATE");
   set(Query::commit, "COMMIT");
   set(Query::rollback, "ROLLBACK");
+  set(Query::get_first, "SELECT " + columns + ",home,key FROM " + rows + " WHERE id=?1");
+  set(Query::get_fed, "SELECT " + columns + ",home,key,fed.rowid FROM flux_cache_fed_rows AS fed CROSS JOIN " + rows +
+                          " WHERE id=fed.c0");
   set(Query::get, find(columns + ",home"));
   set(Query::has, find("version,fresh_until,keep_until,home"));
   const std::string replace =
@@ -63,8 +70,10 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
       "keep_until=excluded.keep_until,kind=excluded.kind,number=excluded.number,proof=excluded.proof,"
       "labels=excluded.labels,value=excluded.value WHERE (" +
       same + " AND " + standing + "fresh_until<=?14) OR " + standing + "keep_until<=?12 OR " + standing + flushed;
-  set(Query::put, insert("?13", home) + replace);
-  set(Query::put_inside, insert("?13", "?2") + replace);
+  set(Query::put, insert + values("?1", "flux_sole_home(?2)") + replace);
+  set(Query::put_fed,
+      insert + "SELECT c0,?2,c1,c2,c3,c4,c5,c6,c7,c8,c9 FROM flux_cache_fed_rows WHERE true" + upsert + replace);
+  set(Query::put_beside, insert + values(present_id("?2", "?13"), "?2") + replace);
   set(Query::update, "UPDATE " + rows +
                          " SET version=?4,fresh_until=?5,keep_until=?6,kind=?7,number=?8,proof=?9,labels=?10,value=?11"
                          " WHERE " +
@@ -75,15 +84,19 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
   set(Query::touch, "UPDATE " + rows + " SET version=?4,fresh_until=?5,keep_until=?6,proof=" +
                         exclusive_or(exclusive_or("proof", exclusive_or("fresh_until", "keep_until")), "?7") +
                         " WHERE " + mine + " AND fresh_until>?8");
-  set(Query::increment, insert("?1", home) + "version=excluded.version,number=" + sum +
+  set(Query::count, "UPDATE " + rows +
+                        " SET version=?4,number=number+?5,proof=flux_counted_proof() WHERE id=?1 AND "
+                        "key=?3 AND home=" +
+                        home + " AND flux_may_count(fresh_until,keep_until,kind,number,proof,labels)");
+  set(Query::increment, insert + values(present_id(home, "?1"), home) + "version=excluded.version,number=" + sum +
                             ",proof=" + exclusive_or(standing + "proof", exclusive_or(standing + "number", sum)) +
                             " WHERE " + same + " AND " + standing + "kind=1 AND " + standing + "fresh_until>?12 AND " +
                             standing + "number BETWEEN ?14 AND ?15 RETURNING " + columns);
-  set(Query::recount, "UPDATE " + rows + " SET version=?4,number=?5,proof=?6 WHERE " + mine + " AND version=?7");
   set(Query::forget_row, "DELETE FROM " + rows + " WHERE " + bucket + " AND version=?2");
+  set(Query::rehome, "UPDATE " + rows + " SET home=?2 WHERE home=?1");
   set(Query::bucket, "SELECT id, keep_until<=?2 OR " + flushed + " FROM " + rows + " WHERE " + bucket + " ORDER BY id");
-  set(Query::scan, "SELECT " + columns + ",id,key FROM " + rows + " WHERE id>?1 AND home=" + home +
-                       " AND keep_until>?3 ORDER BY id LIMIT ?4");
+  set(Query::scan, "SELECT " + columns + ",id,key FROM " + rows + " WHERE id>?1 AND home=(SELECT number FROM " + meta +
+                       " WHERE id=?2) AND keep_until>?3 ORDER BY id LIMIT ?4");
   set(Query::look_for_dead,
       "SELECT id, keep_until<=?2 OR " + flushed + " FROM " + rows + " WHERE id>?1 ORDER BY id LIMIT ?3");
   set(Query::reclaim, "DELETE FROM " + rows + " WHERE id>?1 AND id<=?2 AND (keep_until<=?3 OR " + flushed + ")");

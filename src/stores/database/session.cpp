@@ -13,7 +13,7 @@ constexpr const char* kSeedName = "seed";
 
 }  // namespace
 
-std::int64_t new_home() noexcept { return static_cast<std::int64_t>(random_bits() >> 17) + 2; }
+std::int64_t new_home() noexcept { return static_cast<std::int64_t>(random_bits() >> 18) * 2 + 2; }
 
 Statement* Session::statement(Query query) {
   std::unique_ptr<Statement>& slot = statements_[static_cast<std::size_t>(query)];
@@ -52,6 +52,36 @@ bool Session::look_up(Space space, std::uint64_t version) {
   if (there == Meta::absent) set_fault(Trouble::missing, "the prefix is not known");
   if (there != Meta::found) return false;
   present.version = version;
+  return true;
+}
+
+std::optional<std::int64_t> Session::home(std::int64_t space, bool sole) noexcept {
+  const auto present = present_home(static_cast<Space>(space));
+  if (present) wrote_in_ = present_[static_cast<std::size_t>(space)].version;
+  return present && sole && has_rows_beside(*present) ? std::nullopt : present;
+}
+
+bool Session::may_count(const Counter& counter) noexcept {
+  const auto integer = static_cast<std::int64_t>(Kind::integer);
+  if (counter.kind != integer || counter.fresh_until <= counting.now ||
+      __builtin_add_overflow(counter.number, counting.by, &counting.number))
+    return false;
+  const ValueView value{.kind = Kind::integer, .number = counter.number};
+  if (proof_of(counting.place, value, counter.labels, counter.fresh_until, counter.keep_until) != counter.proof)
+    return false;
+  counting.proof = counter.proof ^ counter.number ^ counting.number;
+  return true;
+}
+
+// The rows that stand follow, so that whoever still goes by the number before writes what nobody sees.
+bool Session::let_stand_beside(Space space) {
+  const auto before = present_home(space);
+  if (!before) return false;
+  if (has_rows_beside(*before)) return true;
+  const std::int64_t after = new_home() | 1;
+  if (Run(*this, Query::rehome).bind(1, *before).bind(2, after).write() < 0) return false;
+  if (Run(*this, Query::flush).bind(1, home_row(space)).bind(2, after).write() < 0) return false;
+  forget_homes();
   return true;
 }
 

@@ -20,14 +20,30 @@ namespace detail::database {
 inline constexpr std::size_t kSpaces = 4;
 
 /// 47 random bits, which an engine stores in six bytes: a home must only differ from those before it that still have
-/// rows.
+/// rows. Even: no row stands beside its place.
 std::int64_t new_home() noexcept;
 
+/// Whether a row of this home may stand elsewhere in its bucket than at the first number.
+inline bool has_rows_beside(std::int64_t home) noexcept { return (home & 1) != 0; }
+
+/// What `Query::count` is to do, and what came of it.
+struct Counting {
+  Place place{};
+  std::int64_t now = 0;
+  std::int64_t by = 0;
+  std::int64_t number = 0;  ///< after it
+  std::int64_t proof = 0;
+};
+
 /// For one thread at a time.
-class Session {
+class Session final : private Respondent {
  public:
   Session(std::unique_ptr<Connection> connection, const Queries& queries, std::string_view prefix)
-      : queries_(queries), prefix_(prefix), connection_(std::move(connection)) {}
+      : queries_(queries), prefix_(prefix), connection_(std::move(connection)) {
+    connection_->ask(*this);
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   Connection& connection() noexcept { return *connection_; }
 
@@ -35,9 +51,10 @@ class Session {
   /// `fault`.
   bool settle();
 
+  static std::size_t index(Space space) noexcept { return static_cast<std::size_t>(space); }
   Place place(const Key& key) const noexcept { return place_of(key.text(), seeds_[index(key.space())]); }
   /// The row of `<table>_meta` where a space's home stands.
-  std::int64_t home(Space space) const noexcept { return homes_[index(space)].id; }
+  std::int64_t home_row(Space space) const noexcept { return homes_[index(space)].id; }
   /// The home that rows of a space must have now, in the eyes of the read that goes on. Looked up once after each
   /// change of the database, whoever made it. Nothing: a fault.
   std::optional<std::int64_t> present_home(Space space) {
@@ -47,6 +64,25 @@ class Session {
       return std::nullopt;
     return present.home;
   }
+  /// What this space's home said when it was last looked up.
+  bool had_rows_beside(Space space) const noexcept { return has_rows_beside(present_[index(space)].home); }
+  /// From now on rows of this space may stand beside their place; inside a transaction that writes one there.
+  bool let_stand_beside(Space space);
+  /// What was looked up in a transaction that is undone.
+  void forget_homes() noexcept { present_ = {}; }
+
+  /// Around a transaction that writes and asks for homes, a statement of its own or more. Where nobody else wrote, the
+  /// homes are known to be as they were, and the next one does not look them up.
+  void begin_writing() noexcept { wrote_in_ = 0; }
+  void end_writing() noexcept {
+    if (wrote_in_ == 0) return;
+    const std::uint64_t version = connection_->data_version();
+    if (version == wrote_in_ + 1)
+      for (Present& present : present_)
+        if (present.version == wrote_in_) present.version = version;
+  }
+
+  Counting counting{};
 
   /// See Entry::tag_clock; likewise looked up once after each change of the database. 0: nothing to be had.
   std::uint64_t tag_clock();
@@ -84,14 +120,16 @@ class Session {
   bool retired = false;          ///< to be closed
 
  private:
+  std::optional<std::int64_t> home(std::int64_t space, bool sole) noexcept override;
+  bool may_count(const Counter& counter) noexcept override;
+  std::int64_t counted_proof() noexcept override { return counting.proof; }
+
   enum class Meta : std::uint8_t { found, absent, failed };
   /// A row of `<table>_meta`.
   struct Named {
     std::string name;
     std::int64_t id;
   };
-
-  static std::size_t index(Space space) noexcept { return static_cast<std::size_t>(space); }
   /// A home, and the database's version when it was read.
   struct Present {
     std::uint64_t version = 0;
@@ -118,6 +156,7 @@ class Session {
   std::array<Present, kSpaces> present_{};
   Named tag_clock_;
   Present tags_now_{};
+  std::uint64_t wrote_in_ = 0;  // the database's version in the transaction that asked for homes last
   Fault fault_;
   bool shared_ = false;
 };
@@ -172,7 +211,9 @@ class Transaction {
  public:
   Transaction(Session& session, Query begin) : session_(session), open_(session.run(begin)) {}
   ~Transaction() {
-    if (open_ && session_.connection().in_transaction()) session_.run(Query::rollback);
+    if (!open_ || !session_.connection().in_transaction()) return;
+    session_.run(Query::rollback);
+    session_.forget_homes();
   }
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;

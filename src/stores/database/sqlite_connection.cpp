@@ -107,7 +107,7 @@ bool SqliteLink::open(const char* name, int flags) {
   sqlite3_busy_handler(
       database_, [](void* link, int round) { return static_cast<SqliteLink*>(link)->patience_.wait(round) ? 1 : 0; },
       this);
-  return code == SQLITE_OK;
+  return code == SQLITE_OK && calls_.add_to(database_);
 }
 
 std::unique_ptr<Statement> SqliteLink::prepare(const std::string& sql) {

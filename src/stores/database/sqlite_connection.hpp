@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "engine.hpp"
+#include "sqlite_calls.hpp"
 
 namespace flux::cache {
 inline namespace v1 {
@@ -41,6 +42,10 @@ class SqliteLink final : public Connection {
   Fault fault() const override;
   std::int64_t changes() const noexcept override { return sqlite3_changes64(database_); }
   bool in_transaction() const noexcept override { return sqlite3_get_autocommit(database_) == 0; }
+  void ask(Respondent& respondent) noexcept override { calls_.respondent = &respondent; }
+  void feed(std::span<const Cell> cells, std::size_t columns) noexcept override {
+    calls_.cells = cells, calls_.columns = columns;
+  }
   std::uint64_t data_version() noexcept override;
   bool schema_moved() noexcept override;
   int table_exists(std::string_view table) override;
@@ -61,6 +66,7 @@ class SqliteLink final : public Connection {
  private:
   sqlite3* database_ = nullptr;
   Patience patience_;
+  SqliteCalls calls_;
   bool schema_moved_ = false;
 };
 
