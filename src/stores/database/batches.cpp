@@ -234,14 +234,22 @@ std::optional<std::size_t> DatabaseStore::sweep(Session& session, std::size_t lo
   std::int64_t last = after;
   std::size_t seen = 0, dead = 0;
   {
-    Run run(session, Query::look_for_dead);
-    run.bind(1, after).bind(2, moment.in_rows()).bind(3, static_cast<std::int64_t>(looks));
-    for (; dead < most; ++seen) {
-      const Step step = run.step();
+    // Other numbers stand among the homes, and a home may be another a moment later: what is reclaimed is looked at
+    // again.
+    std::vector<std::int64_t> homes;
+    Run known(session, Query::homes);
+    Step step = known.step();
+    for (; step == Step::row; step = known.step()) homes.push_back(known->integer(0));
+    if (step == Step::failed) return std::nullopt;
+    Run run(session, Query::look);
+    run.bind(1, after);
+    for (; dead < most && seen < looks; ++seen) {
+      step = run.step();
       if (step == Step::failed) return std::nullopt;
       if (step == Step::done) break;
       last = run->integer(0);
-      dead += run->integer(1) != 0;
+      dead +=
+          run->integer(1) <= moment.in_rows() || std::find(homes.begin(), homes.end(), run->integer(2)) == homes.end();
     }
   }
   std::int64_t gone = 0;

@@ -68,8 +68,9 @@ struct Counter {
 /// Answers what statements ask while they run, inside their transaction, by functions of these names.
 class Respondent {
  public:
-  /// `flux_home(space)`: the number that its rows have to carry; null: see the session. `flux_sole_home(space)`: null
-  /// as well where a key's row may stand elsewhere than at the first number of its bucket.
+  /// `flux_home(space)`: the number that its rows have to carry; where there is none, the statement fails.
+  /// `flux_sole_home(space)`: likewise, and it fails where a key's row may stand elsewhere than at the first number of
+  /// its bucket.
   virtual std::optional<std::int64_t> home(std::int64_t space, bool sole) noexcept = 0;
   /// `flux_may_count(fresh_until, keep_until, kind, number, proof, labels)`
   virtual bool may_count(const Counter& counter) noexcept = 0;

@@ -26,11 +26,13 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
   // Inside an upsert the standing row is named by the table alone, without its schema.
   const std::string standing = quoted(name.substr(name.find('.') == name.npos ? 0 : name.find('.') + 1)) + ".";
 
+  // Columns that may not be null would have SQLite keep the old page of each row in a batch, to undo the statement.
+  // What is null, or anything else that is not ours, does not agree with the proof.
   create = {
       "CREATE TABLE " + rows + " (id " + dialect.row_key +
-          ", home BIGINT NOT NULL, version BIGINT NOT NULL, fresh_until BIGINT NOT NULL, keep_until BIGINT NOT NULL,"
-          " kind BIGINT NOT NULL, number BIGINT, proof BIGINT NOT NULL, key " +
-          bytes + " NOT NULL, labels " + bytes + ", value " + bytes + ")",
+          ", home BIGINT, version BIGINT, fresh_until BIGINT, keep_until BIGINT, kind BIGINT, number BIGINT, proof "
+          "BIGINT, key " +
+          bytes + ", labels " + bytes + ", value " + bytes + ")",
       "CREATE TABLE " + meta + " (id " + dialect.row_key + ", name " + bytes + " NOT NULL, number BIGINT NOT NULL)"};
   drop = {"DROP TABLE IF EXISTS " + rows, "DROP TABLE IF EXISTS " + meta};
 
@@ -97,8 +99,8 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
   set(Query::bucket, "SELECT id, keep_until<=?2 OR " + flushed + " FROM " + rows + " WHERE " + bucket + " ORDER BY id");
   set(Query::scan, "SELECT " + columns + ",id,key FROM " + rows + " WHERE id>?1 AND home=(SELECT number FROM " + meta +
                        " WHERE id=?2) AND keep_until>?3 ORDER BY id LIMIT ?4");
-  set(Query::look_for_dead,
-      "SELECT id, keep_until<=?2 OR " + flushed + " FROM " + rows + " WHERE id>?1 ORDER BY id LIMIT ?3");
+  set(Query::look, "SELECT id,keep_until,home FROM " + rows + " WHERE id>?1 ORDER BY id");
+  set(Query::homes, "SELECT number FROM " + meta);
   set(Query::reclaim, "DELETE FROM " + rows + " WHERE id>?1 AND id<=?2 AND (keep_until<=?3 OR " + flushed + ")");
   set(Query::flush, "UPDATE " + meta + " SET number=?2 WHERE id=?1");
   set(Query::meta, "SELECT number,name FROM " + meta + " WHERE id=?1");

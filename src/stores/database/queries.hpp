@@ -27,29 +27,30 @@ enum class Query : std::uint8_t {
   begin_write,
   commit,
   rollback,
-  get_first,      ///< 1 id; the row there, whose ever it is
-  get_fed,        ///< likewise for all that was fed: c0 id; answers the number of the fed row as well
-  get,            ///< 1 id, 2 key; anywhere in the bucket, of any home, alive or not
-  has,            ///< likewise; answers version, deadlines and home
-  put,            ///< 1 id, 2 space, 3 key, 4..11 row, 12 now, 14 overwrite what is fresh until then at most
-  put_fed,        ///< likewise for all that was fed: c0 id, c1 key, c2.. row; 2 the present home
-  put_beside,     ///< as `put`, where the key stands already, else 13 slot; 2 the present home
-  update,         ///< 1 id, 2 space, 3 key, 4..11 row, 12 fresh after, 13 kept after, 14 version or 0
-  forget,         ///< 1 id, 2 space, 3 key, 4 version or 0
-  pull,           ///< 1 id, 2 space, 3 key, 4 fresh after, 5 kept after
-  touch,          ///< 1 id, 2 space, 3 key, 4 version, 5 fresh_until, 6 keep_until, 7 their share of the proof, 8 now
-  count,          ///< 1 id, 2 space, 3 key, 4 version, 5 by; where the session agrees
-  increment,      ///< 1 id, 2 space, 3 key, 4..11 row, 12 now, 13 by, 14 lowest, 15 highest
-  forget_row,     ///< 1 id, 2 version
-  rehome,         ///< 1 from home, 2 to home
-  bucket,         ///< 1 id, 2 now
-  scan,           ///< 1 after id, 2 home, 3 now, 4 limit
-  look_for_dead,  ///< 1 after id, 2 now, 3 limit
-  reclaim,        ///< 1 after id, 2 to id, 3 now
-  flush,          ///< 1 home, 2 number
-  meta,           ///< 1 id; answers number and name
-  meta_if_new,    ///< 1 id, 2 name, 3 number
-  meta_always,    ///< likewise
+  get_first,    ///< 1 id; the row there, whose ever it is
+  get_fed,      ///< likewise for all that was fed: c0 id; answers the number of the fed row as well
+  get,          ///< 1 id, 2 key; anywhere in the bucket, of any home, alive or not
+  has,          ///< likewise; answers version, deadlines and home
+  put,          ///< 1 id, 2 space, 3 key, 4..11 row, 12 now, 14 overwrite what is fresh until then at most
+  put_fed,      ///< likewise for all that was fed: c0 id, c1 key, c2.. row; 2 the present home
+  put_beside,   ///< as `put`, where the key stands already, else 13 slot; 2 the present home
+  update,       ///< 1 id, 2 space, 3 key, 4..11 row, 12 fresh after, 13 kept after, 14 version or 0
+  forget,       ///< 1 id, 2 space, 3 key, 4 version or 0
+  pull,         ///< 1 id, 2 space, 3 key, 4 fresh after, 5 kept after
+  touch,        ///< 1 id, 2 space, 3 key, 4 version, 5 fresh_until, 6 keep_until, 7 their share of the proof, 8 now
+  count,        ///< 1 id, 2 space, 3 key, 4 version, 5 by; where the session agrees
+  increment,    ///< 1 id, 2 space, 3 key, 4..11 row, 12 now, 13 by, 14 lowest, 15 highest
+  forget_row,   ///< 1 id, 2 version
+  rehome,       ///< 1 from home, 2 to home
+  bucket,       ///< 1 id, 2 now
+  scan,         ///< 1 after id, 2 home, 3 now, 4 limit
+  look,         ///< 1 after id
+  homes,        ///< and other numbers
+  reclaim,      ///< 1 after id, 2 to id, 3 now
+  flush,        ///< 1 home, 2 number
+  meta,         ///< 1 id; answers number and name
+  meta_if_new,  ///< 1 id, 2 name, 3 number
+  meta_always,  ///< likewise
 };
 inline constexpr std::size_t kQueries = static_cast<std::size_t>(Query::meta_always) + 1;
 

@@ -23,6 +23,8 @@ template <bool sole>
 void home(sqlite3_context* context, int, sqlite3_value** arguments) {
   if (const auto number = calls_of(context).respondent->home(sqlite3_value_int64(arguments[0]), sole))
     sqlite3_result_int64(context, *number);
+  else
+    sqlite3_result_error(context, "there is no home for it", -1);
 }
 
 void may_count(sqlite3_context* context, int, sqlite3_value** arguments) {
@@ -145,8 +147,7 @@ bool SqliteCalls::add_to(sqlite3* database) noexcept {
                                       nullptr, nullptr, nullptr) == SQLITE_OK;
   };
   return add("flux_home", 1, home<false>) && add("flux_sole_home", 1, home<true>) &&
-         add("flux_may_count", 6, may_count) &&
-         add("flux_counted_proof", 0, counted_proof) &&
+         add("flux_may_count", 6, may_count) && add("flux_counted_proof", 0, counted_proof) &&
          sqlite3_create_module_v2(database, "flux_cache_fed_rows", &kFedRows, this, nullptr) == SQLITE_OK;
 }
 

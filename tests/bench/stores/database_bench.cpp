@@ -72,9 +72,9 @@ class Bare {
     if (log)
       run("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=OFF;"
           "PRAGMA cache_size=-8192; PRAGMA wal_autocheckpoint=4000");
-    run("CREATE TABLE cache (id INTEGER PRIMARY KEY, home BIGINT NOT NULL, version BIGINT NOT NULL, fresh_until BIGINT"
-        " NOT NULL, keep_until BIGINT NOT NULL, kind BIGINT NOT NULL, number BIGINT, proof BIGINT NOT NULL, key BLOB"
-        " NOT NULL, labels BLOB, value BLOB)");
+    run("CREATE TABLE cache (id INTEGER PRIMARY KEY, home BIGINT, version BIGINT, fresh_until BIGINT,"
+        " keep_until BIGINT, kind BIGINT, number BIGINT, proof BIGINT, key BLOB,"
+        " labels BLOB, value BLOB)");
     get_ = prepare("SELECT key, fresh_until, value FROM cache WHERE id=?1");
     get_row_ = prepare(
         "SELECT version,fresh_until,keep_until,kind,number,proof,labels,value,home FROM cache WHERE id BETWEEN ?1 AND "
