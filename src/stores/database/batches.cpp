@@ -200,7 +200,9 @@ Result<void> DatabaseStore::scan(Space space, Visitor visit) {
         const std::string_view key = run->bytes(row_column::key);
         Entry entry;
         Labels labels;
-        if (!read_row(*run.statement(), session.place(Key(key, space)), moment, entry, labels)) continue;
+        if (!read_row(*run.statement(), Deadlines(*run.statement()), session.place(Key(key, space)), moment, entry,
+                      labels))
+          continue;
         if (!visit(key, entry)) return Result<void>();
       }
       if (rows < kScanChunk) return Result<void>();

@@ -12,48 +12,48 @@ Result<std::int64_t> DatabaseStore::increment(const Key& key, std::int64_t by, c
   using Limits = std::numeric_limits<std::int64_t>;
   if (auto error = refuse(key, if_new, "increment")) return *std::move(error);
   const Moment moment = now();
-  return perform<std::int64_t>("increment", key.text(), Use::writing, moment,
-                               [&](Session& session) -> Answer<std::int64_t> {
-                                 const auto standing = count(session, key, by, moment);
-                                 if (!standing) return std::nullopt;
-                                 if (*standing) {
-                                   tidy(session, 1, moment);
-                                   return Number(**standing);
-                                 }
-                                 const Place place = session.place(key);
-                                 Entry first = if_new;
-                                 first.value = {.kind = Kind::integer, .number = by};
-                                 const Row row(first, place, moment);
-                                 std::int64_t number = 0;
-                                 bool whole = true;
-                                 Step step = Step::failed;
-                                 bool counted = false;
-                                 {
-                                   Run run(session, Query::increment);
-                                   row.bind(run, place, session.index(key.space()), key.text());
-                                   run.bind(12, moment.in_rows()).bind(13, by);
-                                   step = run.bind(14, by < 0 ? Limits::min() - by : Limits::min())
-                                              .bind(15, by > 0 ? Limits::max() - by : Limits::max())
-                                              .step();
-                                   counted = step == Step::row;
-                                   if (counted) {
-                                     Entry entry;
-                                     Labels labels;
-                                     whole = read_row(*run.statement(), place, moment, entry, labels);
-                                     number = entry.value.number;
-                                     step = run.step();
-                                   }
-                                 }
-                                 if (step == Step::failed) return std::nullopt;
-                                 if (!counted) return increment_slowly(session, key, by, if_new, moment);
-                                 if (!whole) {
-                                   // A row that was damaged before it was counted up still is.
-                                   forget_broken(session, place, row.version);
-                                   return Number(corrupt("increment", key.text()));
-                                 }
-                                 tidy(session, 1, moment);
-                                 return Number(number);
-                               });
+  return perform<std::int64_t>(
+      "increment", key.text(), Use::writing, moment, [&](Session& session) -> Answer<std::int64_t> {
+        const auto standing = count(session, key, by, moment);
+        if (!standing) return std::nullopt;
+        if (*standing) {
+          tidy(session, 1, moment);
+          return Number(**standing);
+        }
+        const Place place = session.place(key);
+        Entry first = if_new;
+        first.value = {.kind = Kind::integer, .number = by};
+        const Row row(first, place, moment);
+        std::int64_t number = 0;
+        bool whole = true;
+        Step step = Step::failed;
+        bool counted = false;
+        {
+          Run run(session, Query::increment);
+          row.bind(run, place, session.index(key.space()), key.text());
+          run.bind(12, moment.in_rows()).bind(13, by);
+          step = run.bind(14, by < 0 ? Limits::min() - by : Limits::min())
+                     .bind(15, by > 0 ? Limits::max() - by : Limits::max())
+                     .step();
+          counted = step == Step::row;
+          if (counted) {
+            Entry entry;
+            Labels labels;
+            whole = read_row(*run.statement(), Deadlines(*run.statement()), place, moment, entry, labels);
+            number = entry.value.number;
+            step = run.step();
+          }
+        }
+        if (step == Step::failed) return std::nullopt;
+        if (!counted) return increment_slowly(session, key, by, if_new, moment);
+        if (!whole) {
+          // A row that was damaged before it was counted up still is.
+          forget_broken(session, place, row.version);
+          return Number(corrupt("increment", key.text()));
+        }
+        tidy(session, 1, moment);
+        return Number(number);
+      });
 }
 
 // The statement shows what it found and is told whether and what to write: what it answers by RETURNING would go

@@ -39,9 +39,9 @@ void Row::feed(std::vector<Cell>& cells, const Place& place, std::string_view ke
                 bytes ? Cell(value.text) : Cell()});
 }
 
-bool read_row(Statement& row, const Place& place, const Moment& moment, Entry& entry, Labels& labels) {
-  const std::int64_t fresh_until = row.integer(row_column::fresh_until);
-  const std::int64_t keep_until = row.integer(row_column::keep_until);
+bool read_row(Statement& row, const Deadlines& deadlines, const Place& place, const Moment& moment, Entry& entry,
+              Labels& labels) {
+  const auto [fresh_until, keep_until] = deadlines;
   const std::int64_t kind = row.integer(row_column::kind);
   entry.version = static_cast<std::uint64_t>(row.integer(row_column::version));
   entry.expiry = {moment.from_row(fresh_until), moment.from_row(keep_until)};
@@ -154,12 +154,11 @@ std::optional<bool> DatabaseStore::read(Session& session, const Key& key, const 
 
 bool DatabaseStore::take(Session& session, Run& run, const Place& place, const Bounds& bounds, const Moment& moment,
                          std::int64_t& broken, Receiver found) {
-  if (run->integer(row_column::fresh_until) <= bounds.fresh_after ||
-      run->integer(row_column::keep_until) <= bounds.kept_after)
-    return false;
+  const Deadlines deadlines(*run.statement());
+  if (!deadlines.pass(bounds)) return false;
   Entry entry;
   Labels labels;
-  if (!read_row(*run.statement(), place, moment, entry, labels)) [[unlikely]] {
+  if (!read_row(*run.statement(), deadlines, place, moment, entry, labels)) [[unlikely]] {
     broken = run->integer(row_column::version);
     return false;
   }
@@ -382,7 +381,7 @@ Result<bool> DatabaseStore::pull(const Key& key, const Read&, Receiver found) {
       // Handed over only once the removal stands, hence the copy.
       Entry entry;
       Labels labels;
-      whole = read_row(*run.statement(), place, moment, entry, labels);
+      whole = read_row(*run.statement(), Deadlines(*run.statement()), place, moment, entry, labels);
       fresh = whole && entry.expiry.is_fresh(clock_.now());
       if (fresh) copy = EntryCopy(entry);
       step = run.step();

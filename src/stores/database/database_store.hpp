@@ -17,34 +17,43 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::database {
 
-/// One look at both clocks: moments inside the process, and the time that rows carry. That is wall time where they may
-/// outlive the process, and the steady line's own otherwise.
+/// The time that rows carry: wall time where they may outlive the process, and the steady line's own otherwise. Moments
+/// of the process are told from it by one look at both clocks, once one is wanted.
 class Moment {
  public:
   Moment(const Clock& clock, bool steady_rows) noexcept
-      : steady_(clock.now()),
-        row_((steady_rows ? steady_.time_since_epoch() : clock.wall().time_since_epoch()).count()),
-        offset_(row_ - steady_.time_since_epoch().count()) {}
+      : clock_(clock),
+        row_((steady_rows ? clock.now().time_since_epoch() : clock.wall().time_since_epoch()).count()),
+        has_offset_(steady_rows) {}
 
-  Instant steady() const noexcept { return steady_; }
   std::int64_t in_rows() const noexcept { return row_; }
   std::int64_t to_row(Instant moment) const noexcept {
     std::int64_t time = 0;
-    if (moment == kNever || __builtin_add_overflow(moment.time_since_epoch().count(), offset_, &time)) return kForEver;
+    if (moment == kNever || __builtin_add_overflow(moment.time_since_epoch().count(), offset(), &time)) return kForEver;
     return time;
   }
   Instant from_row(std::int64_t time) const noexcept {
     std::int64_t moment = 0;
-    if (time == kForEver || __builtin_sub_overflow(time, offset_, &moment)) return kNever;
+    if (time == kForEver || __builtin_sub_overflow(time, offset(), &moment)) return kNever;
     return Instant(Duration(moment));
   }
 
   static constexpr std::int64_t kForEver = std::numeric_limits<std::int64_t>::max();
 
  private:
-  Instant steady_;
+  std::int64_t offset() const noexcept {
+    if (!has_offset_) {
+      const Duration steady = clock_.now().time_since_epoch();
+      offset_ = (clock_.wall().time_since_epoch() - steady).count();
+      has_offset_ = true;
+    }
+    return offset_;
+  }
+
+  const Clock& clock_;
   std::int64_t row_;
-  std::int64_t offset_;
+  mutable std::int64_t offset_ = 0;
+  mutable bool has_offset_;
 };
 
 /// After the last deadline there is: a bound that every row passes.
@@ -174,16 +183,28 @@ class DatabaseStore final : public Store {
   Pool pool_;
 };
 
+/// Deadlines of a row, as they stand in it.
+struct Deadlines {
+  explicit Deadlines(Statement& row)
+      : fresh_until(row.integer(row_column::fresh_until)), keep_until(row.integer(row_column::keep_until)) {}
+  bool pass(const Bounds& bounds) const noexcept {
+    return fresh_until > bounds.fresh_after && keep_until > bounds.kept_after;
+  }
+
+  std::int64_t fresh_until, keep_until;
+};
+
 /// Reads the columns of a row into an entry and proves them. False: the row does not check out. The entry borrows from
 /// the statement and from `labels`.
-bool read_row(Statement& row, const Place& place, const Moment& moment, Entry& entry, Labels& labels);
+bool read_row(Statement& row, const Deadlines& deadlines, const Place& place, const Moment& moment, Entry& entry,
+              Labels& labels);
 
 template <class T, class Body>
 Result<T> DatabaseStore::perform(const char* operation, std::string_view key, Use use, const Moment& moment,
                                  Body&& body) {
   if (unusable_ != nullptr) return *unusable_;
   Fault fault;
-  Lease lease = pool_.acquire(moment.steady(), fault);
+  Lease lease = pool_.acquire(Instant(Duration(moment.in_rows())), fault);
   if (!lease) return error_of(std::move(fault), operation, key);
   for (int settled = 0;; ++settled) {
     Answer<T> answer = body(*lease);

@@ -66,9 +66,11 @@ class SqliteStatement final : public Statement {
 
   Step step() noexcept override {
     const int code = sqlite3_step(statement_);
+    if (code == SQLITE_ROW) [[likely]]
+      return Step::row;
     if (const int prepared = sqlite3_stmt_status(statement_, SQLITE_STMTSTATUS_REPREPARE, 0); prepared != prepared_)
       prepared_ = prepared, home_.note_schema_moved();
-    return code == SQLITE_ROW ? Step::row : code == SQLITE_DONE ? Step::done : Step::failed;
+    return code == SQLITE_DONE ? Step::done : Step::failed;
   }
   void reset() noexcept override { sqlite3_reset(statement_); }
 
