@@ -1,6 +1,9 @@
 // Rows of the database store: keys that fall together, damage, counters, lifetimes, and what reclaims them.
+#include <algorithm>
 #include <limits>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "support/database_store.hpp"
 
@@ -75,6 +78,53 @@ TEST_F(DatabaseRows, AllVerbsFindAKeyThatStandsAside) {
   EXPECT_EQ(text_of(*store, "many"), "batch");
   const Key keys[] = {Key("many"), Key("cas")};
   EXPECT_EQ(*store->forget_many(keys), 2u);
+}
+
+TEST_F(DatabaseRows, WhoDoesNotKnowYetThatKeysStandAsideMakesNoSecondRow) {
+  const StorePtr store = open(), other = open();
+  RawDatabase raw(path_);
+  EXPECT_TRUE(put_text(*store, "k", "first"));
+  EXPECT_TRUE(put_text(*store, "neighbour", "stays"));
+  crowd_out(raw, "k");
+  EXPECT_TRUE(put_text(*store, "k2", "seen"));  // it has just seen that nothing stands aside
+  EXPECT_TRUE(put_text(*other, "k", "aside"));
+  raw.run("DELETE FROM cache WHERE key=CAST('foreign' AS BLOB)");
+  EXPECT_TRUE(put_text(*store, "k", "again"));
+  EXPECT_EQ(raw.number("SELECT count(*) FROM cache WHERE key=CAST('k' AS BLOB)"), 1);
+  for (const StorePtr& each : {store, other}) {
+    EXPECT_EQ(text_of(*each, "k"), "again");
+    EXPECT_EQ(text_of(*each, "neighbour"), "stays");
+    EXPECT_EQ(text_of(*each, "k2"), "seen");
+  }
+  EXPECT_TRUE(store->flush({}).ok());
+  EXPECT_EQ(text_of(*other, "k"), std::nullopt);
+  EXPECT_TRUE(put_text(*store, "k", "after"));
+  EXPECT_EQ(text_of(*other, "k"), "after");
+}
+
+TEST_F(DatabaseRows, ABatchFindsKeysThatStandAsideAmongManyThatDoNot) {
+  const StorePtr store = open();
+  RawDatabase raw(path_);
+  std::vector<std::string> names;
+  for (int i = 0; i < 300; ++i) names.push_back("k" + std::to_string(i));
+  for (const bool aside : {false, true}) {
+    if (aside) crowd_out(raw, "k150");
+    std::vector<Item> items;
+    std::vector<Key> keys{Key("missing")};
+    for (const std::string& name : names) items.push_back({Key(name), text_entry(name)}), keys.emplace_back(name);
+    EXPECT_TRUE(store->put_many(items)->failed.empty()) << aside;
+    std::vector<std::size_t> seen;
+    EXPECT_TRUE(store
+                    ->get_many(keys, {},
+                               [&](std::size_t at, const Entry& entry) {
+                                 seen.push_back(at);
+                                 EXPECT_EQ(entry.value.text, keys[at].text());
+                               })
+                    .ok());
+    EXPECT_EQ(seen.size(), names.size());
+    EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+    EXPECT_EQ(raw.number("SELECT count(*) FROM cache"), aside ? 301 : 300);
+  }
 }
 
 TEST_F(DatabaseRows, AFullBucketIsAnErrorAndNeverAnotherKeysPlace) {

@@ -50,7 +50,7 @@ bool read_row(Statement& row, const Deadlines& deadlines, const Place& place, co
     case static_cast<std::int64_t>(Kind::integer):
     case static_cast<std::int64_t>(Kind::unsigned_integer):
       entry.value.kind = static_cast<Kind>(kind);
-      entry.value.number = row.integer(row_column::number);
+      entry.value.number = row.integer(row_column::value);
       break;
     case static_cast<std::int64_t>(Kind::text):
     case static_cast<std::int64_t>(Kind::bytes):

@@ -62,8 +62,9 @@ inline constexpr int version = 4, fresh_until = 5, keep_until = 6, kind = 7, num
 /// Columns of a row, in every query that reads one; `get...` add the home, the key and what was fed, `scan` the id and
 /// the key.
 namespace row_column {
-inline constexpr int version = 0, fresh_until = 1, keep_until = 2, kind = 3, number = 4, proof = 5, labels = 6,
-                     value = 7, home = 8, id = 8, key = 9, fed = 10;
+inline constexpr int version = 0, fresh_until = 1, keep_until = 2, kind = 3, proof = 4, labels = 5,
+                     value = 6,  // or number
+    home = 7, id = 7, key = 8, fed = 9;
 }
 
 struct Queries {

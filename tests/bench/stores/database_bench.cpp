@@ -106,6 +106,12 @@ class Bare {
     sqlite3_bind_blob(put_, 7, value.data(), static_cast<int>(value.size()), SQLITE_STATIC);
     finish(put_);
   }
+  /// A string of its own, as the facade answers one.
+  std::string get(const std::string& key) {
+    std::string value;
+    get(key, value);
+    return value;
+  }
   void get(const std::string& key, std::string& into) {
     sqlite3_bind_int64(get_, 1, id_of(key));
     must(sqlite3_step(get_) == SQLITE_ROW);
@@ -116,16 +122,18 @@ class Bare {
     sqlite3_reset(get_);
   }
   /// With what the store's promises ask for: the whole row, at any place of its bucket. Nothing is checked.
-  void get_row(const std::string& key, std::string& into) {
+  std::string get_row(const std::string& key) {
+    std::string value;
     sqlite3_bind_int64(get_row_, 1, id_of(key));
     sqlite3_bind_blob(get_row_, 2, key.data(), static_cast<int>(key.size()), SQLITE_STATIC);
     must(sqlite3_step(get_row_) == SQLITE_ROW);
     for (const int column : {0, 1, 2, 3, 5, 8})
       seen_ += static_cast<std::uint64_t>(sqlite3_column_int64(get_row_, column));
     must(sqlite3_column_type(get_row_, 6) == SQLITE_NULL);
-    into.assign(static_cast<const char*>(sqlite3_column_blob(get_row_, 7)),
-                static_cast<std::size_t>(sqlite3_column_bytes(get_row_, 7)));
+    value.assign(static_cast<const char*>(sqlite3_column_blob(get_row_, 7)),
+                 static_cast<std::size_t>(sqlite3_column_bytes(get_row_, 7)));
     sqlite3_reset(get_row_);
+    return value;
   }
   void count(const std::string& key) {
     sqlite3_bind_int64(count_, 1, id_of(key));
@@ -221,8 +229,8 @@ void measure(const std::string& here, std::size_t size, int rounds) {
   Contestants gets, puts, batches, manys, counts;
   puts.emplace_back("prepared statement, default journal", [&](int i) { journal.put(name_of(i), fresh_value(size)); });
   puts.emplace_back("prepared statement, log", [&](int i) { bare.put(name_of(i), fresh_value(size)); });
-  gets.emplace_back("prepared statement, log", [&](int i) { bare.get(name_of(i), into); });
-  gets.emplace_back("the same, the whole row", [&](int i) { rows.get_row(name_of(i), into); });
+  gets.emplace_back("prepared statement, log", [&](int i) { into = bare.get(name_of(i)); });
+  gets.emplace_back("the same, the whole row", [&](int i) { into = rows.get_row(name_of(i)); });
   counts.emplace_back("prepared statement, log", [&](int i) { bare.count(name_of(i % 100)); });
   batches.emplace_back("prepared statement, log", [&](int i) {
     bare.begin(true);
