@@ -243,6 +243,7 @@ std::optional<std::size_t> DatabaseStore::sweep(Session& session, std::size_t lo
     Step step = known.step();
     for (; step == Step::row; step = known.step()) homes.push_back(known->integer(0));
     if (step == Step::failed) return std::nullopt;
+    std::sort(homes.begin(), homes.end());
     Run run(session, Query::look);
     run.bind(1, after);
     for (; dead < most && seen < looks; ++seen) {
@@ -250,8 +251,7 @@ std::optional<std::size_t> DatabaseStore::sweep(Session& session, std::size_t lo
       if (step == Step::failed) return std::nullopt;
       if (step == Step::done) break;
       last = run->integer(0);
-      dead +=
-          run->integer(1) <= moment.in_rows() || std::find(homes.begin(), homes.end(), run->integer(2)) == homes.end();
+      dead += run->integer(1) <= moment.in_rows() || !std::binary_search(homes.begin(), homes.end(), run->integer(2));
     }
   }
   std::int64_t gone = 0;
