@@ -143,6 +143,27 @@ TEST_F(DatabaseRows, AFullBucketIsAnErrorAndNeverAnotherKeysPlace) {
   EXPECT_EQ(raw.number("SELECT count(*) FROM cache"), 8);
 }
 
+TEST_F(DatabaseRows, WhatABatchThatIsUndoneHadChangedIsNotBelieved) {
+  const StorePtr store = open(), other = open();
+  RawDatabase raw(path_);
+  std::vector<Item> items;
+  const std::vector<std::string> names{"full", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8", "k9"};
+  for (const std::string& name : names) {
+    for (int i = 0; i < (name == "full" ? 8 : 1); ++i) {
+      EXPECT_TRUE(put_text(*other, name, "v"));
+      raw.run("UPDATE cache SET key=CAST('" + name + "-" + std::to_string(i) + "' AS BLOB) WHERE key=CAST('" + name +
+              "' AS BLOB)");
+    }
+    items.push_back({Key(name), text_entry("v")});
+  }
+  raw.run(  // as if none stood aside yet
+      "UPDATE cache_meta SET number=number/2*2 WHERE substr(name,1,1)=CAST('h' AS BLOB);"
+      "UPDATE cache SET home=home/2*2");
+  EXPECT_EQ(store->put_many(items)->failed.size(), names.size());
+  EXPECT_TRUE(put_text(*store, "x", "seen by all"));
+  EXPECT_EQ(text_of(*other, "x"), "seen by all");
+}
+
 TEST_F(DatabaseRows, TwoTablesGiveAKeyDifferentRows) {
   EXPECT_TRUE(put_text(*open({.table = "one"}), "k", "v"));
   EXPECT_TRUE(put_text(*open({.table = "two"}), "k", "v"));

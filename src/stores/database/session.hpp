@@ -211,19 +211,20 @@ class Transaction {
  public:
   Transaction(Session& session, Query begin) : session_(session), open_(session.run(begin)) {}
   ~Transaction() {
-    if (!open_ || !session_.connection().in_transaction()) return;
-    session_.run(Query::rollback);
-    session_.forget_homes();
+    if (!open_ || committed_) return;
+    if (session_.connection().in_transaction()) session_.run(Query::rollback);
+    session_.forget_homes();  // also where the engine itself has rolled back
   }
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
   bool is_open() const noexcept { return open_; }
-  bool commit() { return session_.run(Query::commit); }
+  bool commit() { return committed_ = session_.run(Query::commit); }
 
  private:
   Session& session_;
   bool open_;
+  bool committed_ = false;
 };
 
 }  // namespace detail::database
