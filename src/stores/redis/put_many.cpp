@@ -172,17 +172,27 @@ class ServerStore::Transaction {
       replies.expect(static_cast<std::int64_t>(items_.size() + 6 - kQuietReplies));
       return replies.pass_over();
     }
-    auto second = replies.next();
+    auto second = first->kind == Element::Kind::status ? replies.next() : std::move(first);
     if (!second.ok()) return Result<void>(second.take_error());
+    if (is_generation(*second)) {  // the transaction was refused
+      was_refused_ = true;
+      is_now_ = store_.note_generation(0, *second);
+      replies.expect(2 - static_cast<std::int64_t>(kQuietReplies));
+      return {};
+    }
     if (second->kind == Element::Kind::status) {
       auto third = replies.statuses(1, "+OK\r\n");
       if (!third.ok()) return third;
-      return read_generation(replies);
+      auto last = replies.next();
+      if (!last.ok()) return Result<void>(last.take_error());
+      is_now_ = store_.note_generation(0, *last);
+      if (is_generation(*last)) return {};
     }
-    was_refused_ = true;
-    if (second->kind == Element::Kind::error) return Result<void>(replies.unexpected());  // the entry's, or the last?
-    replies.expect(2 - static_cast<std::int64_t>(kQuietReplies));
-    return {};
+    was_refused_ = true;  // a server with a mind of its own about silence, or the entry's error, or that of the end
+    return Result<void>(replies.unexpected());
+  }
+  static bool is_generation(const Element& element) noexcept {
+    return element.kind == Element::Kind::text || element.kind == Element::Kind::nothing;
   }
 
   Result<void> read_generation(Replies& replies) {
