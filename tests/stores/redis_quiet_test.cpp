@@ -58,8 +58,8 @@ class RedisQuiet : public OwnRedis {
   }
   /// A user who may do what a store needs, and besides that, these.
   void add_user(const RedisCache& admin, const std::string& name, const std::vector<std::string>& more) {
-    std::vector<std::string> words{"ACL", "SETUSER", name, "on", ">p", "~*", "-@all", "+ping", "+get", "+mget", "+set",
-                                   "+multi", "+exec", "+eval", "+evalsha"};
+    std::vector<std::string> words{"ACL",  "SETUSER", name,   "on",     ">p",    "~*",    "-@all",   "+ping",
+                                   "+get", "+mget",   "+set", "+multi", "+exec", "+eval", "+evalsha"};
     words.insert(words.end(), more.begin(), more.end());
     ASSERT_EQ(admin.tell(words), "OK");
   }
