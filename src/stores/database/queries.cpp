@@ -41,7 +41,7 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
   const std::string mine = bucket + " AND key=?3 AND home=" + home;
   const std::string flushed = "home NOT IN (SELECT number FROM " + meta + ")";
   const std::string columns = "version,fresh_until,keep_until,kind,number,proof,labels,value";
-  // A row has a number or bytes; a column that is not read is a twentieth of a get saved.
+  // A row has a number or bytes, so one column serves for both.
   const std::string seen = "version,fresh_until,keep_until,kind,proof,labels,coalesce(value,number)";
   probe = "SELECT id,home,key," + columns + " FROM " + rows;
   const auto find = [&](const std::string& wanted) {
