@@ -108,7 +108,7 @@ struct Seat {
 Seat& seat() {
   static Seat* const one = [] {
     auto* const made = new Seat;
-    std::atexit([] {
+    detail::call_at_exit([] {
       std::shared_ptr<Executor> own;
       {
         const std::scoped_lock guard(seat().mutex);

@@ -27,6 +27,10 @@ class ForkMutex {
   ForkMutex* previous_ = nullptr;
 };
 
+/// std::atexit, and no fork in the middle of it: in a child whose parent was just adding to its list, the C library's
+/// lock of that list stays taken, and the child could not exit.
+void call_at_exit(void (*call)());
+
 /// How many forks lie between the first process and this one: what differs belongs to threads that are not here.
 std::uint64_t fork_depth() noexcept;
 

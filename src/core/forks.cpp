@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <mutex>
 #include <thread>
 
@@ -89,6 +90,11 @@ ForkMutex::~ForkMutex() { Forks::instance().remove(Forks::instance().first_mutex
 
 void ForkGuard::enlist() { Forks::instance().add(Forks::instance().first_guard, *this); }
 void ForkGuard::delist() noexcept { Forks::instance().remove(Forks::instance().first_guard, *this); }
+
+void call_at_exit(void (*call)()) {
+  const std::scoped_lock guard(Forks::instance().mutex);
+  (void)std::atexit(call);
+}
 
 std::uint64_t fork_depth() noexcept { return depth.load(std::memory_order_relaxed); }
 

@@ -45,7 +45,7 @@ struct BehindQueue::State {
   static void write_all();
   /// Asked for again once the writer has run: what it made for itself by then goes after the last time that it is
   /// called.
-  static void write_all_at_exit() { (void)std::atexit(write_all); }
+  static void write_all_at_exit() { detail::call_at_exit(write_all); }
 
   const WriteBehindOptions options;
   const Writer writer;

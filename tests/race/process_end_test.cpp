@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/fork_mutex.hpp"
 #include "testing/contract/sanitized.hpp"
 
 namespace {
@@ -199,6 +200,31 @@ TEST_F(ProcessEndDeathTest, AChildOfForkLeavesItsParentsQueueAlone) {
     std::exit(0);
   };
   EXPECT_EXIT(leave(), ::testing::ExitedWithCode(0), "^all written\n$");
+}
+
+TEST_F(ProcessEndDeathTest, AChildOfForkCanExitWhateverItsParentWasDoing) {
+  if (cache::testing::kSanitized) GTEST_SKIP() << "a sanitizer's own locks may be taken in a child of busy threads";
+  const auto leave = [] {
+    end_in_time(60s);
+    std::atomic<bool> is_over{false};
+    std::thread busy([&] {
+      for (int i = 0; i < 100'000 && !is_over; ++i) cache::detail::call_at_exit([] {});
+    });
+    for (int i = 0; i < 100; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        ::alarm(20);
+        std::exit(0);
+      }
+      int status = -1;
+      ::waitpid(child, &status, 0);
+      if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) std::_Exit(4);
+    }
+    is_over = true;
+    busy.join();
+    std::exit(0);
+  };
+  EXPECT_EXIT(leave(), ::testing::ExitedWithCode(0), "");
 }
 
 TEST_F(ProcessEndDeathTest, EveryTaskOfTheExecutorIsDone) {

@@ -184,6 +184,26 @@ TEST_F(DatabaseStore, AnOlderSchemaIsMadeAnew) {
   EXPECT_EQ(text_of(*store, "k"), "w");
 }
 
+TEST_F(DatabaseStore, TheFirstSchemaIsTakenOnWithItsEntries) {
+  EXPECT_TRUE(put_text(*open(), "k", "v"));
+  RawDatabase raw(path_);
+  raw.run(
+      "UPDATE cache_meta SET number=1 WHERE name=CAST('schema' AS BLOB); UPDATE cache SET home=-home;"
+      "UPDATE cache_meta SET number=-number WHERE substr(name,1,1)=CAST('h' AS BLOB)");
+  const auto before = raw.number("PRAGMA schema_version");
+  const StorePtr store = open();
+  EXPECT_EQ(text_of(*store, "k"), "v");
+  EXPECT_EQ(raw.number("SELECT number FROM cache_meta WHERE name=CAST('schema' AS BLOB)"), 2);
+  EXPECT_NE(raw.number("PRAGMA schema_version"), before) << "who has it open would not look again";
+  EXPECT_TRUE(put_text(*store, "k", "w"));
+  EXPECT_EQ(text_of(*open(), "k"), "w");
+  EXPECT_EQ(raw.number("SELECT count(*) FROM cache"), 1);
+  ASSERT_TRUE(store->flush({}).ok());
+  EXPECT_EQ(text_of(*store, "k"), std::nullopt);
+  EXPECT_TRUE(put_text(*store, "k", "x"));
+  EXPECT_EQ(text_of(*open(), "k"), "x");
+}
+
 TEST_F(DatabaseStore, ALaterSchemaIsLeftAlone) {
   EXPECT_TRUE(put_text(*open(), "k", "v"));
   RawDatabase raw(path_);

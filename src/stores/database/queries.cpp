@@ -35,6 +35,8 @@ Queries::Queries(std::string_view name, const Dialect& dialect) : table(name), m
           bytes + ", labels " + bytes + ", value " + bytes + ")",
       "CREATE TABLE " + meta + " (id " + dialect.row_key + ", name " + bytes + " NOT NULL, number BIGINT NOT NULL)"};
   drop = {"DROP TABLE IF EXISTS " + rows, "DROP TABLE IF EXISTS " + meta};
+  const std::string brief = quoted(table + "_brief");
+  stir = {"CREATE TABLE " + brief + " (id BIGINT)", "DROP TABLE " + brief};
 
   const std::string home = "flux_home(?2)";
   const std::string bucket = "id BETWEEN ?1 AND ?1+7";

@@ -4,7 +4,7 @@
 // hash names; the key is kept and compared, so what falls into the same bucket stands side by side. `<table>_meta`:
 // names and numbers, by row numbers that are hashes of the names: "schema", "seed" (the hash's secret), and for each
 // prefix and space its *home*, a random number that the rows carry. A row whose home is not the present one was
-// flushed: that is the whole of a flush, and why it takes no time. An even home says besides that each of its rows
+// flushed: that is the whole of a flush, and why it takes no time. A home below 0 says besides that each of its rows
 // stands at the first number of its bucket.
 #pragma once
 #include <array>
@@ -19,6 +19,8 @@ namespace flux::cache {
 inline namespace v1 {
 namespace detail::database {
 
+/// Of the first, homes do not tell whether a row stands beside its place; all else is as it was.
+inline constexpr std::int64_t kFirstSchema = 1;
 inline constexpr std::int64_t kSchema = 2;
 inline constexpr std::int64_t kBucket = 8;  ///< rows whose hashes may agree
 
@@ -76,7 +78,8 @@ struct Queries {
   std::string meta_table;  ///< likewise
   std::array<std::string, 2> create;
   std::array<std::string, 2> drop;
-  std::string probe;  ///< can be prepared where the table has our columns
+  std::array<std::string, 2> stir;  ///< changes the schema's number, and nothing else
+  std::string probe;                ///< can be prepared where the table has our columns
 };
 
 }  // namespace detail::database

@@ -13,7 +13,8 @@ constexpr const char* kSeedName = "seed";
 
 }  // namespace
 
-std::int64_t new_home() noexcept { return static_cast<std::int64_t>(random_bits() >> 18) * 2 + 2; }
+// As many bits as SQLite keeps in six bytes.
+std::int64_t new_home() noexcept { return -static_cast<std::int64_t>(random_bits() >> 17) - 2; }
 
 Statement* Session::statement(Query query) {
   std::unique_ptr<Statement>& slot = statements_[static_cast<std::size_t>(query)];
@@ -78,7 +79,7 @@ bool Session::let_stand_beside(Space space) {
   const auto before = present_home(space);
   if (!before) return false;
   if (has_rows_beside(*before)) return true;
-  const std::int64_t after = new_home() | 1;
+  const std::int64_t after = -new_home();
   if (Run(*this, Query::rehome).bind(1, *before).bind(2, after).write() < 0) return false;
   if (Run(*this, Query::flush).bind(1, home_row(space)).bind(2, after).write() < 0) return false;
   forget_homes();
@@ -179,6 +180,19 @@ bool Session::create() {
   return false;
 }
 
+// Rows and homes stand as they are: homes of the first schema do not say that no row stands beside its place. Whoever
+// has the tables open and would not know of the others is made to look again, by a table that comes and goes.
+bool Session::move_on() {
+  for (const std::string& sql : queries_.stir)
+    if (!connection_->run(sql)) return false;
+  const Named schema = named(kSchemaName);
+  return Run(*this, Query::meta_always)
+             .bind(1, schema.id)
+             .bind(2, std::string_view(schema.name))
+             .bind(3, kSchema)
+             .step() == Step::done;
+}
+
 bool Session::create_inside() {
   const int rows = connection_->table_exists(queries_.table);
   const int meta = connection_->table_exists(queries_.meta_table);
@@ -192,9 +206,10 @@ bool Session::create_inside() {
                                     "\" already, and it is not one of ours");
     return false;
   }
-  // Rows of an older schema, of another shape, or whose homes are lost: a cache may start cold.
-  const bool anew = rows + meta > 0 && (there != Meta::found || schema < kSchema || (rows > 0 && !fits_queries()));
+  // Rows of another shape, or whose homes are lost: a cache may start cold.
+  const bool anew = rows + meta > 0 && (there != Meta::found || schema < kFirstSchema || (rows > 0 && !fits_queries()));
   clear_fault();
+  if (!anew && there == Meta::found && schema < kSchema && !move_on()) return false;
   if (anew) {
     forget_statements();
     for (const std::string& sql : queries_.drop)

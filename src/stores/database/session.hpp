@@ -20,11 +20,11 @@ namespace detail::database {
 inline constexpr std::size_t kSpaces = 4;
 
 /// 47 random bits, which an engine stores in six bytes: a home must only differ from those before it that still have
-/// rows. Even: no row stands beside its place.
+/// rows. Below 0: no row stands beside its place.
 std::int64_t new_home() noexcept;
 
 /// Whether a row of this home may stand elsewhere in its bucket than at the first number.
-inline bool has_rows_beside(std::int64_t home) noexcept { return (home & 1) != 0; }
+inline bool has_rows_beside(std::int64_t home) noexcept { return home > 0; }
 
 /// What `Query::count` is to do, and what came of it.
 struct Counting {
@@ -141,6 +141,8 @@ class Session final : private Respondent {
   bool write_meta(const Named& what, std::int64_t number);
   bool create();
   bool create_inside();
+  /// From an older schema to this one.
+  bool move_on();
   bool fits_queries();
   void forget_statements() noexcept;
   bool learn(bool& complete);
